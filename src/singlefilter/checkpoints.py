@@ -1,0 +1,69 @@
+"""A long step's state on disk, so that a stopped run goes on where it was."""
+
+import hashlib
+import io
+import json
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from singlefilter.files import replacing
+
+SECONDS_BETWEEN = 20  # between two checkpoints, so that less than a minute is ever lost
+
+
+class Checkpoint:
+    """The newest state of one run, and the one before it in case the newest is damaged.
+
+    Args:
+        folder: Where checkpoints lie, outside the outs that DVC deletes.
+        **determinants: All that determines the run's result; a run with any other value has another checkpoint.
+    """
+
+    def __init__(self, folder: Path, **determinants: Any):
+        key = hashlib.sha256(json.dumps(determinants, sort_keys=True).encode()).hexdigest()
+        self._newest = folder / f"{key[:32]}.pt"
+        self._previous = folder / f"{key[:32]}.previous.pt"
+        self._saved = time.monotonic()
+
+    def save_if_due(self, state: Mapping[str, Any]) -> None:
+        """Save the state unless the last one was saved only seconds ago."""
+        if time.monotonic() - self._saved >= SECONDS_BETWEEN:
+            self.save(state)
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Save the state; a reader finds either this one or the one before, whole, whatever happens meanwhile."""
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        content = buffer.getvalue()
+        with replacing(self._newest) as temporary:
+            temporary.write_bytes(hashlib.sha256(content).digest() + content)
+            if self._newest.exists():
+                self._newest.replace(self._previous)
+        self._saved = time.monotonic()
+
+    def load(self) -> dict[str, Any] | None:
+        """Give the newest state that is whole, or None; nothing in the file is executed."""
+        for path in (self._newest, self._previous):
+            if not path.exists():
+                continue
+            stored = path.read_bytes()
+            if hashlib.sha256(stored[32:]).digest() == stored[:32]:
+                return torch.load(io.BytesIO(stored[32:]), weights_only=True, map_location="cpu")
+            print(f"{path} is damaged and is not used")
+        return None
+
+    def remove(self) -> None:
+        """Remove the state of a run that has ended well."""
+        self._newest.unlink(missing_ok=True)
+        self._previous.unlink(missing_ok=True)
+
+
+def code_digest(modules: Iterable[ModuleType]) -> str:
+    """Give a digest of modules' source, SHA-256 in hex: a checkpoint of other code is another run's."""
+    sources = [Path(str(module.__file__)).read_bytes() for module in modules]
+    return hashlib.sha256(b"\0".join(sources)).hexdigest()

@@ -1,0 +1,144 @@
+"""What the examined layers of a frozen network put out for every image: one HDF5 file a layer."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+
+from singlefilter.augment import scale
+from singlefilter.datasets import Data, Split
+from singlefilter.errors import InputError
+from singlefilter.files import read_hdf5, write_hdf5
+from singlefilter.networks import Network
+from singlefilter.progress import Progress
+
+IMAGES_A_PASS = 500  # bounds the memory: one pass's features beyond what is on disk
+
+
+def feature_path(folder: Path, layer: int) -> Path:
+    """Name the file of a layer."""
+    return folder / f"layer{layer}.h5"
+
+
+def write_features(
+    folder: Path, network: Network, data: Data, layers: Sequence[int], device: torch.device, label: str = "features"
+) -> None:
+    """Pass every image through the frozen network once and write each layer's outputs (paper, Fig. 1B-C).
+
+    The network computes in float32 whatever it was trained in; the outputs are stored as float16.
+
+    Args:
+        folder: Where the files `layer<m>.h5` are written: groups train and test, each with `features` float16
+            (N, F, H, W) and `labels` int64 (N,); attributes `class_names` and `origin`, which tells the features of one
+            network and one set of images from all others. Files of other layers in it are removed.
+        network: The trained network.
+        data: The images.
+        layers: The examined layers, counted from 1.
+        device: Where to compute.
+        label: What the progress is called.
+
+    Raises:
+        InputError: An output is too large for float16, or not finite.
+    """
+    network.to(device).eval()
+    with ExitStack() as stack:
+        files = {layer: stack.enter_context(write_hdf5(feature_path(folder, layer))) for layer in layers}
+        for file in files.values():
+            file.attrs["class_names"] = list(data.class_names)
+            file.attrs["origin"] = _origin(network, data)
+        for name, split in (("train", data.train), ("test", data.test)):
+            _write_split(files, name, split, network, device, f"{label}, {name}")
+    for path in set(folder.glob("layer*.h5")) - {feature_path(folder, layer) for layer in layers}:
+        path.unlink()
+
+
+class LayerFeatures:
+    """A layer's file, open for reading.
+
+    Attributes:
+        class_names: The names of the K labels.
+        origin: Says of which network and images these features are, SHA-256 in hex.
+    """
+
+    def __init__(self, file: h5py.File, path: Path, made_by: str):
+        self._file, self._path, self._made_by = file, path, made_by
+        if "class_names" not in file.attrs or "origin" not in file.attrs:
+            raise self._error("is no file of features")
+        self.class_names = [str(name) for name in file.attrs["class_names"]]
+        self.origin = str(file.attrs["origin"])
+
+    def whole(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Read the features of train or test, float16 (N, F, S), and the labels, int64 (N,)."""
+        features, labels = self._split(split)
+        return _positions_together(features[()]), labels
+
+    def stream(self, split: str, images: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Read the features, float16 (n, F, S), and labels, int64 (n,), of at most `images` images at a time."""
+        features, labels = self._split(split)
+        for start in range(0, len(labels), images):
+            yield _positions_together(features[start : start + images]), labels[start : start + images]
+
+    def _split(self, split: str) -> tuple[h5py.Dataset, np.ndarray]:
+        try:
+            features, labels = self._file[split]["features"], self._file[split]["labels"][()]
+        except KeyError as error:
+            raise self._error(f"holds no features of the {split} set") from error
+        if features.ndim != 4 or features.shape[:1] != labels.shape:
+            raise self._error(f"holds {split} features of shape {features.shape} for labels of shape {labels.shape}")
+        return features, labels
+
+    def _error(self, what: str) -> InputError:
+        return InputError(f"{self._path} {what}. Make it again: dvc repro --force --single-item {self._made_by}")
+
+
+@contextmanager
+def open_features(path: Path, made_by: str) -> Iterator[LayerFeatures]:
+    """Open a file that write_features wrote.
+
+    Args:
+        path: The layer's file.
+        made_by: The stage that makes it, for the error's way out.
+
+    Raises:
+        InputError: The file is missing, damaged or holds something else.
+    """
+    with read_hdf5(path, made_by) as file:
+        yield LayerFeatures(file, path, made_by)
+
+
+def _positions_together(features: np.ndarray) -> np.ndarray:
+    return features.reshape(*features.shape[:2], -1)  # (N, F, H, W) -> (N, F, S)
+
+
+def _origin(network: Network, data: Data) -> str:
+    digest = hashlib.sha256(network.backbone.model_dump_json().encode())
+    for values in network.state_dict().values():
+        digest.update(values.cpu().contiguous().numpy().tobytes())
+    for split in (data.train, data.test):
+        digest.update(split.images.tobytes() + split.labels.tobytes())
+    return digest.hexdigest()
+
+
+@torch.no_grad()
+def _write_split(
+    files: dict[int, h5py.File], name: str, split: Split, network: Network, device: torch.device, label: str
+) -> None:
+    for file in files.values():
+        file[f"{name}/labels"] = split.labels
+    starts = range(0, len(split.labels), IMAGES_A_PASS)
+    for number in Progress(label, len(starts), unit="pass"):
+        rows = slice(starts[number], starts[number] + IMAGES_A_PASS)
+        images = torch.from_numpy(split.images[rows]).to(device)
+        for layer, outputs in network.layer_outputs(scale(images), list(files)).items():
+            stored = outputs.half().contiguous().cpu().numpy()
+            if not np.isfinite(stored).all():
+                raise InputError(
+                    f"layer {layer}: its outputs do not fit float16; the network has not been trained well"
+                )
+            if f"{name}/features" not in files[layer]:
+                files[layer].create_dataset(f"{name}/features", (len(split.labels), *stored.shape[1:]), np.float16)
+            files[layer][f"{name}/features"][rows] = stored

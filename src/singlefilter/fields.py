@@ -1,0 +1,77 @@
+"""Phase 3: what each filter alone induces on the outputs, gathered over the images of each label."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+ELEMENTS_A_PASS = 2**25  # fields held at a time: images * filters * labels
+
+
+@dataclass(frozen=True)
+class FilterMatrices:
+    """What every filter of a layer does, over a split's images.
+
+    Attributes:
+        fields: Sums over the images of input label i of the field on output j, float64 (F, K, K) as [filter, i, j].
+        decisions: How many images of input label i have their largest field on output j, int64 (F, K, K); images
+            whose fields are all zero are left out.
+        images_per_label: int64 (K,).
+    """
+
+    fields: np.ndarray
+    decisions: np.ndarray
+    images_per_label: np.ndarray
+
+
+def images_a_pass(filters: int, label_count: int) -> int:
+    """How many images filter_matrices should be given at a time."""
+    return max(ELEMENTS_A_PASS // (filters * label_count), 1)
+
+
+@torch.no_grad()
+def filter_matrices(
+    batches: Iterable[tuple[np.ndarray, np.ndarray]], weights: np.ndarray, device: torch.device
+) -> FilterMatrices:
+    """Silence all of a head's weights but one filter's, for every filter at once (paper, Figs. 3 and 4; SI).
+
+    The field that filter f alone induces on output j for image n is h[n, f, j] = sum over s of W[j, f, s] a[n, f, s].
+
+    Args:
+        batches: Features float16 (n, F, S) with labels int64 (n,), together all images of the split.
+        weights: The head, float32 (K, F, S).
+        device: Where to compute.
+    """
+    label_count, filters, _ = weights.shape
+    head = torch.from_numpy(weights).to(device).permute(1, 2, 0).contiguous()  # (K, F, S) -> (F, S, K)
+    outputs = torch.zeros(label_count, filters, head.shape[1], dtype=torch.float64, device=device)  # (K, F, S)
+    decisions = torch.zeros(filters * label_count * label_count, dtype=torch.int64, device=device)
+    images = torch.zeros(label_count, dtype=torch.int64, device=device)
+    for values, batch_labels in batches:
+        features = torch.from_numpy(values).to(device).float()
+        labels = torch.from_numpy(batch_labels).to(device)
+        images += torch.bincount(labels, minlength=label_count)
+        outputs += _sums_by_label(features, labels, label_count)
+        decisions += _decisions(features, labels, head)
+    fields = torch.einsum("ifs,fsj->fij", outputs, head.double())  # the sum over images first: it is linear
+    shape = (filters, label_count, label_count)
+    return FilterMatrices(fields.cpu().numpy(), decisions.view(shape).cpu().numpy(), images.cpu().numpy())
+
+
+def _sums_by_label(features: Tensor, labels: Tensor, label_count: int) -> Tensor:
+    """Sum features (n, F, S) over the images of each label, (K, F, S)."""
+    belongs = torch.nn.functional.one_hot(labels, label_count).to(features.dtype)  # (n, K)
+    return (belongs.T @ features.flatten(1)).view(label_count, *features.shape[1:])  # (K, F * S) -> (K, F, S)
+
+
+def _decisions(features: Tensor, labels: Tensor, head: Tensor) -> Tensor:
+    """Count the largest fields by filter, input label and output, int64 (F * K * K,)."""
+    filters, _, label_count = head.shape
+    fields = torch.bmm(features.transpose(0, 1), head)  # (F, n, S) @ (F, S, K) -> (F, n, K)
+    largest = fields.argmax(2)  # (F, n)
+    counted = (fields != 0).any(2)  # (F, n)
+    rows = torch.arange(filters, device=labels.device)[:, None] * label_count + labels  # (F, n)
+    cells = (rows * label_count + largest)[counted]
+    return torch.bincount(cells, minlength=filters * label_count * label_count)

@@ -1,0 +1,186 @@
+"""Phase 2: a linear head on each examined layer, all heads of a sample trained in one pass over shared batches."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from singlefilter.batches import Batches
+from singlefilter.checkpoints import Checkpoint
+from singlefilter.devices import Step
+from singlefilter.errors import InputError
+from singlefilter.files import read_hdf5, write_hdf5
+from singlefilter.params import Params
+from singlefilter.progress import Progress
+from singlefilter.training import nesterov, optimiser_state, restore_optimiser, set_rates
+
+ACCURACIES = ("train_accuracy", "test_accuracy")
+ELEMENTS_A_PASS = 2**25  # features turned into float32 at a time in measuring accuracy
+
+
+def train_heads(
+    features: Mapping[int, Tensor],
+    labels: Tensor,
+    label_count: int,
+    params: Params,
+    seed: int,
+    checkpoint: Checkpoint,
+) -> dict[int, Tensor]:
+    """Train one linear layer without bias on each layer's features (SI, Training the fully connected layer).
+
+    A head's result does not depend on which other heads are trained beside it: they share the order of the images
+    and nothing else.
+
+    Args:
+        features: For each layer its outputs for the training set, float16 (N, F, S), all on one device.
+        labels: int64 (N,), on that device.
+        label_count: The number of output labels, K.
+        params: The heads' rates and epochs.
+        seed: The sample's seed, for initial weights and the order of the images.
+        checkpoint: Where the state is kept; training goes on from what it holds.
+
+    Returns:
+        For each layer the head's weights, float32 (K, F, S).
+
+    Raises:
+        InputError: The loss is no longer finite.
+    """
+    heads, device = params.chosen_arch.heads, labels.device
+    inputs = {layer: values.flatten(1) for layer, values in features.items()}  # (N, F, S) -> (N, F * S)
+    weights = {layer: _initial_weights(layer, values.shape[1], label_count, seed) for layer, values in inputs.items()}
+    weights = {layer: values.to(device).requires_grad_() for layer, values in weights.items()}
+    optimiser = nesterov([(weights.values(), heads)], device)
+    batches = Batches(len(labels), heads.batch_size, seed, device)
+    losses = torch.zeros(len(weights), device=device)
+
+    def step() -> None:
+        index, _, _ = batches.next()
+        loss = torch.stack(
+            [
+                nn.functional.cross_entropy(inputs[layer].index_select(0, index).float() @ head.T, labels[index])
+                for layer, head in weights.items()
+            ]
+        )
+        optimiser.zero_grad()
+        loss.sum().backward()
+        optimiser.step()
+        losses.add_(loss.detach())
+
+    first = _restore(checkpoint.load(), weights, optimiser)
+    epochs = params.epochs(heads.epochs)
+    recorded_step = Step(step, device)
+    progress = Progress(f"heads of {params.arch}, sample {seed}", epochs, start=first)
+    for epoch in progress:
+        rate = params.rate(heads, epoch)
+        batches.start(epoch)
+        set_rates(optimiser, [rate])
+        losses.zero_()
+        for _ in range(batches.steps):
+            recorded_step()
+        means = (losses / batches.steps).tolist()
+        _check_finite(dict(zip(weights, means, strict=True)), params.arch, epoch, rate)
+        progress.note("loss " + " ".join(f"{mean:.3f}" for mean in means))
+        if epoch + 1 < epochs:
+            checkpoint.save_if_due(_state(epoch + 1, weights, optimiser))
+    return {layer: values.detach().view(label_count, *features[layer].shape[1:]) for layer, values in weights.items()}
+
+
+@torch.no_grad()
+def accuracy(features: Tensor, labels: Tensor, weights: Tensor) -> float:
+    """Measure a head's success rate: the fraction of images whose label has the largest output field.
+
+    Args:
+        features: float16 (N, F, S).
+        labels: int64 (N,).
+        weights: The head, float32 (K, F, S).
+    """
+    images = max(ELEMENTS_A_PASS // weights[0].numel(), 1)
+    correct = torch.zeros((), dtype=torch.int64, device=labels.device)
+    for start in range(0, len(labels), images):
+        rows = slice(start, start + images)
+        fields = features[rows].flatten(1).float() @ weights.flatten(1).T  # (n, F * S) @ (F * S, K) -> (n, K)
+        correct += (fields.argmax(1) == labels[rows]).sum()
+    return correct.item() / len(labels)
+
+
+def write_heads(
+    path: Path, weights: Mapping[int, Tensor], accuracies: Mapping[int, Mapping[str, float]], origin: str
+) -> None:
+    """Write the heads as HDF5: `layer<m>/weights` float32 (K, F, S), with their accuracies as attributes.
+
+    Args:
+        path: The file.
+        weights: For each layer its head, float32 (K, F, S).
+        accuracies: For each layer its train_accuracy and test_accuracy.
+        origin: The origin of the features that the heads were trained on.
+    """
+    with write_hdf5(path) as file:
+        file.attrs["origin"] = origin
+        for layer, values in weights.items():
+            group = file.create_group(f"layer{layer}")
+            group["weights"] = values.cpu().numpy()
+            group.attrs.update(accuracies[layer])
+
+
+def read_head(path: Path, layer: int, origin: str, made_by: str) -> tuple[np.ndarray, dict[str, float]]:
+    """Read a layer's head.
+
+    Args:
+        path: A file that write_heads wrote.
+        layer: The layer, counted from 1.
+        origin: The origin of the features that the head is to be used with.
+        made_by: The stage that makes it, for the error's way out.
+
+    Returns:
+        The weights, float32 (K, F, S), and the attributes train_accuracy and test_accuracy.
+
+    Raises:
+        InputError: The file is missing, damaged, holds no head of this layer, or one of other features.
+    """
+    with read_hdf5(path, made_by) as file:
+        try:
+            group, found = file[f"layer{layer}"], file.attrs["origin"]
+            weights, accuracies = group["weights"][()], {name: float(group.attrs[name]) for name in ACCURACIES}
+        except KeyError as error:
+            raise InputError(f"{path} holds no head of layer {layer}; make it again: {made_by}") from error
+    if found != origin:
+        raise InputError(
+            f"{path} holds heads of other features; make it again: dvc repro --force --single-item {made_by}"
+        )
+    return weights, accuracies
+
+
+def _initial_weights(layer: int, inputs: int, label_count: int, seed: int) -> Tensor:
+    """Draw a head's weights as torch.nn.Linear does, from the seed and the layer alone."""
+    bound = inputs**-0.5
+    draws = np.random.default_rng([seed, layer]).uniform(-bound, bound, (label_count, inputs))
+    return torch.from_numpy(draws.astype(np.float32))
+
+
+def _check_finite(losses: Mapping[int, float], arch: str, epoch: int, rate: float) -> None:
+    for layer, loss in losses.items():
+        if not np.isfinite(loss):
+            raise InputError(
+                f"archs.{arch}.heads: the loss of layer {layer}'s head is {loss} in epoch {epoch + 1} "
+                f"at learning rate {rate:g}; lower learning_rate or momentum"
+            )
+
+
+def _state(done: int, weights: Mapping[int, Tensor], optimiser: torch.optim.SGD) -> dict:
+    return {
+        "done": done,
+        "weights": {layer: values.detach() for layer, values in weights.items()},
+        "optimiser": optimiser_state(optimiser),
+    }
+
+
+def _restore(state: dict | None, weights: Mapping[int, Tensor], optimiser: torch.optim.SGD) -> int:
+    """Put a checkpoint's values in place; give the number of epochs that are done."""
+    if state is None:
+        return 0
+    for layer, values in weights.items():
+        values.data.copy_(state["weights"][layer])
+    restore_optimiser(optimiser, state["optimiser"])
+    return state["done"]

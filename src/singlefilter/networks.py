@@ -1,0 +1,113 @@
+"""A row of params.yaml's architecture table as a network, with its layers to tap."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from singlefilter.errors import InputError
+from singlefilter.files import read_hdf5, write_hdf5
+from singlefilter.params import POOLS, Backbone
+
+
+class Network(nn.Module):
+    """A chain of convolutional layers and a classifier (paper, Figs. 1A, 7A, 8A).
+
+    A layer is a 3x3 convolution, batch-norm, ReLU and the pool that follows, if any.
+
+    Args:
+        backbone: The row of the table.
+        labels: The number of output labels, K.
+        image_size: The height and width of the images, in pixels.
+    """
+
+    def __init__(self, backbone: Backbone, labels: int, image_size: int):
+        super().__init__()
+        self.backbone, self.labels, self.image_size = backbone, labels, image_size
+        self.layers = _convolutional_layers(backbone.convolutions)
+        self.classifier = _classifier(_outputs(backbone.convolutions, image_size), backbone, labels)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Give the output fields, float (N, K), for images float (N, 3, H, W) in [-1, 1]."""
+        for layer in self.layers:
+            images = layer(images)
+        return self.classifier(images.flatten(1))  # (N, F, H, W) -> (N, F * H * W) -> (N, K)
+
+    def layer_outputs(self, images: Tensor, layers: Sequence[int]) -> dict[int, Tensor]:
+        """Give the outputs of some layers, after the pool where one follows.
+
+        Args:
+            images: float (N, 3, H, W) in [-1, 1].
+            layers: Their numbers, counted from 1.
+
+        Returns:
+            For each layer its output, float (N, F, H, W).
+        """
+        outputs = {}
+        for number, layer in enumerate(self.layers[: max(layers)], start=1):
+            images = layer(images)
+            if number in layers:
+                outputs[number] = images
+        return outputs
+
+
+def save_network(path: Path, network: Network) -> None:
+    """Write a network's weights and what is needed to build it again, as HDF5."""
+    with write_hdf5(path) as file:
+        file.attrs["backbone"] = network.backbone.model_dump_json()
+        file.attrs["labels"] = network.labels
+        file.attrs["image_size"] = network.image_size
+        for name, tensor in network.state_dict().items():
+            file[name] = tensor.cpu().contiguous().numpy()
+
+
+def load_network(path: Path, made_by: str) -> Network:
+    """Build the network that save_network wrote; nothing in the file is executed.
+
+    Raises:
+        InputError: The file is missing, damaged, or does not fit the network that it describes.
+    """
+    with read_hdf5(path, made_by) as file:
+        try:
+            backbone = Backbone.model_validate_json(file.attrs["backbone"])
+            network = Network(backbone, int(file.attrs["labels"]), int(file.attrs["image_size"]))
+            state = {name: torch.as_tensor(file[name][()]) for name in network.state_dict()}
+            network.load_state_dict(state)
+        except (KeyError, ValueError, RuntimeError, TypeError) as error:
+            raise InputError(f"{path} holds no network of this project ({error}); make it again: {made_by}") from error
+    return network
+
+
+def _convolutional_layers(convolutions: Sequence[int | str]) -> nn.ModuleList:
+    layers = nn.ModuleList()
+    channels = 3
+    for item in convolutions:
+        if item in POOLS:
+            pool = nn.MaxPool2d if item == "M" else nn.AvgPool2d
+            layers[-1].append(pool(POOLS[item]))
+        else:
+            convolution = nn.Conv2d(channels, item, kernel_size=3, padding=1)
+            layers.append(nn.Sequential(convolution, nn.BatchNorm2d(item), nn.ReLU(inplace=True)))
+            channels = item
+    return layers
+
+
+def _outputs(convolutions: Sequence[int | str], image_size: int) -> int:
+    """Count the last layer's outputs, F * H * W."""
+    side = image_size
+    for item in convolutions:
+        side //= POOLS.get(item, 1)
+    filters = [item for item in convolutions if item not in POOLS][-1]
+    return filters * side * side
+
+
+def _classifier(inputs: int, backbone: Backbone, labels: int) -> nn.Sequential:
+    classifier = nn.Sequential()
+    for width in backbone.fully_connected:
+        classifier.append(nn.Linear(inputs, width))
+        if backbone.activation == "relu":
+            classifier.append(nn.ReLU(inplace=True))
+        inputs = width
+    return classifier.append(nn.Linear(inputs, labels, bias=backbone.output_bias))

@@ -1,0 +1,204 @@
+"""Phase 1: a backbone trained by SGD with the paper's schedules, stopped and resumed at any epoch."""
+
+import csv
+import dataclasses
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from singlefilter.augment import augment, scale
+from singlefilter.batches import Batches
+from singlefilter.checkpoints import Checkpoint
+from singlefilter.datasets import Data, Split
+from singlefilter.devices import Step, autocast
+from singlefilter.errors import InputError
+from singlefilter.files import replacing
+from singlefilter.networks import Network
+from singlefilter.params import Params, Rates
+from singlefilter.progress import Progress
+
+IMAGES_A_PASS = 500  # in evaluation; bounds the memory of the activations
+
+
+@dataclasses.dataclass(frozen=True)
+class Epoch:
+    """What an epoch gave; epoch 0 is the state before any training, and has only the test accuracy.
+
+    Training accuracy and loss are means over the epoch's augmented images while the weights change.
+    """
+
+    epoch: int
+    learning_rate_convolutional: float | None
+    learning_rate_fully_connected: float | None
+    loss: float | None
+    train_accuracy: float | None
+    test_accuracy: float
+
+
+def new_network(data: Data, params: Params, seed: int) -> Network:
+    """Build the chosen network with initial weights that depend on the seed alone."""
+    torch.manual_seed(seed)
+    return Network(params.chosen_arch.backbone, len(data.class_names), data.train.images.shape[1])
+
+
+def train(
+    network: Network, data: Data, params: Params, seed: int, device: torch.device, checkpoint: Checkpoint
+) -> list[Epoch]:
+    """Train a network in place with cross-entropy and two groups of weights (SI, Optimization and Hyper-parameters).
+
+    Args:
+        network: The network with its initial weights; it ends on `device`.
+        data: The images. The test set is only measured: the success rate is that after the last epoch.
+        params: The rates, epochs, precision and augmentation.
+        seed: The sample's seed, for the order and the augmentation of the images.
+        device: Where to train.
+        checkpoint: Where the state is kept; training goes on from what it holds.
+
+    Returns:
+        A row for the state before training and one for each epoch.
+
+    Raises:
+        InputError: The loss is no longer finite.
+    """
+    epochs = params.epochs(network.backbone.epochs)
+    run = _Run(network.to(device), data.train, params, seed, device)
+    history = run.restore(checkpoint.load())
+    if not history:
+        history.append(Epoch(0, None, None, None, None, evaluate(network, data.test, device, params.precision)))
+    progress = Progress(f"{params.arch} on {data.name}, sample {seed}", epochs, start=len(history) - 1)
+    for epoch in progress:
+        rates = [params.rate(group, epoch) for _, group in _groups(network)]
+        loss, train_accuracy = run.epoch(epoch, rates)
+        if not math.isfinite(loss):
+            raise InputError(
+                f"archs.{params.arch}.backbone: the loss is {loss} in epoch {epoch + 1} at learning rates {rates[0]:g} "
+                f"(convolutional) and {rates[1]:g} (fully connected); lower learning_rate or momentum"
+            )
+        test_accuracy = evaluate(network, data.test, device, params.precision)
+        history.append(Epoch(epoch + 1, *rates, loss, train_accuracy, test_accuracy))
+        progress.note(f"loss {loss:.3f}, accuracy {train_accuracy:.3f}, on the test set {test_accuracy:.3f}")
+        if epoch + 1 < epochs:
+            checkpoint.save_if_due(run.state(history))
+    return history
+
+
+@torch.no_grad()
+def evaluate(network: Network, split: Split, device: torch.device, precision: str) -> float:
+    """Measure a network's success rate: the fraction of images whose label has the largest output field."""
+    network.eval()
+    correct = torch.zeros((), dtype=torch.int64, device=device)
+    for start in range(0, len(split.labels), IMAGES_A_PASS):
+        images = torch.from_numpy(split.images[start : start + IMAGES_A_PASS]).to(device)
+        labels = torch.from_numpy(split.labels[start : start + IMAGES_A_PASS]).to(device)
+        with autocast(device, precision):
+            correct += (network(scale(images)).argmax(1) == labels).sum()
+    return correct.item() / len(split.labels)
+
+
+def write_history(path: Path, history: Iterable[Epoch]) -> None:
+    """Write the rows of a training as CSV; what epoch 0 lacks is empty."""
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(field.name for field in dataclasses.fields(Epoch))
+        writer.writerows(dataclasses.astuple(row) for row in history)
+
+
+def nesterov(groups: Iterable[tuple[Iterable[Tensor], Rates]], device: torch.device) -> torch.optim.SGD:
+    """Give SGD with Nesterov momentum and weight decay; its rates are tensors, so that a recorded step sees them."""
+    return torch.optim.SGD(
+        [
+            {
+                "params": list(weights),
+                "lr": torch.tensor(rates.learning_rate, device=device),
+                "momentum": rates.momentum,
+                "weight_decay": rates.weight_decay,
+                "nesterov": rates.momentum > 0,
+            }
+            for weights, rates in groups
+        ],
+        fused=True,
+    )
+
+
+def set_rates(optimiser: torch.optim.SGD, rates: Iterable[float]) -> None:
+    """Set the learning rate of each group."""
+    for group, rate in zip(optimiser.param_groups, rates, strict=True):
+        group["lr"].fill_(rate)
+
+
+def optimiser_state(optimiser: torch.optim.SGD) -> dict[int, dict[str, Tensor]]:
+    """Give the momentum of all weights, for a checkpoint."""
+    return optimiser.state_dict()["state"]
+
+
+def restore_optimiser(optimiser: torch.optim.SGD, state: dict[int, dict[str, Tensor]]) -> None:
+    """Take the momentum of all weights from a checkpoint; the groups' settings stay."""
+    groups = optimiser.param_groups
+    rates = [group["lr"] for group in groups]
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    for group, rate in zip(optimiser.param_groups, rates, strict=True):
+        group["lr"] = rate
+
+
+def _groups(network: Network) -> list[tuple[Iterable[Tensor], Rates]]:
+    """Give the two groups of weights, each with its rates."""
+    return [
+        (network.layers.parameters(), network.backbone.convolutional_rates),
+        (network.classifier.parameters(), network.backbone.fully_connected_rates),
+    ]
+
+
+class _Run:
+    """A network in training: images on the device, optimiser, and the step that goes through them."""
+
+    def __init__(self, network: Network, split: Split, params: Params, seed: int, device: torch.device):
+        row = params.chosen_dataset
+        self.network, self.device, self.precision = network, device, params.precision
+        self.images = torch.from_numpy(split.images).to(device)
+        self.labels = torch.from_numpy(split.labels).to(device)
+        size = network.backbone.batch_size
+        self.batches = Batches(len(split.labels), size, seed, device, row.translation, row.flip)
+        self.optimiser = nesterov(_groups(network), device)
+        self.loss = torch.zeros((), device=device)
+        self.correct = torch.zeros((), dtype=torch.int64, device=device)
+        self.step = Step(self._step, device)
+
+    def epoch(self, epoch: int, rates: list[float]) -> tuple[float, float]:
+        """Train for one epoch; give the mean loss and the fraction of images that were right."""
+        self.network.train()
+        self.batches.start(epoch)
+        set_rates(self.optimiser, rates)
+        self.loss.zero_()
+        self.correct.zero_()
+        for _ in range(self.batches.steps):
+            self.step()
+        return self.loss.item() / self.batches.steps, self.correct.item() / (self.batches.steps * self.batches.size)
+
+    def _step(self) -> None:
+        index, flips, shifts = self.batches.next()
+        images, labels = augment(self.images[index], flips, shifts), self.labels[index]
+        with autocast(self.device, self.precision):
+            fields = self.network(images)
+            loss = nn.functional.cross_entropy(fields, labels)
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        self.loss += loss.detach()
+        self.correct += (fields.argmax(1) == labels).sum()
+
+    def state(self, history: list[Epoch]) -> dict:
+        return {
+            "network": self.network.state_dict(),
+            "optimiser": optimiser_state(self.optimiser),
+            "history": [dataclasses.asdict(row) for row in history],
+        }
+
+    def restore(self, state: dict | None) -> list[Epoch]:
+        if state is None:
+            return []
+        self.network.load_state_dict(state["network"])
+        restore_optimiser(self.optimiser, state["optimiser"])
+        return [Epoch(**row) for row in state["history"]]

@@ -1,0 +1,43 @@
+"""Gather the field and decision matrices of every filter of a sample's examined layers."""
+
+from pathlib import Path
+
+import h5py
+
+from singlefilter.devices import chosen_device
+from singlefilter.features import feature_path, open_features
+from singlefilter.fields import filter_matrices, images_a_pass
+from singlefilter.files import write_hdf5
+from singlefilter.heads import read_head
+from singlefilter.params import Params
+from singlefilter.progress import Progress
+from stages import run
+
+
+def main(params: Params, seed: int) -> None:
+    layers = params.chosen_arch.examined_layers
+    with write_hdf5(Path(f"metrics/filters/seed{seed}.h5")) as out:
+        for number in Progress(f"filters, sample {seed}", len(layers), unit="layer"):
+            _write_layer(out, layers[number], seed)
+
+
+def _write_layer(out: h5py.File, layer: int, seed: int) -> None:
+    device = chosen_device()
+    with open_features(feature_path(Path(f"features/seed{seed}"), layer), f"extract_features@{seed}") as features:
+        head = Path(f"models/heads/seed{seed}.h5")
+        weights, accuracies = read_head(head, layer, features.origin, f"train_heads@{seed}")
+        group = out.create_group(f"layer{layer}")
+        group.attrs.update(accuracies)
+        out.attrs["class_names"] = features.class_names
+        label_count, filters, _ = weights.shape
+        for split in ("train", "test"):
+            batches = features.stream(split, images_a_pass(filters, label_count))
+            matrices = filter_matrices(batches, weights, device)
+            group[f"{split}/fields"] = matrices.fields
+            group[f"{split}/decisions"] = matrices.decisions
+            if f"{split}/images_per_label" not in out:
+                out[f"{split}/images_per_label"] = matrices.images_per_label
+
+
+if __name__ == "__main__":
+    run(main, per_sample=True)

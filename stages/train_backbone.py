@@ -1,0 +1,38 @@
+"""Train one sample of the chosen network, from scratch or from where a stopped run was."""
+
+from pathlib import Path
+
+import torch
+
+from singlefilter import augment, batches, devices, networks, training
+from singlefilter.checkpoints import Checkpoint, code_digest
+from singlefilter.datasets import read_dataset
+from singlefilter.params import Params
+from stages import run
+
+
+def main(params: Params, seed: int) -> None:
+    data = read_dataset(Path("data/dataset.h5"))
+    device = devices.chosen_device()
+    row = params.chosen_dataset
+    checkpoint = Checkpoint(
+        Path("checkpoints/backbone"),
+        backbone=params.chosen_arch.backbone.model_dump(),
+        epochs_scale=params.epochs_scale,
+        precision=params.precision,
+        augmentation=[row.flip, row.translation],
+        images=data.fingerprints,
+        seed=seed,
+        device=device.type,
+        torch=torch.__version__,
+        code=code_digest([augment, batches, devices, networks, training]),
+    )
+    network = training.new_network(data, params, seed)
+    history = training.train(network, data, params, seed, device, checkpoint)
+    networks.save_network(Path(f"models/backbone/seed{seed}.h5"), network)
+    training.write_history(Path(f"metrics/history/seed{seed}.csv"), history)
+    checkpoint.remove()
+
+
+if __name__ == "__main__":
+    run(main, per_sample=True)
