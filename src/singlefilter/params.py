@@ -11,19 +11,30 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from singlefilter.errors import InputError
 
 SOURCES = ("digits", "cifar10", "cifar100")
 POOLS = {"M": 2, "A4": 4}  # name in a convolution list -> window and stride, in pixels
 
-Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# pydantic's type of error -> what is allowed, where its own message speaks of its types and not of YAML's
+ALLOWED = {
+    "bool_type": "must be true or false",
+    "dict_type": "must hold rows of `name: value`",
+    "model_type": "must hold rows of `name: value`",
+    "string_too_short": "must not be empty",
+    "string_type": "must be text",
+    "too_short": "must have at least 1 item",
+    "tuple_type": "must be a list in square brackets",
+}
+
+Rate = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
 def _check_convolution(item: Any) -> int | str:
-    if item in POOLS or (type(item) is int and item >= 1):
+    if (type(item) is int and item >= 1) or (type(item) is str and item in POOLS):
         return item
     raise ValueError(f"must be a number of filters, at least 1, or a pool: {', '.join(POOLS)}")
 
@@ -32,7 +43,7 @@ Convolution = Annotated[Any, PlainValidator(_check_convolution)]
 
 
 class _Values(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Decay(_Values):
@@ -60,7 +71,7 @@ class Rates(_Values):
 
     def at(self, epoch: int) -> float:
         """The learning rate at an epoch of the paper's full schedule, counted from 0 (SI, Hyper-parameters)."""
-        ends = [row.first for row in self.decay[1:]] + [math.inf]
+        ends = [*(row.first for row in self.decay), math.inf][1:]
         rate = self.learning_rate
         for row, end in zip(self.decay, ends, strict=True):
             last = min(epoch, end - 1)
@@ -167,8 +178,8 @@ class Params(_Values):
             if item in POOLS and size < POOLS[item]:
                 raise ValueError(
                     f"archs.{self.arch}.backbone.convolutions: the pool {item} at place {position + 1} needs "
-                    f"{POOLS[item]} pixels a side, and {size} are left of {self.dataset}'s "
-                    f"{self.chosen_dataset.image_size}; leave out a pool or enlarge image_size"
+                    f"{POOLS[item]} pixels a side, and {size} are left of the "
+                    f"{self.chosen_dataset.image_size} of {self.dataset}; leave out a pool or enlarge image_size"
                 )
             size //= POOLS.get(item, 1)
         return self
@@ -204,7 +215,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing; run from the project's root") from error
     except (YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {error}") from error
+        raise InputError(f"{path} is not valid YAML: {_yaml_problem(error)}") from error
     return parse_params(values, str(path))
 
 
@@ -214,7 +225,9 @@ def parse_params(values: Any, name: str = "params.yaml") -> Params:
         # By way of JSON, where a list may stand for a tuple although every type is strict.
         return Params.model_validate_json(json.dumps(values, default=str))
     except ValidationError as error:
-        raise InputError("\n".join(f"{name}: {_explain(detail)}" for detail in error.errors())) from error
+        # A list whose items are refused counts as too short as well: its items' errors say enough.
+        details = [detail for detail in error.errors() if detail["type"] != "too_short" or not detail["input"]]
+        raise InputError("\n".join(f"{name}: {_explain(detail)}" for detail in details)) from error
     except (ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{name} holds what no parameter can be: {error}") from error
 
@@ -225,21 +238,28 @@ def _check_row(key: str, name: str, rows: dict[str, Any]) -> None:
 
 
 def _near(name: str, allowed: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, allowed, n=1)
+    near = difflib.get_close_matches(name.lower(), allowed, n=1)
     return f"did you mean {near[0]}? " if near else ""
+
+
+def _yaml_problem(error: YAMLError | UnicodeDecodeError) -> str:
+    if isinstance(error, MarkedYAMLError) and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return str(error)
 
 
 def _explain(detail: ErrorDetails) -> str:
     """Say of one of pydantic's errors which key it is, its value, and what is allowed."""
     key = ".".join(str(part) for part in detail["loc"])
-    message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    allowed = ALLOWED.get(detail["type"], detail["msg"])
+    allowed = allowed.removeprefix("Value error, ").replace("Input should be", "must be")
     if detail["type"] == "missing":
         return f"{key}: is missing"
     if detail["type"] == "extra_forbidden":
         return f"{key}: is no known key; {_near(str(detail['loc'][-1]), _known_keys())}check its spelling and place"
-    if isinstance(detail["input"], dict):  # one of our own checks, which names the key within and its value
-        return f"{key}.{message}" if key and detail["type"] == "value_error" else f"{key} {message}".strip()
-    return f"{key}: is {json.dumps(detail['input'], default=str)[:80]}; {message}"
+    if detail["type"] == "value_error" and isinstance(detail["input"], dict):
+        return f"{key}.{allowed}".lstrip(".")  # one of our own checks, which names the key within and its value
+    return f"{key or 'the file'}: is {json.dumps(detail['input'], default=str)[:80]}; {allowed}"
 
 
 def _known_keys() -> list[str]:

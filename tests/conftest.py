@@ -1,0 +1,100 @@
+"""A tiny data set, and parameters that fit it."""
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from singlefilter.checkpoints import Checkpoint
+from singlefilter.datasets import Data, Split
+from singlefilter.params import Params, parse_params
+
+TINY = {
+    "dataset": "tiny",
+    "arch": "tiny",
+    "seeds": [0],
+    "epochs_scale": 1,
+    "precision": "float32",
+    "threshold": 0.3,
+    "figures": {"dpi": 50, "font_size": 9, "colormap": "viridis"},
+    "datasets": {"tiny": {"source": "a/folder", "image_size": 8, "flip": True, "translation": 1}},
+    "archs": {
+        "tiny": {
+            "backbone": {
+                "convolutions": [4, "M", 6],
+                "fully_connected": [5],
+                "activation": "relu",
+                "output_bias": False,
+                "epochs": 3,
+                "batch_size": 8,
+                "convolutional_rates": {
+                    "learning_rate": 0.05,
+                    "momentum": 0.9,
+                    "weight_decay": 0.001,
+                    "decay": [{"first": 1, "every": 1, "factor": 0.5}],
+                },
+                "fully_connected_rates": {
+                    "learning_rate": 0.02,
+                    "momentum": 0.8,
+                    "weight_decay": 0.01,
+                    "decay": [{"first": 2, "every": 1, "factor": 0.1}],
+                },
+            },
+            "examined_layers": [1, 2],
+            "heads": {
+                "epochs": 3,
+                "batch_size": 8,
+                "learning_rate": 0.1,
+                "momentum": 0.9,
+                "weight_decay": 0.02,
+                "decay": [{"first": 1, "every": 1, "factor": 0.6}],
+            },
+        }
+    },
+}
+
+
+@pytest.fixture
+def make_params() -> Callable[..., Params]:
+    """Build tiny parameters; changes to the rows `backbone` and `heads` are given as dicts, to the rest by name."""
+
+    def make(backbone: dict[str, Any] | None = None, heads: dict[str, Any] | None = None, **changes: Any) -> Params:
+        values = copy.deepcopy(TINY) | changes
+        values["archs"]["tiny"]["backbone"] |= backbone or {}
+        values["archs"]["tiny"]["heads"] |= heads or {}
+        return parse_params(values)
+
+    return make
+
+
+@pytest.fixture
+def data() -> Data:
+    """Three labels, each a colour under noise: 22 training and 13 test images of 8x8 pixels."""
+    generator = np.random.default_rng(5)
+    return Data("tiny", ("red", "green", "blue"), _split(generator, 22), _split(generator, 13))
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Checkpoint:
+    """A checkpoint that holds nothing yet."""
+    return Checkpoint(tmp_path / "checkpoints")
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Compute in one thread: on a busy machine, tiny tensors take ten times as long in two that wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def _split(generator: np.random.Generator, count: int) -> Split:
+    labels = generator.integers(3, size=count)
+    images = generator.integers(156, size=(count, 8, 8, 3), dtype=np.uint8)
+    images[np.arange(count), :, :, labels] += 100
+    return Split(images, labels)

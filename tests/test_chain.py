@@ -1,0 +1,498 @@
+"""The real chain, in temporary copies of this tree with a tiny data set and a tiny network."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial, reduce
+from operator import getitem
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from ruamel.yaml import YAML
+
+from singlefilter.params import load_params
+from stages import (
+    cluster_stats,
+    dilute_filters,
+    extract_features,
+    figures,
+    filter_matrices,
+    run,
+    train_backbone,
+    train_heads,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+COPIED = ["dvc.yaml", "params.yaml", ".dvc", ".dvcignore", ".gitignore", "data", "src", "stages"]
+
+DILUTION_ON = ["dilute_filters@0", "cluster_stats", "figures"]
+HEADS_ON = ["train_heads@0", "filter_matrices@0", *DILUTION_ON]
+FEATURES_ON = ["extract_features@0", *HEADS_ON]
+ALL = ["check_params", "download", "train_backbone@0", *FEATURES_ON]
+SAMPLE_1 = [stage.replace("@0", "@1") for stage in ALL if "@0" in stage]
+
+DATASET = {"source": "data/images/tiny", "image_size": 8, "flip": False, "translation": 1}
+RATES = {
+    "learning_rate": 0.05,
+    "momentum": 0.9,
+    "weight_decay": 0.001,
+    "decay": [{"first": 20, "every": 20, "factor": 0.6}],
+}
+ARCH = {
+    "backbone": {
+        "convolutions": [4, "M", 6, "M"],
+        "fully_connected": [],
+        "activation": "relu",
+        "output_bias": False,
+        "epochs": 30,
+        "batch_size": 12,
+        "convolutional_rates": RATES,
+        "fully_connected_rates": RATES,
+    },
+    "examined_layers": [1, 2],
+    "heads": {"epochs": 30, "batch_size": 12, **RATES},
+}
+TINY = {
+    "dataset": "tiny",
+    "arch": "tiny",
+    "seeds": [0],
+    "epochs_scale": 0.1,
+    "precision": "bf16",
+    "threshold": 0.3,
+    "datasets.tiny": DATASET,
+    "archs.tiny": ARCH,
+}
+
+# Every parameter with another value: whoever reads one that its stage does not depend on makes another file.
+OTHER_RATES = {"learning_rate": 0.02, "momentum": 0.5, "weight_decay": 0.1, "decay": []}
+OTHER = {
+    "seeds": [0, 5],
+    "epochs_scale": 0.2,
+    "precision": "float32",
+    "threshold": 0.7,
+    "figures": {"dpi": 60, "font_size": 12, "colormap": "gray"},
+    "datasets.tiny": {"source": "no/such/folder", "image_size": 16, "flip": True, "translation": 3},
+    "archs.tiny.backbone": {
+        "convolutions": [3, "M", 5, 7],
+        "fully_connected": [5],
+        "activation": "none",
+        "output_bias": True,
+        "epochs": 50,
+        "batch_size": 5,
+        "convolutional_rates": OTHER_RATES,
+        "fully_connected_rates": OTHER_RATES,
+    },
+    "archs.tiny.examined_layers": [2],
+    "archs.tiny.heads": {"epochs": 50, "batch_size": 5, **OTHER_RATES},
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended."""
+
+    code: int
+    output: str
+
+    @property
+    def ran(self) -> list[str]:
+        """The stages that DVC ran; not those that it restored from its cache."""
+        return re.findall("^Running stage '(.+)'", self.output, re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with a copy of the project, and the environment for commands in it."""
+
+    folder: Path
+    environment: Mapping[str, str]
+
+    def python(self, *arguments: str, umask: int = 0o022, **environment: str) -> Ended:
+        done = subprocess.run(
+            [sys.executable, "-m", *arguments],
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            umask=umask,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+        )
+        return Ended(done.returncode, done.stdout)
+
+    def dvc(self, *arguments: str, **environment: str) -> Ended:
+        return self.python("dvc", *arguments, **environment)
+
+    def git(self, *arguments: str) -> None:
+        subprocess.run(["git", *arguments], cwd=self.folder, env=self.environment, check=True, capture_output=True)
+
+    def copied(self, folder: Path) -> "Place":
+        # Whoever asks only which stages run has them on one thread, since others run beside.
+        return Place(shutil.copytree(self.folder, folder), {**self.environment, "OMP_NUM_THREADS": "1"})
+
+    def set_params(self, changes: Mapping[str, Any]) -> None:
+        yaml = YAML()
+        yaml.width = 200
+        yaml.default_flow_style = None  # lists in brackets, as they are in the file
+        params = yaml.load(self.folder / "params.yaml")
+        for key, value in changes.items():
+            *rows, last = key.split(".")
+            reduce(getitem, rows, params)[last] = value
+        yaml.dump(params, self.folder / "params.yaml")
+
+    def add_image(self) -> None:
+        write_image(self.folder / "data/images/tiny/train/green/new.png", np.random.default_rng(9), 1)
+
+    def undo(self, before: "Place") -> None:
+        """Give the parameters and the images back what they were."""
+        shutil.copy(before.folder / "params.yaml", self.folder)
+        shutil.rmtree(self.folder / "data/images")
+        shutil.copytree(before.folder / "data/images", self.folder / "data/images")
+
+    def stages(self) -> dict[str, Any]:
+        return YAML(typ="safe").load(self.folder / "dvc.yaml")["stages"]
+
+    def outs(self) -> list[str]:
+        """All files that the stages make; known once DVC has run them."""
+        stages = YAML(typ="safe").load(self.folder / "dvc.lock")["stages"].values()
+        outs = [self.folder / out["path"] for stage in stages for out in stage["outs"]]
+        files = [file for out in outs for file in (sorted(out.rglob("*")) if out.is_dir() else [out])]
+        return [str(file.relative_to(self.folder)) for file in files]
+
+    def digests(self, files: Iterable[str]) -> dict[str, str]:
+        return {file: hashlib.sha256((self.folder / file).read_bytes()).hexdigest() for file in files}
+
+    def everything(self) -> dict[str, str]:
+        """All files with their digests, but for what Git and DVC keep for themselves."""
+        files = [str(file.relative_to(self.folder)) for file in self.folder.rglob("*") if file.is_file()]
+        return self.digests(file for file in files if not re.match(r"\.git/|\.dvc/tmp/|.*__pycache__", file))
+
+
+def write_image(path: Path, generator: np.random.Generator, label: int) -> None:
+    """8x8 pixels of noise, with a tint that tells the label."""
+    pixels = generator.integers(176, size=(8, 8, 3), dtype=np.uint8)
+    pixels[:, :, label] += 80
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def make_place(folder: Path, environment: Mapping[str, str]) -> Place:
+    """Copy this tree, whether committed or not yet, without what was made from it, and add what is tiny."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *COPIED]
+    names = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, encoding="utf-8").stdout.split("\0")
+    for name in filter(None, names):
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 12), ("test", 5)):
+        for label, class_name in enumerate(("blue", "green", "red")):
+            for number in range(count):
+                write_image(folder / f"data/images/tiny/{split}/{class_name}/{number}.png", generator, label)
+    place = Place(folder, environment)
+    place.set_params(TINY)
+    place.git("init", "--quiet")
+    return place
+
+
+def side_by_side(function: Callable[[Any], Any], cases: Iterable[Any]) -> dict[Any, Any]:
+    """Each case with the function's result, two at a time: a stage spends most of its time on importing."""
+    cases = list(cases)
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(cases, pool.map(function, cases), strict=True))
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment in which nothing of the user's own settings counts."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "GIT_", "DATASET_"))}
+    dvc = tmp_path_factory.mktemp("dvc")
+    return kept | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "DVC_GLOBAL_CONFIG_DIR": str(dvc),
+        "DVC_SYSTEM_CONFIG_DIR": str(dvc),
+        "DVC_SITE_CACHE_DIR": str(dvc),
+        "DVC_NO_ANALYTICS": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "SINGLEFILTER_DEVICE": "cpu",
+    }
+
+
+@pytest.fixture(scope="session")
+def chains(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> tuple[Place, Place, list[Ended]]:
+    """Two folders with the whole chain's outs: from `dvc repro`, and from the stages run one by one, without DVC.
+
+    The second has another environment, and each stage gets parameters of which only those are right that it depends on.
+    """
+    folder = tmp_path_factory.mktemp("chains")
+    with_dvc = make_place(folder / "with_dvc", environment | {"PYTHONHASHSEED": "1", "TZ": "UTC", "LC_ALL": "C.UTF-8"})
+    (folder / "without_dvc").mkdir()
+    (folder / "without_dvc/dvc.py").write_text("raise ImportError('DVC is not installed')\n", encoding="utf-8")
+    (folder / "without_dvc/matplotlibrc").write_text("font.size: 30\naxes.facecolor: red\n", encoding="utf-8")
+    other_environment = {
+        "PYTHONHASHSEED": "2",
+        "TZ": "Pacific/Kiritimati",
+        "LC_ALL": "C",
+        "LANG": "tr_TR.UTF-8",
+        "USER": "someone",
+        "HOME": str(folder),
+        "MATPLOTLIBRC": str(folder / "without_dvc/matplotlibrc"),
+    }
+    without_dvc = make_place(folder / "without_dvc", environment | other_environment)
+
+    def make(place: Place) -> list[Ended]:
+        return [place.dvc("repro")] if place is with_dvc else run_one_by_one(place)
+
+    with ThreadPoolExecutor(2) as pool:
+        (repro,), alone = pool.map(make, (with_dvc, without_dvc))
+    assert repro.code == 0, repro.output
+    assert repro.ran == ALL
+    return with_dvc, without_dvc, alone
+
+
+def run_one_by_one(place: Place) -> list[Ended]:
+    ended = []
+    for name, stage in place.stages().items():
+        place.set_params(TINY)
+        place.set_params(all_but(stage["params"]))
+        seed = ["--seed", "0"] if "matrix" in stage else []
+        ended.append(place.python(f"stages.{name}", *seed, umask=0o077))
+    return ended
+
+
+def all_but(declared: list[Any]) -> dict[str, Any]:
+    """Other values for all parameters but these; entire rows are given, so that a part can stay."""
+    if isinstance(declared[0], dict):  # all of params.yaml
+        return {}
+    declared = [key.replace("${dataset}", "tiny").replace("${arch}", "tiny") for key in declared]
+    dataset = {key: DATASET[key] for key in DATASET if f"datasets.tiny.{key}" in declared}
+    changes = {key: value for key, value in OTHER.items() if key not in declared}
+    return changes | {"datasets.tiny": OTHER["datasets.tiny"] | dataset}
+
+
+@pytest.fixture(scope="session")
+def finished(chains: tuple[Place, Place, list[Ended]]) -> Place:
+    """The folder in which `dvc repro` has run; tests work on copies of it."""
+    return chains[0]
+
+
+def test_the_outs_are_the_same_bytes_in_another_folder_and_environment_without_dvc(chains):
+    with_dvc, without_dvc, alone = chains
+    assert [ended.code for ended in alone] == [0] * len(ALL), alone
+    outs = with_dvc.outs()
+    assert {Path(out).suffix for out in outs} == {".txt", ".h5", ".csv", ".json", ".png"}
+    assert without_dvc.digests(outs) == with_dvc.digests(outs)
+
+
+def test_a_second_repro_runs_nothing_even_where_unchanged_files_were_touched(finished, tmp_path):
+    place = finished.copied(tmp_path / "project")
+    for file in [*place.folder.glob("data/images/tiny/train/*/*"), place.folder / "stages/train_backbone.py"]:
+        os.utime(file, (1, 1))
+    second = place.dvc("repro")
+    assert (second.code, second.ran) == (0, []), second.output
+    assert place.everything() == finished.everything()
+
+
+# What is changed, and the stages that then run beside check_params.
+CHANGES: dict[str, tuple[Callable[[Place], None], list[str]]] = {
+    name: (partial(Place.set_params, changes=changes), expected)
+    for name, changes, expected in [
+        ("figure style", {"figures.dpi": 100}, ["figures"]),
+        ("the heads' learning rate", {"archs.tiny.heads.learning_rate": 0.01}, HEADS_ON),
+        ("examined layers", {"archs.tiny.examined_layers": [2]}, FEATURES_ON),
+        ("one more seed", {"seeds": [0, 1]}, [*SAMPLE_1, "cluster_stats", "figures"]),
+        (
+            "numbers of other rows",
+            {
+                "archs.vgg6.backbone.epochs": 100,
+                "archs.vgg6.heads.learning_rate": 0.01,
+                "archs.vgg6.examined_layers": [5],
+                "datasets.digits.image_size": 28,
+            },
+            [],
+        ),
+    ]
+} | {"a new image": (Place.add_image, ALL[1:])}
+
+
+@pytest.fixture(scope="session")
+def changed(finished: Place, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Place, Ended, Ended]]:
+    """For each change: its own copy, `dvc repro` after the change, and `dvc repro` after going back."""
+    folder = tmp_path_factory.mktemp("changed")
+
+    def repro_twice(name: str) -> tuple[Place, Ended, Ended]:
+        place = finished.copied(folder / name.replace(" ", "_"))
+        CHANGES[name][0](place)
+        there = place.dvc("repro")
+        place.undo(finished)
+        return place, there, place.dvc("repro")
+
+    return side_by_side(repro_twice, CHANGES)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_reruns_what_depends_on_it_and_nothing_else(changed, name):
+    _, there, _ = changed[name]
+    expected = CHANGES[name][1]
+    if name != "a new image":
+        expected = ["check_params", *expected]
+    assert (there.code, sorted(there.ran)) == (0, sorted(expected)), there.output
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_going_back_restores_the_earlier_outs_from_the_cache(changed, finished, name):
+    place, _, back = changed[name]
+    may_run = {"check_params"}  # it takes a second
+    if name == "one more seed":  # the folders that the aggregates read still hold the other sample's files
+        may_run |= {"cluster_stats", "figures"}
+    assert back.code == 0 and set(back.ran) <= may_run, back.output
+    outs = finished.outs()
+    assert place.digests(outs) == finished.digests(outs)
+
+
+# A change of params.yaml, and what the refusal says: key, value, what is allowed.
+REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "unknown data set": ({"dataset": "digit"}, ["dataset: 'digit'", "did you mean digits?", "cifar10, cifar100, tiny"]),
+    "unknown architecture": ({"arch": "vgg61"}, ["arch: 'vgg61'", "did you mean vgg6?", "vgg16, vgg6, avgg16"]),
+    "wrong types and numbers out of range": (
+        {
+            "epochs_scale": "fast",
+            "figures.dpi": "150",
+            "archs.vgg6.backbone.output_bias": 3,
+            "seeds": ["a"],
+            "threshold": 1.5,
+            "archs.tiny.heads.learning_rate": -0.1,
+            "precision": "bf8",
+        },
+        [
+            'epochs_scale: is "fast"; must be a valid number',
+            'figures.dpi: is "150"; must be a valid integer',
+            "archs.vgg6.backbone.output_bias: is 3; must be true or false",
+            'seeds.0: is "a"; must be a valid integer',
+            "threshold: is 1.5; must be less than 1",
+            "archs.tiny.heads.learning_rate: is -0.1; must be greater than or equal to 0",
+            "precision: is \"bf8\"; must be 'bf16' or 'float32'",
+        ],
+    ),
+    "no seeds": ({"seeds": []}, ["seeds: is []", "at least 1"]),
+    "a seed twice": ({"seeds": [0, 0]}, ["seeds: [0, 0] repeats a seed"]),
+    "a layer that is not there": (
+        {"archs.tiny.examined_layers": [1, 3]},
+        ["archs.tiny.examined_layers: the network has no layer 3; allowed are 1 to 2"],
+    ),
+    "pools that do not fit": (
+        {"archs.tiny.backbone.convolutions": [4, "A4", 6, "A4"]},
+        ["archs.tiny.backbone.convolutions: the pool A4 at place 4 needs 4 pixels a side, and 2 are left"],
+    ),
+}
+
+# What DVC itself refuses while it reads dvc.yaml, before a stage can say more. It does not always name the key.
+REFUSED_BY_DVC: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "seeds no list": ({"seeds": 0}, ["'Value' object is not iterable"]),
+    "seeds nested": ({"seeds": [[0]]}, ["stages.train_backbone@seed0.cmd", "Cannot interpolate data of type 'list'"]),
+}
+
+
+@pytest.fixture(scope="session")
+def refused(finished: Place, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Ended, set[str]]]:
+    """For each refusal: `dvc repro`, and the files that differ from before."""
+    folder = tmp_path_factory.mktemp("refused")
+
+    def repro(name: str) -> tuple[Ended, set[str]]:
+        place = finished.copied(folder / name.replace(" ", "_"))
+        place.set_params((REFUSED | REFUSED_BY_DVC)[name][0])
+        ended = place.dvc("repro")
+        return ended, {file for file, _ in place.everything().items() ^ finished.everything().items()}
+
+    return side_by_side(repro, REFUSED | REFUSED_BY_DVC)
+
+
+@pytest.mark.parametrize("name", REFUSED | REFUSED_BY_DVC)
+def test_bad_input_is_refused_and_all_outs_stay_as_they_are(refused, name):
+    ended, different = refused[name]
+    for part in (REFUSED | REFUSED_BY_DVC)[name][1]:
+        assert part in ended.output
+    assert ended.code != 0
+    assert "Traceback" not in ended.output
+    assert ended.ran == (["check_params"] if name in REFUSED else [])
+    assert different == {"params.yaml"}
+
+
+def test_what_dvc_refuses_without_naming_it_check_params_names(finished, tmp_path):
+    place = finished.copied(tmp_path / "project")
+    place.set_params({"seeds": 0})
+    ended = place.python("stages.check_params")
+    assert ended == Ended(1, "check_params: params.yaml: seeds: is 0; must be a list in square brackets\n")
+
+
+@pytest.mark.parametrize(
+    ("stage", "missing", "made_by"),
+    [
+        (train_backbone, "data/dataset.h5", "download"),
+        (extract_features, "data/dataset.h5", "download"),
+        (train_heads, "features/seed0/layer1.h5", "extract_features@0"),
+        (filter_matrices, "features/seed0/layer1.h5", "extract_features@0"),
+        (dilute_filters, "features/seed0/layer2.h5", "extract_features@0"),
+        (cluster_stats, "metrics/history/seed0.csv", "train_backbone@0"),
+        (figures, "metrics/layers.csv", "cluster_stats"),
+    ],
+)
+def test_a_stage_without_its_input_says_what_to_do(stage, missing, made_by, tmp_path, environment, monkeypatch):
+    make_place(tmp_path, environment)
+    name = stage.__name__.removeprefix("stages.")
+    per_sample = name not in ("cluster_stats", "figures")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [f"stages/{name}.py", *(["--seed", "0"] if per_sample else [])])
+    with pytest.raises(SystemExit) as exit:
+        run(stage.main, per_sample)
+    message = str(exit.value)
+    assert message.startswith(f"{name}: {missing} is missing")
+    assert message.endswith(f"Make it again: dvc repro --force --single-item {made_by}")
+    assert "\n" not in message
+
+
+def test_a_refused_command_is_one_line_on_the_terminal(tmp_path, environment):
+    ended = make_place(tmp_path, environment).python("stages.train_heads", "--seed", "0")
+    assert ended.code == 1
+    assert re.fullmatch(r"train_heads: features/seed0/layer1\.h5 is missing\. .+ extract_features@0\n", ended.output)
+
+
+def test_an_experiment_runs_and_metrics_diff_shows_its_change(finished, tmp_path):
+    place = finished.copied(tmp_path / "project")
+    place.git("add", ".")
+    place.git("-c", "user.name=Someone", "-c", "user.email=someone@example.org", "commit", "--quiet", "-m", "Run")
+    there = place.dvc("exp", "run", "-S", "threshold=0.5")
+    assert (there.code, there.ran) == (0, ["check_params", *DILUTION_ON]), there.output
+    assert load_params(place.folder / "params.yaml").threshold == 0.5
+
+    before, after = (
+        json.loads((where.folder / "metrics/summary.json").read_text(encoding="utf-8")) for where in (finished, place)
+    )
+    assert before.keys() == after.keys() and before != after
+    difference = json.loads(place.dvc("metrics", "diff", "--json").output)["metrics/summary.json"]
+    assert sorted(difference) == sorted(changed_values(before, after))
+
+    back = place.dvc("exp", "run", "-S", "threshold=0.3")
+    assert (back.code, back.ran) == (0, ["check_params"]), back.output
+    assert place.digests(finished.outs()) == finished.digests(finished.outs())
+
+
+def changed_values(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """The dotted keys of the values that differ."""
+    changed = []
+    for key in before:
+        if isinstance(before[key], dict):
+            changed += changed_values(before[key], after[key], f"{prefix}{key}.")
+        elif before[key] != after[key]:
+            changed.append(f"{prefix}{key}")
+    return changed

@@ -1,0 +1,111 @@
+"""What dvc.yaml lists for each stage is what the stage's script is made of and reads."""
+
+import ast
+from functools import reduce
+from operator import getitem
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[1]
+STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+PARAMS = YAML(typ="safe").load(ROOT / "params.yaml")
+SCRIPTS = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem != "__init__")
+
+
+def code_of(stage: str) -> list[str]:
+    """The project's modules that a stage's script imports, lazily or not, by way of others or not; itself included."""
+    found: set[Path] = set()
+    waiting = [f"stages.{stage}"]
+    while waiting:
+        path = module_path(waiting.pop())
+        if path and path not in found:
+            found.add(path)
+            waiting += imported_names(path)
+    return sorted(str(path.relative_to(ROOT)) for path in found)
+
+
+def module_path(name: str) -> Path | None:
+    places = [base.joinpath(*name.split(".")) for base in (ROOT, ROOT / "src")]
+    files = [file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")]
+    return next((file for file in files if file.exists()), None)
+
+
+def imported_names(path: Path) -> list[str]:
+    """All that could be a module in a file's import statements, packages around it included."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports are not followed here"
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    names.append(".".join(path.relative_to(ROOT).parent.parts).removeprefix("src."))
+    return [".".join(parts[:end]) for parts in (name.split(".") for name in names) for end in range(1, len(parts) + 1)]
+
+
+def is_code(dep: str) -> bool:
+    return dep.endswith(".py")
+
+
+def paths(entries: list[Any]) -> list[str]:
+    """The paths in a list of outs, where one with options is a mapping."""
+    return [path for entry in entries for path in ([entry] if isinstance(entry, str) else entry)]
+
+
+def params_of(stage: str, dataset: str, arch: str) -> list[str]:
+    keys = [key for key in STAGES[stage]["params"] if isinstance(key, str)]
+    return [key.replace("${dataset}", dataset).replace("${arch}", arch) for key in keys]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_the_code_that_it_imports_and_no_other(stage):
+    deps = STAGES[stage]["deps"]
+    assert [dep for dep in deps if is_code(dep)] == code_of(stage)
+    assert deps == sorted(set(deps))
+
+
+def test_the_walk_over_imports_finds_lazy_ones_and_the_packages_themselves():
+    assert code_of("check_params") == [
+        "src/singlefilter/__init__.py",
+        "src/singlefilter/errors.py",
+        "src/singlefilter/files.py",
+        "src/singlefilter/params.py",  # stages/__init__.py imports it within a function
+        "stages/__init__.py",
+        "stages/check_params.py",
+    ]
+
+
+def test_every_stage_runs_the_script_of_its_name_and_every_script_is_a_stage():
+    assert sorted(STAGES) == SCRIPTS
+    for name, stage in STAGES.items():
+        seed = " --seed ${item.seed}" if "matrix" in stage else ""
+        assert stage["cmd"] == f"python -m stages.{name}{seed}"
+        assert stage.get("matrix", {"seed": "${seeds}"}) == {"seed": "${seeds}"}
+
+
+def test_what_a_stage_reads_is_made_by_an_earlier_one():
+    made: set[str] = {"data/images"}  # the user's own
+    for name, stage in STAGES.items():
+        for dep in stage["deps"]:
+            whole_folder = any(out.startswith(f"{dep}/") for out in made)
+            assert is_code(dep) or dep in made or whole_folder, f"{name} reads {dep}"
+        made |= set(paths(stage.get("outs", []) + stage.get("metrics", []) + stage.get("plots", [])))
+
+
+@pytest.mark.parametrize("arch", PARAMS["archs"])
+def test_the_parameters_that_stages_depend_on_exist_for_every_row(arch):
+    for dataset in PARAMS["datasets"]:
+        for stage in STAGES:
+            for key in params_of(stage, dataset, arch):
+                assert reduce(getitem, key.split("."), PARAMS) is not None
+
+
+def test_every_parameter_has_a_stage_that_depends_on_it():
+    tracked = {key for stage in STAGES for key in params_of(stage, "digits", "vgg16")}
+    rows = {"datasets": PARAMS["datasets"]["digits"], "archs": PARAMS["archs"]["vgg16"]}
+    chosen = {"datasets": "digits", "archs": "vgg16"}
+    within_rows = {f"{table}.{chosen[table]}.{key}" for table, row in rows.items() for key in row}
+    assert tracked == (set(PARAMS) - set(rows)) | within_rows

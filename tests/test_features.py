@@ -1,0 +1,200 @@
+"""Features: the files' layout, and their values against a forward pass written out from the weights."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from singlefilter import features
+from singlefilter.datasets import Data, Split
+from singlefilter.errors import InputError
+from singlefilter.features import feature_path, open_features, write_features
+from singlefilter.networks import Network, load_network, save_network
+
+CPU = torch.device("cpu")
+pytestmark = pytest.mark.usefixtures("one_thread")
+STAGE = "extract_features@0"
+
+
+@pytest.fixture
+def network(make_params, tmp_path) -> Network:
+    """A network as it is loaded, whose batch-norms are those of a trained one; it is left in training mode."""
+    torch.manual_seed(4)
+    made = Network(make_params().chosen_arch.backbone, 3, image_size=8)
+    for layer in made.layers:
+        for values in (layer[1].weight.data, layer[1].running_var):
+            values.uniform_(0.5, 2)
+        for values in (layer[1].bias.data, layer[1].running_mean):
+            values.uniform_(-0.2, 0.2)
+    save_network(tmp_path / "network.h5", made)
+    return load_network(tmp_path / "network.h5", "train_backbone@0").train()
+
+
+@pytest.fixture
+def written(network, data, tmp_path) -> Path:
+    """A folder with the features of layers 1 and 2."""
+    write_features(tmp_path / "seed0", network, data, [1, 2], CPU)
+    return tmp_path / "seed0"
+
+
+@torch.no_grad()
+def plain_features(network: Network, images: np.ndarray) -> dict[int, Tensor]:
+    """Layers 1, with a pool after it, and 2 in float64; batch-norm with its running values."""
+    values = torch.from_numpy(images.astype(np.float64) / 255 * 2 - 1).permute(0, 3, 1, 2)
+    outputs = {}
+    for number, layer in enumerate(network.layers, start=1):
+        convolution, norm = layer[0], layer[1]
+        values = nn.functional.conv2d(values, convolution.weight.double(), convolution.bias.double(), padding=1)
+        mean, variance, gain, shift = (
+            tensor.double()[:, None, None] for tensor in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+        )
+        values = ((values - mean) / (variance + norm.eps).sqrt() * gain + shift).clamp(min=0)
+        if number == 1:
+            values = values.unflatten(3, (4, 2)).unflatten(2, (4, 2)).amax((3, 5))  # (N, F, 4, 2, 4, 2)
+        outputs[number] = values
+    return outputs
+
+
+@pytest.mark.parametrize("images_a_pass", [5, 500])
+def test_values_are_the_networks_outputs_in_the_order_of_the_images(
+    images_a_pass, network, data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(features, "IMAGES_A_PASS", images_a_pass)
+    write_features(tmp_path, network, data, [1, 2], CPU)
+    for name, split in (("train", data.train), ("test", data.test)):
+        for layer, expected in plain_features(network, split.images).items():
+            with h5py.File(tmp_path / f"layer{layer}.h5") as file:
+                found = file[name]["features"][()].astype(np.float64)
+                np.testing.assert_array_equal(file[name]["labels"][()], split.labels)
+            np.testing.assert_allclose(found, expected.numpy(), rtol=2**-10, atol=1e-5)  # float16 has 11 digits
+            assert (found > 0).mean() > 0.2
+
+
+def test_files_have_the_layout_that_is_documented(written):
+    assert sorted(path.name for path in written.iterdir()) == ["layer1.h5", "layer2.h5"]
+    for layer, shape in ((1, (4, 4, 4)), (2, (6, 4, 4))):
+        with h5py.File(feature_path(written, layer)) as file:
+            assert set(file) == {"train", "test"}
+            assert list(file.attrs["class_names"]) == ["red", "green", "blue"]
+            for name, count in (("train", 22), ("test", 13)):
+                assert set(file[name]) == {"features", "labels"}
+                assert (file[name]["features"].shape, file[name]["features"].dtype) == ((count, *shape), np.float16)
+                assert (file[name]["labels"].shape, file[name]["labels"].dtype) == ((count,), np.int64)
+
+
+def test_files_of_another_examined_set_are_removed_and_other_files_kept(written, network, data):
+    (written / "notes.txt").touch()
+    write_features(written, network, data, [2], CPU)
+    assert sorted(path.name for path in written.iterdir()) == ["layer2.h5", "notes.txt"]
+
+
+def test_the_same_inputs_give_the_same_bytes(written, network, data, tmp_path):
+    write_features(tmp_path / "again", network, data, [1, 2], CPU)
+    write_features(tmp_path / "alone", network, data, [2], CPU)
+    for layer in (1, 2):
+        assert feature_path(written, layer).read_bytes() == feature_path(tmp_path / "again", layer).read_bytes()
+    assert feature_path(written, 2).read_bytes() == feature_path(tmp_path / "alone", 2).read_bytes()
+
+
+def origin(folder: Path, network: Network, data: Data) -> str:
+    write_features(folder, network, data, [1, 2], CPU)
+    origins = []
+    for layer in (1, 2):
+        with open_features(feature_path(folder, layer), STAGE) as file:
+            origins.append(file.origin)
+    assert origins[0] == origins[1]
+    return origins[0]
+
+
+def test_the_origin_tells_weights_images_and_labels(network, data, tmp_path):
+    def changed(split: Split, name: str) -> Split:
+        values = {"images": split.images.copy(), "labels": split.labels.copy()}
+        values[name].flat[0] ^= 1
+        return Split(**values)
+
+    first = origin(tmp_path, network, data)
+    assert origin(tmp_path, network, data) == first
+    others = [
+        Data(data.name, data.class_names, changed(data.train, "images"), data.test),
+        Data(data.name, data.class_names, changed(data.train, "labels"), data.test),
+        Data(data.name, data.class_names, data.train, changed(data.test, "images")),
+    ]
+    found = [origin(tmp_path, network, other) for other in others]
+    for values in (network.classifier[-1].weight.data, network.layers[0][1].running_mean):
+        values.view(-1)[0] += 1
+        found.append(origin(tmp_path, network, data))
+    assert len({first, *found}) == 6
+
+
+@pytest.mark.parametrize("images", [1, 4, 11, 22, 1000])
+def test_the_stream_gives_what_the_whole_gives(images, written, data):
+    with open_features(feature_path(written, 1), STAGE) as file, h5py.File(feature_path(written, 1)) as plain:
+        assert file.class_names == ["red", "green", "blue"]
+        whole, labels = file.whole("train")
+        assert (whole.shape, whole.dtype, labels.dtype) == ((22, 4, 16), np.float16, np.int64)
+        chunks = list(file.stream("train", images))
+        assert max(len(chunk) for chunk, _ in chunks) == min(images, 22)
+        np.testing.assert_array_equal(np.concatenate([chunk for chunk, _ in chunks]), whole)
+        np.testing.assert_array_equal(np.concatenate([chunk for _, chunk in chunks]), labels)
+        np.testing.assert_array_equal(labels, data.train.labels)
+        rows = [whole[21, 3, 4 * row : 4 * row + 4] for row in range(4)]
+        np.testing.assert_array_equal(rows, plain["train/features"][21, 3])
+
+
+def read(path: Path, split: str = "test") -> None:
+    with open_features(path, STAGE) as file:
+        file.whole(split)
+
+
+def spoil(path: Path, how: str) -> None:
+    if how == "absent":
+        path.unlink()
+    elif how == "cut":
+        path.write_bytes(path.read_bytes()[:1000])
+    else:
+        with h5py.File(path, "r+") as file:
+            if how == "no origin":
+                del file.attrs["origin"]
+            elif how == "no test set":
+                del file["test"]
+            elif how == "flat":
+                del file["test/features"]
+                file["test/features"] = np.zeros((13, 64), np.float16)
+            elif how == "too few labels":
+                del file["test/labels"]
+                file["test/labels"] = np.zeros(12, np.int64)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("absent", "is missing"),
+        ("cut", "is not a whole HDF5 file"),
+        ("no origin", "is no file of features"),
+        ("no test set", "holds no features of the test set"),
+        ("flat", r"holds test features of shape \(13, 64\) for labels of shape \(13,\)"),
+        ("too few labels", r"holds test features of shape \(13, 4, 4, 4\) for labels of shape \(12,\)"),
+    ],
+)
+def test_a_file_that_is_not_right_is_refused(how, message, written):
+    path = feature_path(written, 1)
+    spoil(path, how)
+    with pytest.raises(InputError, match=rf"layer1\.h5 {message}. Make it again: .*{STAGE}"):
+        read(path)
+
+
+def test_a_stream_of_a_missing_split_is_refused(written):
+    with open_features(feature_path(written, 1), STAGE) as file, pytest.raises(InputError, match="validation set"):
+        next(file.stream("validation", 5))
+
+
+@pytest.mark.parametrize("value", [1e6, float("nan")])
+def test_outputs_that_float16_cannot_hold_are_refused_and_the_old_files_kept(value, written, network, data):
+    before = {path.name: path.read_bytes() for path in written.iterdir()}
+    network.layers[1][1].bias.data[3] = value
+    with pytest.raises(InputError, match=r"layer 2: .*float16"):
+        write_features(written, network, data, [1, 2], CPU)
+    assert {path.name: path.read_bytes() for path in written.iterdir()} == before

@@ -1,0 +1,155 @@
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from singlefilter.errors import InputError
+from singlefilter.files import read_hdf5, replacing, write_hdf5
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def test_file_appears_whole_at_the_end_in_a_folder_that_is_made(tmp_path):
+    path = tmp_path / "metrics" / "deep" / "table.csv"
+    with replacing(path) as temporary:
+        assert temporary.parent == path.parent
+        temporary.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+    assert names_in(path.parent) == ["table.csv"]
+
+
+def test_old_content_stays_until_the_new_is_whole(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert names_in(tmp_path) == ["table.csv"]
+
+
+def test_reader_of_the_old_file_keeps_it_whole(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    with path.open() as reader:
+        with replacing(path) as temporary:
+            temporary.write_text("new")
+        assert reader.read() == "old"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("old", ["old", None])
+def test_block_that_fails_leaves_what_was_there_and_nothing_else(tmp_path, error, old):
+    path = tmp_path / "table.csv"
+    if old:
+        path.write_text(old)
+    with pytest.raises(error), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert names_in(tmp_path) == (["table.csv"] if old else [])
+    assert not old or path.read_text() == old
+
+
+def test_what_a_killed_run_left_behind_is_overwritten(tmp_path):
+    path = tmp_path / "table.csv"
+    with replacing(path) as temporary:
+        left_behind = temporary
+        temporary.write_text("new")
+    left_behind.write_text("much longer than the new content")
+    with replacing(path) as temporary:
+        temporary.write_text("newer")
+    assert path.read_text() == "newer"
+    assert names_in(tmp_path) == ["table.csv"]
+
+
+def write_example(path: Path) -> None:
+    with write_hdf5(path) as file:
+        file.attrs["name"] = "example"
+        group = file.create_group("test")
+        group["labels"] = np.arange(1000)
+        group.create_dataset("images", data=np.ones((10, 32, 32, 3), np.uint8), chunks=(1, 32, 32, 3))
+
+
+def test_same_content_gives_the_same_bytes(tmp_path):
+    for name in ("one.h5", "two.h5"):
+        write_example(tmp_path / name)
+    assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
+
+
+def test_no_time_is_stored(tmp_path):
+    begin = int(time.time())
+    write_example(tmp_path / "file.h5")
+    content = (tmp_path / "file.h5").read_bytes()
+    for second in range(begin, int(time.time()) + 1):
+        assert second.to_bytes(4, "little") not in content
+
+
+def test_written_file_reads_as_it_was(tmp_path):
+    write_example(tmp_path / "file.h5")
+    with read_hdf5(tmp_path / "file.h5", "download") as file:
+        assert file.mode == "r"
+        assert file.attrs["name"] == "example"
+        assert file["test/labels"][()].tolist() == list(range(1000))
+    assert not file.id.valid
+
+
+def test_hdf5_block_that_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file.h5"
+    write_example(path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError), write_hdf5(path) as file:
+        file["half"] = 1
+        raise ValueError
+    assert path.read_bytes() == before
+    assert names_in(tmp_path) == ["file.h5"]
+
+
+def refusal_of(path: Path) -> str:
+    with pytest.raises(InputError) as raised, read_hdf5(path, "extract_features@0"):
+        pass
+    return str(raised.value)
+
+
+def test_missing_file_is_refused_with_the_stage_that_makes_it(tmp_path):
+    path = tmp_path / "layer13.h5"
+    assert refusal_of(path) == f"{path} is missing. Make it again: dvc repro --force --single-item extract_features@0"
+    assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"layer,noise\n13,1.5\n", b"\x89HDF\r\n\x1a\n"])
+def test_file_that_is_no_hdf5_is_refused_with_the_stage_that_makes_it(tmp_path, content):
+    path = tmp_path / "layer13.h5"
+    path.write_bytes(content)
+    assert refusal_of(path) == (
+        f"{path} is not a whole HDF5 file. Make it again: dvc repro --force --single-item extract_features@0"
+    )
+
+
+@pytest.mark.parametrize("missing_bytes", [1, 100, 5_000])
+def test_truncated_file_is_refused(tmp_path, missing_bytes):
+    path = tmp_path / "layer13.h5"
+    write_example(path)
+    path.write_bytes(path.read_bytes()[:-missing_bytes])
+    assert refusal_of(path).startswith(f"{path} is not a whole HDF5 file. Make it again: ")
+
+
+def test_error_of_the_reader_is_its_own(tmp_path):
+    write_example(tmp_path / "file.h5")
+    with pytest.raises(OSError, match="mine"), read_hdf5(tmp_path / "file.h5", "download"):
+        raise OSError("mine")
+
+
+def test_reading_does_not_change_the_file(tmp_path):
+    path = tmp_path / "file.h5"
+    write_example(path)
+    before = path.read_bytes()
+    path.chmod(0o444)
+    with read_hdf5(path, "download") as file, pytest.raises((OSError, ValueError, KeyError)):
+        file["more"] = 1
+    assert path.read_bytes() == before
+    assert h5py.is_hdf5(path)
