@@ -1,7 +1,11 @@
 """The steps of the pipeline; each runs as `python -m stages.<name>` from the project's root."""
 
 import argparse
+import json
+import os
+import platform
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,11 +28,25 @@ def run(main: Callable[..., None], per_sample: bool = False) -> None:
     if per_sample:
         parser.add_argument("--seed", type=int, required=True, help="the sample; one of params.yaml's seeds")
     arguments = vars(parser.parse_args())
+    began = time.monotonic()
     try:
         main(load_params(), **arguments)
+        _log({"stage": name, **arguments, "seconds": round(time.monotonic() - began, 1)})
     except InputError as error:
         sys.exit(f"{name}: {error}")
     except (OSError, MemoryError) as error:
         sys.exit(f"{name}: {type(error).__name__}: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _log(entry: dict[str, object]) -> None:
+    """Append what a stage took, and on what, to logs/stages.jsonl; outs hold no times, so that their bytes stay."""
+    entry |= {"ended": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "processor": platform.machine(), "cores": os.cpu_count()}
+    if torch := sys.modules.get("torch"):
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+        entry |= {"torch": str(torch.__version__), "device": device}
+    path = Path("logs/stages.jsonl")
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a", encoding="utf-8") as log:
+        log.write(json.dumps(entry) + "\n")

@@ -26,10 +26,10 @@ from stages import run
 
 def main(params: Params) -> None:
     tables: dict[str, list[pd.DataFrame]] = defaultdict(list)
-    accuracies = []
+    last_epochs = []
     for index in Progress("clusters", len(params.seeds), unit="sample"):
         seed = params.seeds[index]
-        accuracies.append(read_accuracy(seed))
+        last_epochs.append(read_last_epoch(seed))
         with read_hdf5(Path(f"metrics/filters/seed{seed}.h5"), made_by=f"filter_matrices@{seed}") as file:
             for layer in params.chosen_arch.examined_layers:
                 for name, table in sample_tables(file, layer, params.threshold).items():
@@ -41,7 +41,7 @@ def main(params: Params) -> None:
     write_csv("labels", labels[["seed", "layer", "label", "class_name", "appearances"]])
     write_csv("thresholds", thresholds_table(samples))
     with replacing(Path("metrics/summary.json")) as path:
-        path.write_text(json.dumps(summarise(layers, accuracies), indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(summarise(layers, pd.DataFrame(last_epochs)), indent=2) + "\n", encoding="utf-8")
 
 
 def sample_tables(file: h5py.File, layer: int, threshold: float) -> dict[str, pd.DataFrame]:
@@ -53,7 +53,11 @@ def sample_tables(file: h5py.File, layer: int, threshold: float) -> dict[str, pd
     group = file[f"layer{layer}"]
     thresholds = sorted({*SWEPT_THRESHOLDS, threshold})
     found = cluster_layer(group["test/fields"], file["test/images_per_label"][:], thresholds)
-    accuracies = {"accuracy": group.attrs["test_accuracy"], "train_accuracy": group.attrs["train_accuracy"]}
+    accuracies = {
+        "accuracy": group.attrs["test_accuracy"],
+        "train_accuracy": group.attrs["train_accuracy"],
+        "validation_accuracy": group.attrs.get("validation_accuracy", float("nan")),
+    }
     rows = [{"threshold": at, **accuracies, **layer_statistics(clusters)} for at, clusters in found.items()]
     return {
         "samples": pd.DataFrame(rows),
@@ -62,11 +66,11 @@ def sample_tables(file: h5py.File, layer: int, threshold: float) -> dict[str, pd
     }
 
 
-def read_accuracy(seed: int) -> float:
-    """The whole network's test accuracy after its last epoch."""
+def read_last_epoch(seed: int) -> pd.Series:
+    """The last row of a sample's training history, which has the whole network's success rates."""
     path = Path(f"metrics/history/seed{seed}.csv")
     try:
-        return float(pd.read_csv(path)["test_accuracy"].iloc[-1])
+        return pd.read_csv(path)[["test_accuracy", "validation_accuracy"]].astype(float).iloc[-1]
     except (OSError, ValueError, KeyError, IndexError) as error:
         raise InputError(
             f"{path} is missing or not whole ({error}). Make it again: "

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from singlefilter.datasets import write_dataset
+from singlefilter.datasets import hold_out, write_dataset
 from singlefilter.errors import InputError
 from singlefilter.params import Params
 from singlefilter.sources import load_source
@@ -18,14 +18,12 @@ def main(params: Params) -> None:
         data = load_source(
             params.dataset, params.chosen_dataset, Path(mirror) if mirror else None, Path("data/downloads")
         )
+        data = hold_out(data, params.validation.size, params.validation.seed)
     except InputError as error:
         raise InputError(f"{error}\nAn earlier {DATASET} comes back with: dvc checkout {DATASET}") from error
     write_dataset(DATASET, data)
-    names = data.class_names
-    print(
-        f"{data.name}: {len(data.train.labels):,} training and {len(data.test.labels):,} test images, "
-        f"{len(names)} classes ({names[0]} … {names[-1]})"
-    )
+    counts = ", ".join(f"{len(split.labels):,} {name} images" for name, split in data.splits.items())
+    print(f"{data.name}: {counts}; {len(data.class_names)} classes ({data.class_names[0]} … {data.class_names[-1]})")
 
 
 if __name__ == "__main__":

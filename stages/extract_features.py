@@ -4,7 +4,7 @@ from pathlib import Path
 
 from singlefilter.datasets import read_dataset
 from singlefilter.devices import chosen_device
-from singlefilter.features import write_features
+from singlefilter.features import Views, write_features
 from singlefilter.networks import load_network
 from singlefilter.params import Params
 from stages import run
@@ -13,8 +13,10 @@ from stages import run
 def main(params: Params, seed: int) -> None:
     data = read_dataset(Path("data/dataset.h5"))
     network = load_network(Path(f"models/backbone/seed{seed}.h5"), f"train_backbone@{seed}")
-    layers = params.chosen_arch.examined_layers
-    write_features(Path(f"features/seed{seed}"), network, data, layers, chosen_device(), f"features, sample {seed}")
+    arch, row = params.chosen_arch, params.chosen_dataset
+    views = Views(arch.heads.views, row.translation, row.flip, seed)
+    folder, label = Path(f"features/seed{seed}"), f"features, sample {seed}"
+    write_features(folder, network, data, arch.examined_layers, chosen_device(), views, label)
 
 
 if __name__ == "__main__":

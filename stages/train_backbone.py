@@ -14,6 +14,7 @@ from stages import run
 def main(params: Params, seed: int) -> None:
     data = read_dataset(Path("data/dataset.h5"))
     device = devices.chosen_device()
+    devices.warn_if_slow(device, params.precision)
     row = params.chosen_dataset
     checkpoint = Checkpoint(
         Path("checkpoints/backbone"),

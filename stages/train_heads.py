@@ -1,12 +1,14 @@
 """Train a linear head on each examined layer of a sample, from scratch or from where a stopped run was."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from singlefilter import batches, devices, heads, training
 from singlefilter.checkpoints import Checkpoint, code_digest
-from singlefilter.features import feature_path, open_features
+from singlefilter.features import LayerFeatures, feature_path, open_features
 from singlefilter.params import Params
 from stages import run
 
@@ -14,9 +16,11 @@ from stages import run
 def main(params: Params, seed: int) -> None:
     device = devices.chosen_device()
     layers = params.chosen_arch.examined_layers
-    splits = {layer: _read(seed, layer, "train", device) for layer in layers}
-    features = {layer: split[0] for layer, split in splits.items()}
-    _, labels, class_names, origin = splits[layers[0]]
+    features = {}
+    for layer in layers:
+        with open_layer(seed, layer) as file:
+            features[layer], labels = read_split(file, "train", device)
+            label_count, origin = len(file.class_names), file.origin
     checkpoint = Checkpoint(
         Path("checkpoints/heads"),
         heads=params.chosen_arch.heads.model_dump(),
@@ -28,22 +32,25 @@ def main(params: Params, seed: int) -> None:
         torch=torch.__version__,
         code=code_digest([batches, devices, heads, training]),
     )
-    weights = heads.train_heads(features, labels, len(class_names), params, seed, checkpoint)
+    weights = heads.train_heads(features, labels, label_count, params, seed, checkpoint)
     accuracies = {}
     for layer in layers:
-        test_features, test_labels, _, _ = _read(seed, layer, "test", device)
-        accuracies[layer] = {
-            "train_accuracy": heads.accuracy(features[layer], labels, weights[layer]),
-            "test_accuracy": heads.accuracy(test_features, test_labels, weights[layer]),
-        }
+        accuracies[layer] = {"train_accuracy": heads.accuracy(features[layer], labels, weights[layer])}
+        with open_layer(seed, layer) as file:
+            for split in file.held_out:
+                held_out = read_split(file, split, device)
+                accuracies[layer][f"{split}_accuracy"] = heads.accuracy(*held_out, weights[layer])
     heads.write_heads(Path(f"models/heads/seed{seed}.h5"), weights, accuracies, origin)
     checkpoint.remove()
 
 
-def _read(seed: int, layer: int, split: str, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, list[str], str]:
-    with open_features(feature_path(Path(f"features/seed{seed}"), layer), f"extract_features@{seed}") as file:
-        features, labels = file.whole(split)
-        return torch.from_numpy(features).to(device), torch.from_numpy(labels).to(device), file.class_names, file.origin
+def open_layer(seed: int, layer: int) -> AbstractContextManager[LayerFeatures]:
+    return open_features(feature_path(Path(f"features/seed{seed}"), layer), f"extract_features@{seed}")
+
+
+def read_split(file: LayerFeatures, split: str, device: torch.device) -> tuple[Tensor, Tensor]:
+    features, labels = file.whole(split)
+    return torch.from_numpy(features).to(device), torch.from_numpy(labels).to(device)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,24 @@ import torch
 from torch import Tensor
 
 
+def draw_moves(
+    generator: np.random.Generator, shape: tuple[int, ...], translation: int, flip: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw how images are moved (SI, Data preprocessing).
+
+    Args:
+        generator: Where the draws come from.
+        shape: Of the images, such as (N,).
+        translation: The largest translation in pixels, either way on either axis.
+        flip: Whether half of the images are mirrored.
+
+    Returns:
+        Which images are mirrored, bool (*shape,), and their shifts in pixels, down and right, int64 (*shape, 2).
+    """
+    flips = generator.random(shape) < 0.5 if flip else np.zeros(shape, dtype=bool)
+    return flips, generator.integers(-translation, translation, endpoint=True, size=(*shape, 2))
+
+
 class Batches:
     """Shuffled batches of equal size; the last one of an epoch is filled up from the epoch's first images.
 
@@ -38,8 +56,7 @@ class Batches:
         generator = np.random.default_rng([self.seed, epoch])
         shape = (self.steps, self.size)
         order = np.resize(generator.permutation(self.count), shape)  # (N,) -> (steps, B)
-        flips = generator.random(shape) < 0.5 if self.flip else np.zeros(shape, dtype=bool)
-        shifts = generator.integers(-self.translation, self.translation, endpoint=True, size=(*shape, 2))
+        flips, shifts = draw_moves(generator, shape, self.translation, self.flip)
         for target, draws in ((self._images, order), (self._flips, flips), (self._shifts, shifts)):
             target.copy_(torch.from_numpy(draws))
         self._step.zero_()

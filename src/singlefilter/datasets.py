@@ -1,5 +1,6 @@
 """A data set, its fingerprint, and the file data/dataset.h5 that holds it."""
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,17 +27,24 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """A data set; the name is its row of params.yaml's datasets."""
+    """A data set; the name is its row of params.yaml's datasets, and validation is what hold_out took from train."""
 
     name: str
     class_names: tuple[str, ...]
     train: Split
     test: Split
+    validation: Split | None = None
 
     @property
-    def fingerprints(self) -> tuple[str, str]:
-        """The fingerprints of the training and the test set."""
-        return fingerprint(self.train), fingerprint(self.test)
+    def splits(self) -> dict[str, Split]:
+        """The splits that there are, by their names."""
+        splits = {"train": self.train, "test": self.test, "validation": self.validation}
+        return {name: split for name, split in splits.items() if split is not None}
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """The fingerprint of each split."""
+        return {name: fingerprint(split) for name, split in self.splits.items()}
 
 
 def fingerprint(split: Split) -> str:
@@ -49,22 +57,45 @@ def fingerprint(split: Split) -> str:
     return hashlib.sha256(b"".join(sorted(_digests(split)))).hexdigest()
 
 
+def hold_out(data: Data, size: int, seed: int) -> Data:
+    """Move random training images into a validation set (SI, Optimization).
+
+    They are drawn from the images in the order of their digests, so that every packaging holds out the same ones.
+
+    Args:
+        data: A data set without a validation set.
+        size: The number of images; 0 leaves the data set as it is.
+        seed: What the draw is seeded with.
+
+    Raises:
+        InputError: So many cannot be held out.
+    """
+    if size == 0:
+        return data
+    count = len(data.train.labels)
+    if size >= count:
+        raise InputError(f"validation.size: is {size:,}; must be below the number of training images, {count:,}")
+    train = _in_order(data.train)
+    held = np.isin(np.arange(count), np.random.default_rng(seed).choice(count, size, replace=False))
+    rest, validation = (Split(train.images[rows], train.labels[rows]) for rows in (~held, held))
+    return dataclasses.replace(data, train=rest, validation=validation)
+
+
 def write_dataset(path: Path, data: Data) -> None:
     """Write a data set, its images in the order of their digests: every packaging of it gives the same bytes.
 
-    The file has the groups train and test, each with images, labels and the attribute fingerprint, and at its root
-    the attributes name and class_names.
+    The file has the groups train and test, and validation if there is one, each with images, labels and the attribute
+    fingerprint, and at its root the attributes name and class_names.
     """
     with write_hdf5(path) as file:
         file.attrs["name"] = data.name
         file.attrs.create("class_names", data.class_names, dtype=h5py.string_dtype())
-        for name, split in (("train", data.train), ("test", data.test)):
-            digests = _digests(split)
-            order = sorted(range(len(digests)), key=digests.__getitem__)
+        for name, split in data.splits.items():
+            ordered = _in_order(split)
             group = file.create_group(name)
             group.attrs["fingerprint"] = fingerprint(split)
-            group["images"] = split.images[order]
-            group["labels"] = split.labels[order].astype(np.int64)
+            group["images"] = ordered.images
+            group["labels"] = ordered.labels.astype(np.int64)
 
 
 def read_dataset(path: Path) -> Data:
@@ -75,8 +106,8 @@ def read_dataset(path: Path) -> Data:
     """
     with read_hdf5(path, made_by="download") as file:
         try:
-            train, test = (_read_split(file[name]) for name in ("train", "test"))
-            return Data(str(file.attrs["name"]), tuple(map(str, file.attrs["class_names"])), train, test)
+            splits = {name: _read_split(group) for name, group in file.items()}
+            return Data(str(file.attrs["name"]), tuple(map(str, file.attrs["class_names"])), **splits)
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise InputError(
                 f"{path} is not what the stage download wrote: {error}. "
@@ -89,6 +120,12 @@ def _read_split(group: h5py.Group) -> Split:
     if fingerprint(split) != group.attrs["fingerprint"]:
         raise ValueError(f"the content of {group.name} does not have the fingerprint stored with it")
     return split
+
+
+def _in_order(split: Split) -> Split:
+    digests = _digests(split)
+    order = sorted(range(len(digests)), key=digests.__getitem__)
+    return Split(split.images[order], split.labels[order])
 
 
 def _digests(split: Split) -> list[bytes]:

@@ -29,6 +29,12 @@ def chosen_device() -> torch.device:
     return device
 
 
+def warn_if_slow(device: torch.device, precision: str) -> None:
+    """Say so if bf16 is asked of a processor that computes it only by way of float32."""
+    if device.type == "cpu" and precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        print("this processor has no bf16 of its own: training is right but slow; precision: float32 may be faster")
+
+
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Give the context in which matrix products run in `precision` (bf16 or float32); weights stay in float32."""
     # No cache of cast weights: a recorded step must cast the weights of its own replay.

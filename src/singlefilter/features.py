@@ -3,13 +3,16 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 import numpy as np
 import torch
+from torch import Tensor
 
-from singlefilter.augment import scale
+from singlefilter.augment import augment, scale
+from singlefilter.batches import draw_moves
 from singlefilter.datasets import Data, Split
 from singlefilter.errors import InputError
 from singlefilter.files import read_hdf5, write_hdf5
@@ -24,21 +27,48 @@ def feature_path(folder: Path, layer: int) -> Path:
     return folder / f"layer{layer}.h5"
 
 
+@dataclass(frozen=True)
+class Views:
+    """Augmented passes of the training set, whose features take the place of the plain images'.
+
+    Attributes:
+        count: The number of passes; 0 for the plain images.
+        translation: The largest translation in pixels, either way on either axis.
+        flip: Whether half of the images are mirrored.
+        seed: The sample's seed.
+    """
+
+    count: int
+    translation: int
+    flip: bool
+    seed: int
+
+
+PLAIN = Views(0, 0, False, 0)
+
+
 def write_features(
-    folder: Path, network: Network, data: Data, layers: Sequence[int], device: torch.device, label: str = "features"
+    folder: Path,
+    network: Network,
+    data: Data,
+    layers: Sequence[int],
+    device: torch.device,
+    views: Views = PLAIN,
+    label: str = "features",
 ) -> None:
-    """Pass every image through the frozen network once and write each layer's outputs (paper, Fig. 1B-C).
+    """Pass every image through the frozen network and write each layer's outputs (paper, Fig. 1B-C).
 
     The network computes in float32 whatever it was trained in; the outputs are stored as float16.
 
     Args:
-        folder: Where the files `layer<m>.h5` are written: groups train and test, each with `features` float16
-            (N, F, H, W) and `labels` int64 (N,); attributes `class_names` and `origin`, which tells the features of one
-            network and one set of images from all others. Files of other layers in it are removed.
+        folder: Where the files `layer<m>.h5` are written: groups train, test, and validation if there is one, each with
+            `features` float16 (N, F, H, W) and `labels` int64 (N,); attributes `class_names` and `origin`, which tells
+            the features of one network and one set of images from all others. Files of other layers in it are removed.
         network: The trained network.
         data: The images.
         layers: The examined layers, counted from 1.
         device: Where to compute.
+        views: Which images of the training set; with n augmented passes its N is n times the number of images.
         label: What the progress is called.
 
     Raises:
@@ -49,9 +79,10 @@ def write_features(
         files = {layer: stack.enter_context(write_hdf5(feature_path(folder, layer))) for layer in layers}
         for file in files.values():
             file.attrs["class_names"] = list(data.class_names)
-            file.attrs["origin"] = _origin(network, data)
-        for name, split in (("train", data.train), ("test", data.test)):
-            _write_split(files, name, split, network, device, f"{label}, {name}")
+            file.attrs["origin"] = _origin(network, data, views)
+        for name, split in data.splits.items():
+            moves = _moves(len(split.labels), views if name == "train" else PLAIN)
+            _write_split(files, name, split, moves, network, device, f"{label}, {name}")
     for path in set(folder.glob("layer*.h5")) - {feature_path(folder, layer) for layer in layers}:
         path.unlink()
 
@@ -72,7 +103,7 @@ class LayerFeatures:
         self.origin = str(file.attrs["origin"])
 
     def whole(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Read the features of train or test, float16 (N, F, S), and the labels, int64 (N,)."""
+        """Read the features of a split, float16 (N, F, S), and the labels, int64 (N,)."""
         features, labels = self._split(split)
         return _positions_together(features[()]), labels
 
@@ -81,6 +112,11 @@ class LayerFeatures:
         features, labels = self._split(split)
         for start in range(0, len(labels), images):
             yield _positions_together(features[start : start + images]), labels[start : start + images]
+
+    @property
+    def held_out(self) -> list[str]:
+        """The splits that nothing is trained on: test, and validation if there is one."""
+        return [name for name in self._file if name != "train"]
 
     def _split(self, split: str) -> tuple[h5py.Dataset, np.ndarray]:
         try:
@@ -114,31 +150,59 @@ def _positions_together(features: np.ndarray) -> np.ndarray:
     return features.reshape(*features.shape[:2], -1)  # (N, F, H, W) -> (N, F, S)
 
 
-def _origin(network: Network, data: Data) -> str:
-    digest = hashlib.sha256(network.backbone.model_dump_json().encode())
+def _origin(network: Network, data: Data, views: Views) -> str:
+    digest = hashlib.sha256(network.backbone.model_dump_json().encode() + repr(views).encode())
     for values in network.state_dict().values():
         digest.update(values.cpu().contiguous().numpy().tobytes())
-    for split in (data.train, data.test):
+    for split in data.splits.values():
         digest.update(split.images.tobytes() + split.labels.tobytes())
     return digest.hexdigest()
 
 
+Moves = tuple[np.ndarray, np.ndarray]  # flips bool (N,) and shifts int64 (N, 2)
+
+
+def _moves(count: int, views: Views) -> list[Moves | None]:
+    """Draw each pass's moves; None leaves the images where they are."""
+    if views.count == 0:
+        return [None]
+    generators = (np.random.default_rng([views.seed, view]) for view in range(views.count))
+    return [draw_moves(generator, (count,), views.translation, views.flip) for generator in generators]
+
+
 @torch.no_grad()
 def _write_split(
-    files: dict[int, h5py.File], name: str, split: Split, network: Network, device: torch.device, label: str
+    files: dict[int, h5py.File],
+    name: str,
+    split: Split,
+    moves: Sequence[Moves | None],
+    network: Network,
+    device: torch.device,
+    label: str,
 ) -> None:
+    labels = np.tile(split.labels, len(moves))
     for file in files.values():
-        file[f"{name}/labels"] = split.labels
-    starts = range(0, len(split.labels), IMAGES_A_PASS)
-    for number in Progress(label, len(starts), unit="pass"):
-        rows = slice(starts[number], starts[number] + IMAGES_A_PASS)
-        images = torch.from_numpy(split.images[rows]).to(device)
-        for layer, outputs in network.layer_outputs(scale(images), list(files)).items():
+        file[f"{name}/labels"] = labels
+    passes = [(move, start) for move in moves for start in range(0, len(split.labels), IMAGES_A_PASS)]
+    written = 0
+    for number in Progress(label, len(passes), unit="pass"):
+        move, start = passes[number]
+        inputs = _network_inputs(split, move, slice(start, start + IMAGES_A_PASS), device)
+        for layer, outputs in network.layer_outputs(inputs, list(files)).items():
             stored = outputs.half().contiguous().cpu().numpy()
             if not np.isfinite(stored).all():
                 raise InputError(
                     f"layer {layer}: its outputs do not fit float16; the network has not been trained well"
                 )
             if f"{name}/features" not in files[layer]:
-                files[layer].create_dataset(f"{name}/features", (len(split.labels), *stored.shape[1:]), np.float16)
-            files[layer][f"{name}/features"][rows] = stored
+                files[layer].create_dataset(f"{name}/features", (len(labels), *stored.shape[1:]), np.float16)
+            files[layer][f"{name}/features"][written : written + len(stored)] = stored
+        written += len(inputs)
+
+
+def _network_inputs(split: Split, move: Moves | None, rows: slice, device: torch.device) -> Tensor:
+    images = torch.from_numpy(split.images[rows]).to(device)
+    if move is None:
+        return scale(images)
+    flips, shifts = (torch.from_numpy(draws[rows]).to(device) for draws in move)
+    return augment(images, flips, shifts)

@@ -18,7 +18,8 @@ from singlefilter.clusters import clip, clusters, noise, order
 
 WIDTH = 7.2  # inches
 ROW_HEIGHT, SILENT_HEIGHT = 2.8, 0.4  # inches of a filter's matrices, and of the word that there is none
-TEST, TRAIN, NETWORK = "#0072B2", "#D55E00", "#000000"  # blue, vermilion and black of Okabe and Ito's palette
+# Blue, vermilion, green and black of Okabe and Ito's palette.
+TEST, TRAIN, VALIDATION, NETWORK = "#0072B2", "#D55E00", "#009E73", "#000000"
 DARK, NOISE, CLUSTER = "#33334D", "#F0C419", "#FFFFFF"  # a deeper yellow than the palette's, apart from white
 NAMED_LABELS = 12  # up to so many labels, ticks bear the classes' names
 LONGEST_NAME = 14  # characters of a class name on an axis
@@ -78,11 +79,15 @@ def success_rates(layers: pd.DataFrame, history: pd.DataFrame, heading: str) -> 
     axes = figure.subplots()
     test = _draw_curve(axes, layers, "accuracy", color=TEST, marker="o", zorder=3, label="test set")
     train = _draw_curve(axes, layers, "train_accuracy", color=TRAIN, marker="s", fillstyle="none", label="training set")
+    curves = [test, train]
+    if layers["validation_accuracy_mean"].notna().any():
+        look = {"color": VALIDATION, "marker": "^", "fillstyle": "none"}
+        curves.append(_draw_curve(axes, layers, "validation_accuracy", **look, label="validation set"))
     accuracy = history.groupby("seed")["test_accuracy"].last().mean()
     network = axes.axhline(accuracy, color=NETWORK, linestyle="--", label=f"whole network, test set: {accuracy:.3f}")
     axes.set_ylabel("success rate (fraction)")
     _label_layers(axes, layers["layer"])
-    axes.legend(handles=[test, train, network])
+    axes.legend(handles=[*curves, network])
     return figure
 
 

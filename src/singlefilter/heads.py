@@ -16,7 +16,6 @@ from singlefilter.params import Params
 from singlefilter.progress import Progress
 from singlefilter.training import nesterov, optimiser_state, restore_optimiser, set_rates
 
-ACCURACIES = ("train_accuracy", "test_accuracy")
 ELEMENTS_A_PASS = 2**25  # features turned into float32 at a time in measuring accuracy
 
 
@@ -113,7 +112,7 @@ def write_heads(
     Args:
         path: The file.
         weights: For each layer its head, float32 (K, F, S).
-        accuracies: For each layer its train_accuracy and test_accuracy.
+        accuracies: For each layer its success rates, such as test_accuracy.
         origin: The origin of the features that the heads were trained on.
     """
     with write_hdf5(path) as file:
@@ -134,7 +133,8 @@ def read_head(path: Path, layer: int, origin: str, made_by: str) -> tuple[np.nda
         made_by: The stage that makes it, for the error's way out.
 
     Returns:
-        The weights, float32 (K, F, S), and the attributes train_accuracy and test_accuracy.
+        The weights, float32 (K, F, S), and the success rates train_accuracy, test_accuracy, and validation_accuracy if
+        there is such a set.
 
     Raises:
         InputError: The file is missing, damaged, holds no head of this layer, or one of other features.
@@ -142,7 +142,7 @@ def read_head(path: Path, layer: int, origin: str, made_by: str) -> tuple[np.nda
     with read_hdf5(path, made_by) as file:
         try:
             group, found = file[f"layer{layer}"], file.attrs["origin"]
-            weights, accuracies = group["weights"][()], {name: float(group.attrs[name]) for name in ACCURACIES}
+            weights, accuracies = group["weights"][()], {name: float(value) for name, value in group.attrs.items()}
         except KeyError as error:
             raise InputError(f"{path} holds no head of layer {layer}; make it again: {made_by}") from error
     if found != origin:

@@ -104,6 +104,7 @@ class Heads(Rates):
 
     epochs: Annotated[int, Field(ge=0)]
     batch_size: Count
+    views: Annotated[int, Field(ge=0)]
 
 
 class Arch(_Values):
@@ -146,6 +147,13 @@ class Dataset(_Values):
         return self
 
 
+class Validation(_Values):
+    """Random training images that are held out and measured beside the test set (SI, Optimization)."""
+
+    size: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+
+
 class Figures(_Values):
     """How the figures look."""
 
@@ -163,6 +171,7 @@ class Params(_Values):
     epochs_scale: Annotated[float, Field(gt=0, le=10)]
     precision: Literal["bf16", "float32"]
     threshold: Annotated[float, Field(gt=0, lt=1)]
+    validation: Validation
     figures: Figures
     datasets: dict[str, Dataset]
     archs: dict[str, Arch]
@@ -263,5 +272,5 @@ def _explain(detail: ErrorDetails) -> str:
 
 
 def _known_keys() -> list[str]:
-    models = (Params, Figures, Dataset, Arch, Backbone, Heads, Decay)
+    models = (Params, Validation, Figures, Dataset, Arch, Backbone, Heads, Decay)
     return sorted({key for model in models for key in model.model_fields})

@@ -11,9 +11,25 @@ from singlefilter.clusters import clip, cluster_sizes, list_clusters, normalise_
 
 SWEPT_THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)  # SI, Robustness to different threshold values
 
-_OVER_SAMPLES = ("accuracy", "train_accuracy", "noise", "noise_clustered", "clusters", "cluster_size")
+_OVER_SAMPLES = (
+    "accuracy",
+    "train_accuracy",
+    "validation_accuracy",
+    "noise",
+    "noise_clustered",
+    "clusters",
+    "cluster_size",
+)
 _OVER_THRESHOLDS = ("noise", "clusters", "cluster_size")
-_IN_SUMMARY = ("accuracy", "train_accuracy", "noise", "clusters", "cluster_size", "silent_filters")
+_IN_SUMMARY = (
+    "accuracy",
+    "train_accuracy",
+    "validation_accuracy",
+    "noise",
+    "clusters",
+    "cluster_size",
+    "silent_filters",
+)
 
 
 @dataclass(frozen=True)
@@ -146,12 +162,12 @@ def layers_table(samples: pd.DataFrame) -> pd.DataFrame:
     """Average each layer's statistics over samples (Figs. 2 and 5A).
 
     Args:
-        samples: A row a sample and layer, at one threshold: layer, accuracy and train_accuracy (fractions), and
-            what layer_statistics gives. A NaN is left out of its mean.
+        samples: A row a sample and layer, at one threshold: layer, the fractions accuracy, train_accuracy and
+            validation_accuracy, and what layer_statistics gives. A NaN is left out of its mean.
 
     Returns:
         A row a layer: layer, filters, samples, then mean and standard deviation over samples (ddof 1, so NaN for one
-        sample) of accuracy, train_accuracy, noise, noise_clustered, clusters and cluster_size, then the means
+        sample) of these accuracies, noise, noise_clustered, clusters and cluster_size, then the means
         size_share_1 … size_share_K and silent_filters_mean.
     """
     groups = samples.groupby("layer")
@@ -182,21 +198,23 @@ def thresholds_table(samples: pd.DataFrame) -> pd.DataFrame:
     return _means_and_stds(samples.groupby(["layer", "threshold"]), _OVER_THRESHOLDS).reset_index()
 
 
-def summarise(layers: pd.DataFrame, accuracies: Sequence[float]) -> dict[str, object]:
+def summarise(layers: pd.DataFrame, last_epochs: pd.DataFrame) -> dict[str, object]:
     """Gather the few numbers by which runs are compared, under keys that every architecture has.
 
     Args:
         layers: As layers_table gives them.
-        accuracies: The whole network's test accuracy in each sample, as fractions.
+        last_epochs: A row a sample: test_accuracy and validation_accuracy of the whole network after the last epoch,
+            as fractions.
 
     Returns:
-        samples; accuracy and accuracy_std of the whole network; first_layer and last_layer with their means over
-        samples. A number that does not exist, such as the standard deviation of one sample, has no key.
+        samples; accuracy, accuracy_std and validation_accuracy of the whole network; first_layer and last_layer with
+        their means over samples. A number that does not exist, such as one sample's standard deviation, has no key.
     """
-    network = pd.Series(accuracies, dtype=float)
+    test, validation = last_epochs["test_accuracy"], last_epochs["validation_accuracy"]
+    network = {"accuracy": test.mean(), "accuracy_std": test.std(ddof=1), "validation_accuracy": validation.mean()}
     return {
-        "samples": len(network),
-        **_existing({"accuracy": network.mean(), "accuracy_std": network.std(ddof=1)}),
+        "samples": len(last_epochs),
+        **_existing(network),
         "first_layer": _layer_summary(layers.iloc[0]),
         "last_layer": _layer_summary(layers.iloc[-1]),
     }

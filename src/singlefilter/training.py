@@ -25,9 +25,10 @@ IMAGES_A_PASS = 500  # in evaluation; bounds the memory of the activations
 
 @dataclasses.dataclass(frozen=True)
 class Epoch:
-    """What an epoch gave; epoch 0 is the state before any training, and has only the test accuracy.
+    """What an epoch gave; epoch 0 is the state before any training, and has only the accuracies of the held-out sets.
 
-    Training accuracy and loss are means over the epoch's augmented images while the weights change.
+    Training accuracy and loss are means over the epoch's augmented images while the weights change. The validation
+    accuracy is None where nothing is held out.
     """
 
     epoch: int
@@ -36,6 +37,7 @@ class Epoch:
     loss: float | None
     train_accuracy: float | None
     test_accuracy: float
+    validation_accuracy: float | None
 
 
 def new_network(data: Data, params: Params, seed: int) -> Network:
@@ -67,7 +69,9 @@ def train(
     run = _Run(network.to(device), data.train, params, seed, device)
     history = run.restore(checkpoint.load())
     if not history:
-        history.append(Epoch(0, None, None, None, None, evaluate(network, data.test, device, params.precision)))
+        history.append(
+            Epoch(0, None, None, None, None, **_held_out_accuracies(network, data, device, params.precision))
+        )
     progress = Progress(f"{params.arch} on {data.name}, sample {seed}", epochs, start=len(history) - 1)
     for epoch in progress:
         rates = [params.rate(group, epoch) for _, group in _groups(network)]
@@ -77,8 +81,9 @@ def train(
                 f"archs.{params.arch}.backbone: the loss is {loss} in epoch {epoch + 1} at learning rates {rates[0]:g} "
                 f"(convolutional) and {rates[1]:g} (fully connected); lower learning_rate or momentum"
             )
-        test_accuracy = evaluate(network, data.test, device, params.precision)
-        history.append(Epoch(epoch + 1, *rates, loss, train_accuracy, test_accuracy))
+        accuracies = _held_out_accuracies(network, data, device, params.precision)
+        history.append(Epoch(epoch + 1, *rates, loss, train_accuracy, **accuracies))
+        test_accuracy = accuracies["test_accuracy"]
         progress.note(f"loss {loss:.3f}, accuracy {train_accuracy:.3f}, on the test set {test_accuracy:.3f}")
         if epoch + 1 < epochs:
             checkpoint.save_if_due(run.state(history))
@@ -141,6 +146,13 @@ def restore_optimiser(optimiser: torch.optim.SGD, state: dict[int, dict[str, Ten
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     for group, rate in zip(optimiser.param_groups, rates, strict=True):
         group["lr"] = rate
+
+
+def _held_out_accuracies(network: Network, data: Data, device: torch.device, precision: str) -> dict[str, float | None]:
+    return {
+        "test_accuracy": evaluate(network, data.test, device, precision),
+        "validation_accuracy": evaluate(network, data.validation, device, precision) if data.validation else None,
+    }
 
 
 def _groups(network: Network) -> list[tuple[Iterable[Tensor], Rates]]:
