@@ -28,6 +28,7 @@ def run(main: Callable[..., None], per_sample: bool = False) -> None:
     if per_sample:
         parser.add_argument("--seed", type=int, required=True, help="the sample; one of params.yaml's seeds")
     arguments = vars(parser.parse_args())
+    sys.stdout.reconfigure(errors="replace")  # a terminal may not know every character
     began = time.monotonic()
     try:
         main(load_params(), **arguments)

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import pandas as pd
 
-from singlefilter.errors import InputError
+from singlefilter.errors import unusable
 from singlefilter.files import read_hdf5, replacing
 from singlefilter.params import Params
 from singlefilter.progress import Progress
@@ -32,7 +32,7 @@ def main(params: Params) -> None:
         last_epochs.append(read_last_epoch(seed))
         with read_hdf5(Path(f"metrics/filters/seed{seed}.h5"), made_by=f"filter_matrices@{seed}") as file:
             for layer in params.chosen_arch.examined_layers:
-                for name, table in sample_tables(file, layer, params.threshold).items():
+                for name, table in sample_tables(file, seed, layer, params.threshold).items():
                     tables[name].append(table.assign(seed=seed, layer=layer))
     samples, filters, labels = (pd.concat(tables[name], ignore_index=True) for name in ("samples", "filters", "labels"))
     layers = layers_table(samples[samples["threshold"] == params.threshold])
@@ -44,12 +44,10 @@ def main(params: Params) -> None:
         path.write_text(json.dumps(summarise(layers, pd.DataFrame(last_epochs)), indent=2) + "\n", encoding="utf-8")
 
 
-def sample_tables(file: h5py.File, layer: int, threshold: float) -> dict[str, pd.DataFrame]:
+def sample_tables(file: h5py.File, seed: int, layer: int, threshold: float) -> dict[str, pd.DataFrame]:
     """The tables of one layer of one sample: its statistics at all thresholds, its filters and labels at the chosen."""
     if f"layer{layer}" not in file:
-        raise InputError(
-            f"{file.filename} has no layer{layer}, which examined_layers names; make it again: dvc repro cluster_stats"
-        )
+        raise unusable(Path(file.filename), f"has no layer{layer}", f"filter_matrices@{seed}")
     group = file[f"layer{layer}"]
     thresholds = sorted({*SWEPT_THRESHOLDS, threshold})
     found = cluster_layer(group["test/fields"], file["test/images_per_label"][:], thresholds)
@@ -72,10 +70,7 @@ def read_last_epoch(seed: int) -> pd.Series:
     try:
         return pd.read_csv(path)[["test_accuracy", "validation_accuracy"]].astype(float).iloc[-1]
     except (OSError, ValueError, KeyError, IndexError) as error:
-        raise InputError(
-            f"{path} is missing or not whole ({error}). Make it again: "
-            f"dvc repro --force --single-item train_backbone@{seed}"
-        ) from error
+        raise unusable(path, f"is missing or not whole ({error})", f"train_backbone@{seed}") from error
 
 
 def write_csv(name: str, table: pd.DataFrame) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from singlefilter.dilution import Layer, dilute
-from singlefilter.errors import InputError
+from singlefilter.errors import unusable
 from singlefilter.features import feature_path, open_features
 from singlefilter.files import read_hdf5, replacing
 from singlefilter.heads import read_head
@@ -47,7 +47,7 @@ def read_member(seed: int, layer: int, threshold: float) -> np.ndarray:
     path, made_by = Path(f"metrics/filters/seed{seed}.h5"), f"filter_matrices@{seed}"
     with read_hdf5(path, made_by) as file:
         if f"layer{layer}" not in file:
-            raise InputError(f"{path} has no layer{layer}. Make it again: dvc repro --force --single-item {made_by}")
+            raise unusable(path, f"has no layer{layer}", made_by)
         fields, images_per_label = file[f"layer{layer}/test/fields"], file["test/images_per_label"][:]
         return cluster_layer(fields, images_per_label, [threshold])[threshold].numbers >= 0
 

@@ -9,13 +9,11 @@ from matplotlib.figure import Figure
 
 from singlefilter import figures
 from singlefilter.clusters import normalise_fields
-from singlefilter.errors import InputError
+from singlefilter.errors import unusable
 from singlefilter.files import read_hdf5, replacing
 from singlefilter.params import Params
 from singlefilter.statistics import layers_text
 from stages import run
-
-MAKE_AGAIN = "Make it again: dvc repro --force --single-item"
 
 
 def main(params: Params) -> None:
@@ -29,7 +27,7 @@ def main(params: Params) -> None:
     seed = params.seeds[0]
     first = filters[filters["seed"] == seed]
     if first.empty:
-        raise InputError(f"metrics/filters.csv has no sample {seed}. {MAKE_AGAIN} cluster_stats")
+        raise unusable(Path("metrics/filters.csv"), f"has no sample {seed}", "cluster_stats")
     shown, class_names = read_filters(seed, figures.representative_filters(first))
 
     figures.use_style(params.figures.dpi, params.figures.font_size, params.figures.colormap)
@@ -47,15 +45,15 @@ def read_table(path: Path, made_by: str, **options: object) -> pd.DataFrame:
     try:
         return pd.read_csv(path, **options)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is missing or not whole ({error}). {MAKE_AGAIN} {made_by}") from error
+        raise unusable(path, f"is missing or not whole ({error})", made_by) from error
 
 
 def read_filters(
     seed: int, chosen: Mapping[int, int | None]
 ) -> tuple[dict[int, tuple[int, np.ndarray] | None], list[str]]:
     """The chosen filters' indices and normalised fields, a layer each, and the class names."""
-    path = Path(f"metrics/filters/seed{seed}.h5")
-    with read_hdf5(path, f"filter_matrices@{seed}") as file:
+    path, made_by = Path(f"metrics/filters/seed{seed}.h5"), f"filter_matrices@{seed}"
+    with read_hdf5(path, made_by) as file:
         images_per_label = file["test/images_per_label"][:]
         shown = {}
         for layer, index in chosen.items():
@@ -63,7 +61,7 @@ def read_filters(
                 shown[layer] = None
                 continue
             if f"layer{layer}" not in file:
-                raise InputError(f"{path} has no layer{layer}. {MAKE_AGAIN} filter_matrices@{seed}")
+                raise unusable(path, f"has no layer{layer}", made_by)
             normalised, _ = normalise_fields(file[f"layer{layer}/test/fields"][[index]], images_per_label)
             shown[layer] = (index, normalised[0])
         return shown, list(file.attrs["class_names"])

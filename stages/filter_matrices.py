@@ -29,9 +29,8 @@ def _write_layer(out: h5py.File, layer: int, seed: int) -> None:
         group = out.create_group(f"layer{layer}")
         group.attrs.update(accuracies)
         out.attrs["class_names"] = features.class_names
-        label_count, filters, _ = weights.shape
         for split in ("train", "test"):
-            batches = features.stream(split, images_a_pass(filters, label_count))
+            batches = features.stream(split, images_a_pass(weights))
             matrices = filter_matrices(batches, weights, device)
             group[f"{split}/fields"] = matrices.fields
             group[f"{split}/decisions"] = matrices.decisions

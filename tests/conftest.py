@@ -20,6 +20,7 @@ TINY = {
     "epochs_scale": 1,
     "precision": "float32",
     "threshold": 0.3,
+    "validation": {"size": 0, "seed": 0},
     "figures": {"dpi": 50, "font_size": 9, "colormap": "viridis"},
     "datasets": {"tiny": {"source": "a/folder", "image_size": 8, "flip": True, "translation": 1}},
     "archs": {
@@ -48,6 +49,7 @@ TINY = {
             "heads": {
                 "epochs": 3,
                 "batch_size": 8,
+                "views": 0,
                 "learning_rate": 0.1,
                 "momentum": 0.9,
                 "weight_decay": 0.02,

@@ -60,7 +60,7 @@ ARCH = {
         "fully_connected_rates": RATES,
     },
     "examined_layers": [1, 2],
-    "heads": {"epochs": 30, "batch_size": 12, **RATES},
+    "heads": {"epochs": 30, "batch_size": 12, "views": 2, **RATES},
 }
 TINY = {
     "dataset": "tiny",
@@ -69,6 +69,7 @@ TINY = {
     "epochs_scale": 0.1,
     "precision": "bf16",
     "threshold": 0.3,
+    "validation": {"size": 6, "seed": 0},
     "datasets.tiny": DATASET,
     "archs.tiny": ARCH,
 }
@@ -80,8 +81,12 @@ OTHER = {
     "epochs_scale": 0.2,
     "precision": "float32",
     "threshold": 0.7,
+    "validation": {"size": 8, "seed": 1},
     "figures": {"dpi": 60, "font_size": 12, "colormap": "gray"},
-    "datasets.tiny": {"source": "no/such/folder", "image_size": 16, "flip": True, "translation": 3},
+    "datasets.tiny.source": "no/such/folder",
+    "datasets.tiny.image_size": 16,
+    "datasets.tiny.flip": True,
+    "datasets.tiny.translation": 3,
     "archs.tiny.backbone": {
         "convolutions": [3, "M", 5, 7],
         "fully_connected": [5],
@@ -93,7 +98,13 @@ OTHER = {
         "fully_connected_rates": OTHER_RATES,
     },
     "archs.tiny.examined_layers": [2],
-    "archs.tiny.heads": {"epochs": 50, "batch_size": 5, **OTHER_RATES},
+    "archs.tiny.heads.epochs": 50,
+    "archs.tiny.heads.batch_size": 5,
+    "archs.tiny.heads.views": 1,
+    "archs.tiny.heads.learning_rate": 0.02,
+    "archs.tiny.heads.momentum": 0.5,
+    "archs.tiny.heads.weight_decay": 0.1,
+    "archs.tiny.heads.decay": [],
 }
 
 
@@ -172,9 +183,9 @@ class Place:
         return {file: hashlib.sha256((self.folder / file).read_bytes()).hexdigest() for file in files}
 
     def everything(self) -> dict[str, str]:
-        """All files with their digests, but for what Git and DVC keep for themselves."""
+        """All files with their digests, but for the log and what Git and DVC keep for themselves."""
         files = [str(file.relative_to(self.folder)) for file in self.folder.rglob("*") if file.is_file()]
-        return self.digests(file for file in files if not re.match(r"\.git/|\.dvc/tmp/|.*__pycache__", file))
+        return self.digests(file for file in files if not re.match(r"\.git/|\.dvc/tmp/|logs/|.*__pycache__", file))
 
 
 def write_image(path: Path, generator: np.random.Generator, label: int) -> None:
@@ -261,9 +272,10 @@ def chains(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
 
 
 def run_one_by_one(place: Place) -> list[Ended]:
+    right = (place.folder / "params.yaml").read_bytes()
     ended = []
     for name, stage in place.stages().items():
-        place.set_params(TINY)
+        (place.folder / "params.yaml").write_bytes(right)
         place.set_params(all_but(stage["params"]))
         seed = ["--seed", "0"] if "matrix" in stage else []
         ended.append(place.python(f"stages.{name}", *seed, umask=0o077))
@@ -271,13 +283,11 @@ def run_one_by_one(place: Place) -> list[Ended]:
 
 
 def all_but(declared: list[Any]) -> dict[str, Any]:
-    """Other values for all parameters but these; entire rows are given, so that a part can stay."""
+    """Other values for all parameters but those declared in dvc.yaml."""
     if isinstance(declared[0], dict):  # all of params.yaml
         return {}
     declared = [key.replace("${dataset}", "tiny").replace("${arch}", "tiny") for key in declared]
-    dataset = {key: DATASET[key] for key in DATASET if f"datasets.tiny.{key}" in declared}
-    changes = {key: value for key, value in OTHER.items() if key not in declared}
-    return changes | {"datasets.tiny": OTHER["datasets.tiny"] | dataset}
+    return {key: value for key, value in OTHER.items() if not {key, key.rpartition(".")[0]} & set(declared)}
 
 
 @pytest.fixture(scope="session")
@@ -453,9 +463,9 @@ def test_a_stage_without_its_input_says_what_to_do(stage, missing, made_by, tmp_
     per_sample = name not in ("cluster_stats", "figures")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [f"stages/{name}.py", *(["--seed", "0"] if per_sample else [])])
-    with pytest.raises(SystemExit) as exit:
+    with pytest.raises(SystemExit) as refusal:
         run(stage.main, per_sample)
-    message = str(exit.value)
+    message = str(refusal.value)
     assert message.startswith(f"{name}: {missing} is missing")
     assert message.endswith(f"Make it again: dvc repro --force --single-item {made_by}")
     assert "\n" not in message

@@ -3,8 +3,6 @@
 import hashlib
 import io
 import os
-import pickle
-from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -66,7 +64,8 @@ def test_a_damaged_newest_state_gives_the_previous_one_and_says_so(how, checkpoi
     newest = files(tmp_path)["newest"]
     damage(newest, how)
     assert checkpoint.load() == {"done": 1}
-    assert capsys.readouterr().out == f"{newest} is damaged and is not used\n"
+    assert capsys.readouterr().out == f"{newest} is damaged, and removed\n"
+    assert files(tmp_path).keys() == {"previous"}
 
 
 def test_two_damaged_states_give_none(checkpoint, tmp_path):
@@ -75,6 +74,7 @@ def test_two_damaged_states_give_none(checkpoint, tmp_path):
     for path in files(tmp_path).values():
         damage(path, "cut")
     assert checkpoint.load() is None
+    assert files(tmp_path) == {}
 
 
 @pytest.mark.parametrize(
@@ -139,6 +139,38 @@ def test_a_kill_at_either_rename_leaves_the_state_before(target, checkpoint, tmp
     assert checkpoint.load() == {"done": 4}
 
 
+def test_a_damaged_newest_state_never_takes_the_place_of_the_whole_one(checkpoint, tmp_path, monkeypatch):
+    checkpoint.save({"done": 1})
+    checkpoint.save({"done": 2})
+    newest = files(tmp_path)["newest"]
+    damage(newest, "cut")
+    assert checkpoint.load() == {"done": 1}
+    replace = os.replace
+
+    def replace_or_die(source: Path, destination: Path) -> None:
+        if Path(destination) == newest:  # of the two renames the second
+            raise KeyboardInterrupt
+        replace(source, destination)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", replace_or_die)
+        with pytest.raises(KeyboardInterrupt):
+            checkpoint.save({"done": 3})
+    assert checkpoint.load() == {"done": 1}
+    checkpoint.save({"done": 4})
+    damage(newest, "flipped")
+    assert checkpoint.load() == {"done": 1}
+
+
+def test_what_cannot_be_unpickled_gives_the_previous_state_although_its_digest_is_right(checkpoint, tmp_path):
+    checkpoint.save({"done": 1})
+    checkpoint.save({"done": 2})
+    content = b"no state of ours"
+    files(tmp_path)["newest"].write_bytes(hashlib.sha256(content).digest() + content)
+    assert checkpoint.load() == {"done": 1}
+    assert files(tmp_path).keys() == {"previous"}
+
+
 class Planted:
     """Pickles to a call that makes a folder."""
 
@@ -155,8 +187,7 @@ def test_pickled_code_is_not_executed_even_under_a_right_digest(checkpoint, tmp_
     torch.save({"done": Planted(tmp_path / "planted")}, planted)
     content = planted.getvalue()
     files(tmp_path)["newest"].write_bytes(hashlib.sha256(content).digest() + content)
-    with suppress(pickle.UnpicklingError):
-        assert checkpoint.load() is None
+    assert checkpoint.load() is None
     assert not (tmp_path / "planted").exists()
     torch.load(io.BytesIO(content), weights_only=False)
     assert (tmp_path / "planted").exists()  # executed, it does act

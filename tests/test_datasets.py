@@ -5,7 +5,7 @@ import h5py
 import numpy as np
 import pytest
 
-from singlefilter.datasets import Data, Split, fingerprint, read_dataset, write_dataset
+from singlefilter.datasets import Data, Split, fingerprint, hold_out, read_dataset, write_dataset
 from singlefilter.errors import InputError
 
 
@@ -63,9 +63,7 @@ def test_a_written_data_set_is_read_back_sorted_by_digest(tmp_path):
     assert (read.name, read.class_names, read.fingerprints) == ("small", ("cat", "Löwe", "dog"), data.fingerprints)
     for before, after in ((data.train, read.train), (data.test, read.test)):
         assert (after.images.dtype, after.labels.dtype) == (np.uint8, np.int64)
-        contents = [bytes([label]) + image.tobytes() for image, label in zip(after.images, after.labels, strict=True)]
-        expected = [bytes([label]) + image.tobytes() for image, label in zip(before.images, before.labels, strict=True)]
-        assert contents == sorted(expected, key=lambda content: hashlib.sha256(content).digest())
+        assert contents(after) == sorted(contents(before), key=lambda content: hashlib.sha256(content).digest())
 
 
 def test_the_file_has_the_documented_layout(tmp_path):
@@ -82,6 +80,78 @@ def test_the_same_images_in_any_order_give_the_same_bytes(tmp_path):
     write_dataset(tmp_path / "one.h5", data)
     write_dataset(tmp_path / "two.h5", mixed)
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
+
+
+def contents(split: Split) -> list[bytes]:
+    """The images with their labels, in the order of the split."""
+    return [bytes([label]) + image.tobytes() for image, label in zip(split.images, split.labels, strict=True)]
+
+
+@pytest.fixture
+def many() -> Data:
+    labels = np.random.default_rng(9).integers(3, size=40).tolist()
+    return Data("many", ("cat", "Löwe", "dog"), make_split(6, labels), make_split(7, [2, 1, 0]))
+
+
+def test_holding_out_nothing_gives_the_data_set_itself(many):
+    assert hold_out(many, 0, seed=3) is many
+    assert list(many.splits) == ["train", "test"]
+
+
+@pytest.mark.parametrize("size", [1, 15, 39])
+def test_what_is_held_out_and_what_is_left_are_together_the_training_set(many, size):
+    held = hold_out(many, size, seed=3)
+    assert (len(held.validation.labels), len(held.train.labels)) == (size, 40 - size)
+    assert sorted(contents(held.train) + contents(held.validation)) == sorted(contents(many.train))
+    assert len({*contents(held.train), *contents(held.validation)}) == 40
+    assert held.test is many.test
+    assert (held.name, held.class_names) == (many.name, many.class_names)
+    assert held.splits == {"train": held.train, "test": held.test, "validation": held.validation}
+    assert held.fingerprints == {name: fingerprint(split) for name, split in held.splits.items()}
+
+
+def test_every_packaging_holds_out_the_same_images(many):
+    held = hold_out(many, 15, seed=3)
+    for order in range(3):
+        mixed = Data(many.name, many.class_names, shuffled(many.train, order), many.test)
+        assert contents(mixed.train) != contents(many.train)
+        assert hold_out(mixed, 15, seed=3).fingerprints == held.fingerprints
+
+
+def test_another_seed_holds_out_other_images_and_the_draw_is_from_the_whole_set(many):
+    held = [frozenset(contents(hold_out(many, 15, seed).validation)) for seed in range(30)]
+    assert len({*held}) == 30
+    assert frozenset.union(*held) == {*contents(many.train)}
+
+
+@pytest.mark.parametrize("size", [40, 41, 1000])
+def test_no_more_can_be_held_out_than_leaves_an_image(many, size):
+    message = rf"validation\.size: is {size:,}; must be below the number of training images, 40"
+    with pytest.raises(InputError, match=message):
+        hold_out(many, size, seed=0)
+
+
+def test_a_data_set_with_a_validation_set_is_written_and_read(many, tmp_path):
+    held = hold_out(many, 15, seed=3)
+    write_dataset(tmp_path / "data.h5", held)
+    with h5py.File(tmp_path / "data.h5", "r") as file:
+        assert set(file) == {"train", "test", "validation"}
+        assert file["validation/images"].shape == (15, 4, 5, 3)
+        assert file["validation"].attrs["fingerprint"] == plain_fingerprint(held.validation, 1)
+    read = read_dataset(tmp_path / "data.h5")
+    assert read.fingerprints == held.fingerprints
+    for name, split in held.splits.items():
+        assert contents(read.splits[name]) == sorted(contents(split), key=lambda c: hashlib.sha256(c).digest())
+    write_dataset(tmp_path / "plain.h5", many)
+    assert read_dataset(tmp_path / "plain.h5").validation is None
+
+
+def test_a_changed_validation_image_is_refused(many, tmp_path):
+    write_dataset(tmp_path / "data.h5", hold_out(many, 15, seed=3))
+    with h5py.File(tmp_path / "data.h5", "r+") as file:
+        file["validation/images"][0, 0, 0, 0] ^= 1
+    with pytest.raises(InputError, match=r"data\.h5 is not what .*/validation.*--single-item download"):
+        read_dataset(tmp_path / "data.h5")
 
 
 def test_a_thousand_classes_are_written_and_read(tmp_path):

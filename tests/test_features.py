@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from singlefilter import features
-from singlefilter.datasets import Data, Split
+from singlefilter.augment import augment
+from singlefilter.datasets import Data, Split, hold_out, write_dataset
 from singlefilter.errors import InputError
-from singlefilter.features import feature_path, open_features, write_features
+from singlefilter.features import PLAIN, Views, feature_path, open_features, write_features
 from singlefilter.networks import Network, load_network, save_network
+from stages import extract_features
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -40,10 +42,14 @@ def written(network, data, tmp_path) -> Path:
     return tmp_path / "seed0"
 
 
-@torch.no_grad()
 def plain_features(network: Network, images: np.ndarray) -> dict[int, Tensor]:
     """Layers 1, with a pool after it, and 2 in float64; batch-norm with its running values."""
-    values = torch.from_numpy(images.astype(np.float64) / 255 * 2 - 1).permute(0, 3, 1, 2)
+    return plain_outputs(network, torch.from_numpy(images.astype(np.float64) / 255 * 2 - 1).permute(0, 3, 1, 2))
+
+
+@torch.no_grad()
+def plain_outputs(network: Network, values: Tensor) -> dict[int, Tensor]:
+    """The same of a network's inputs, (N, 3, H, W)."""
     outputs = {}
     for number, layer in enumerate(network.layers, start=1):
         convolution, norm = layer[0], layer[1]
@@ -99,14 +105,99 @@ def test_the_same_inputs_give_the_same_bytes(written, network, data, tmp_path):
     assert feature_path(written, 2).read_bytes() == feature_path(tmp_path / "alone", 2).read_bytes()
 
 
-def origin(folder: Path, network: Network, data: Data) -> str:
-    write_features(folder, network, data, [1, 2], CPU)
+def stored(folder: Path, layer: int, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """The features, float16 (N, F, H, W), and labels of a split."""
+    with h5py.File(feature_path(folder, layer)) as file:
+        return file[split]["features"][()], file[split]["labels"][()]
+
+
+def test_a_validation_set_is_written_beside_the_others(network, data, written, tmp_path):
+    held = hold_out(data, 6, seed=0)
+    write_features(tmp_path / "held", network, held, [1, 2], CPU)
+    for name, split in held.splits.items():
+        for layer, expected in plain_features(network, split.images).items():
+            found, labels = stored(tmp_path / "held", layer, name)
+            np.testing.assert_allclose(found.astype(np.float64), expected.numpy(), rtol=2**-10, atol=1e-5)
+            np.testing.assert_array_equal(labels, split.labels)
+    with open_features(feature_path(tmp_path / "held", 1), STAGE) as file:
+        assert sorted(file.held_out) == ["test", "validation"]
+        assert file.whole("validation")[0].shape == (6, 4, 16)
+    with open_features(feature_path(written, 1), STAGE) as file:
+        assert file.held_out == ["test"]
+
+
+@pytest.mark.parametrize("images_a_pass", [5, 500])
+def test_views_are_passes_of_the_training_set_that_are_drawn_anew(images_a_pass, network, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "IMAGES_A_PASS", images_a_pass)
+    held = hold_out(data, 6, seed=0)
+    write_features(tmp_path, network, held, [1, 2], CPU, Views(3, translation=2, flip=True, seed=7))
+    images = torch.from_numpy(held.train.images)
+    for layer in (1, 2):
+        found, labels = stored(tmp_path, layer, "train")
+        assert found.shape[0] == 3 * 16
+        np.testing.assert_array_equal(labels, [*held.train.labels] * 3)
+        for view in range(3):
+            generator = np.random.default_rng([7, view])
+            flips = torch.from_numpy(generator.random(16) < 0.5)
+            shifts = torch.from_numpy(generator.integers(-2, 3, size=(16, 2)))
+            assert 0 < flips.sum() < 16 and shifts.abs().max() == 2
+            expected = plain_outputs(network, augment(images, flips, shifts).double())[layer]
+            part = found[16 * view : 16 * view + 16].astype(np.float64)
+            np.testing.assert_allclose(part, expected.numpy(), rtol=2**-10, atol=1e-5)
+
+
+def test_views_leave_the_held_out_sets_plain(network, data, tmp_path):
+    held = hold_out(data, 6, seed=0)
+    write_features(tmp_path / "plain", network, held, [1, 2], CPU)
+    write_features(tmp_path / "views", network, held, [1, 2], CPU, Views(2, translation=2, flip=True, seed=0))
+    for layer in (1, 2):
+        for split in ("test", "validation"):
+            for one, other in zip(
+                stored(tmp_path / "plain", layer, split), stored(tmp_path / "views", layer, split), strict=True
+            ):
+                np.testing.assert_array_equal(one, other)
+
+
+def test_views_that_neither_flip_nor_shift_are_the_plain_features_again_and_again(network, data, written, tmp_path):
+    write_features(tmp_path / "views", network, data, [1, 2], CPU, Views(3, translation=0, flip=False, seed=0))
+    for layer in (1, 2):
+        plain, labels = stored(written, layer, "train")
+        found, found_labels = stored(tmp_path / "views", layer, "train")
+        np.testing.assert_array_equal(found, np.concatenate([plain] * 3))
+        np.testing.assert_array_equal(found_labels, np.concatenate([labels] * 3))
+
+
+def test_the_stage_takes_the_views_of_the_parameters_and_of_its_sample(
+    network, data, make_params, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
+    write_dataset(Path("data/dataset.h5"), data)
+    save_network(Path("models/backbone/seed3.h5"), network)
+    extract_features.main(make_params(heads={"views": 2}), 3)
+    written_data = extract_features.read_dataset(Path("data/dataset.h5"))
+    write_features(tmp_path / "expected", network, written_data, [1, 2], CPU, Views(2, 1, True, 3))
+    for layer in (1, 2):
+        found = feature_path(Path("features/seed3"), layer).read_bytes()
+        assert found == feature_path(tmp_path / "expected", layer).read_bytes()
+
+
+def origin(folder: Path, network: Network, data: Data, views: Views = PLAIN) -> str:
+    write_features(folder, network, data, [1, 2], CPU, views)
     origins = []
     for layer in (1, 2):
         with open_features(feature_path(folder, layer), STAGE) as file:
             origins.append(file.origin)
     assert origins[0] == origins[1]
     return origins[0]
+
+
+def test_the_origin_tells_the_views_and_the_validation_set(network, data, tmp_path):
+    views = [PLAIN, Views(1, 2, True, 0), Views(2, 2, True, 0), Views(1, 1, True, 0), Views(1, 2, False, 0)]
+    views.append(Views(1, 2, True, 1))
+    found = [origin(tmp_path, network, data, chosen) for chosen in views]
+    found += [origin(tmp_path, network, hold_out(data, 6, seed)) for seed in (0, 1)]
+    assert len({*found}) == 8
 
 
 def test_the_origin_tells_weights_images_and_labels(network, data, tmp_path):

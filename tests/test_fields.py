@@ -124,8 +124,19 @@ def test_a_label_without_images_has_zero_sums_and_no_decisions():
     assert found.fields[:, :, 3].any()  # as an output it has
 
 
-def test_images_a_pass_bounds_the_fields_that_are_held(monkeypatch):
+@pytest.mark.parametrize(
+    ("label_count", "filters", "positions", "images"),
+    [
+        (10, 10, 1, 10),  # 100 fields an image
+        (10, 11, 1, 9),
+        (10, 500, 1, 1),  # one image always passes
+        (10, 10, 11, 9),  # 110 features an image, which are more than its fields
+        (3, 10, 50, 2),
+        (50, 10, 3, 2),
+    ],
+)
+def test_images_a_pass_bounds_the_features_and_fields_that_are_held(
+    label_count, filters, positions, images, monkeypatch
+):
     monkeypatch.setattr(fields, "ELEMENTS_A_PASS", 1000)
-    assert images_a_pass(10, 10) == 10
-    assert images_a_pass(11, 10) == 9
-    assert images_a_pass(500, 10) == 1  # one image always passes
+    assert images_a_pass(np.zeros((label_count, filters, positions), dtype=np.float32)) == images

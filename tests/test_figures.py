@@ -41,7 +41,8 @@ def layers_table(layers, samples) -> pd.DataFrame:
     for number, (name, mean) in enumerate(statistics):
         table[f"{name}_mean"] = mean + 0.01 * np.arange(len(layers))
         table[f"{name}_std"] = 0.01 * (number + 1) if samples > 1 else np.nan
-    return table.assign(noise_clustered_mean=table["noise_mean"] - 1, noise_clustered_std=np.nan)
+    table = table.assign(noise_clustered_mean=table["noise_mean"] - 1, noise_clustered_std=np.nan)
+    return table.assign(validation_accuracy_mean=np.nan, validation_accuracy_std=np.nan)
 
 
 def history_table(samples, epochs) -> pd.DataFrame:
@@ -140,6 +141,21 @@ def test_success_rates_show_both_sets_and_the_networks_last_accuracy():
     np.testing.assert_allclose(network.get_ydata(), 0.68)
     legend = [text.get_text() for text in axes.get_legend().get_texts()]
     assert legend == ["test set", "training set", "whole network, test set: 0.680"]
+
+
+def test_success_rates_show_the_validation_set_if_there_is_one():
+    table = layers_table([2, 4, 7], 2).assign(validation_accuracy_mean=[0.3, 0.4, 0.45], validation_accuracy_std=0.02)
+    figure = figures.success_rates(table, history_table(2, 10), HEADING)
+    (axes,) = figure.axes
+    test, train, validation = axes.containers
+    np.testing.assert_allclose(test.lines[0].get_xydata(), [[2, 0.50], [4, 0.51], [7, 0.52]])
+    np.testing.assert_allclose(train.lines[0].get_xydata(), [[2, 0.60], [4, 0.61], [7, 0.62]])
+    np.testing.assert_allclose(validation.lines[0].get_xydata(), [[2, 0.3], [4, 0.4], [7, 0.45]])
+    np.testing.assert_allclose(validation.lines[2][0].get_segments()[1], [[4, 0.38], [4, 0.42]])
+    assert len({curve.lines[0].get_color() for curve in (test, train, validation)}) == 3
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert legend == ["test set", "training set", "validation set", "whole network, test set: 0.680"]
+    png(figure)
 
 
 def test_one_sample_has_no_bars_of_standard_deviation():
@@ -365,9 +381,11 @@ def test_stage_names_a_missing_file_and_the_way_out(params, missing, made_by):
 def test_stage_refuses_tables_of_other_samples_or_layers(params):
     with h5py.File("metrics/filters/seed3.h5", "a") as file:
         del file["layer2"]
-    with pytest.raises(InputError, match="has no layer2"):
+    with pytest.raises(InputError, match=r"seed3\.h5 has no layer2\. Make it again: .*--single-item filter_matrices@3"):
         run_stage(params)
     table = pd.read_csv("metrics/filters.csv")
     table[table["seed"] == 4].to_csv("metrics/filters.csv", index=False)
-    with pytest.raises(InputError, match="has no sample 3"):
+    with pytest.raises(
+        InputError, match=r"filters\.csv has no sample 3\. Make it again: .*--single-item cluster_stats"
+    ):
         run_stage(params)

@@ -8,12 +8,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from singlefilter import checkpoints, heads
+from singlefilter import checkpoints, heads, progress
 from singlefilter.batches import Batches
 from singlefilter.checkpoints import Checkpoint
 from singlefilter.errors import InputError
+from singlefilter.features import feature_path
+from singlefilter.files import write_hdf5
 from singlefilter.heads import accuracy, read_head, train_heads, write_heads
 from singlefilter.params import Params
+from stages import train_heads as stage
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -109,12 +112,23 @@ def test_another_seed_gives_other_heads_and_the_same_seed_the_same(train, make_p
 def test_divergence_names_the_layer_the_epoch_and_the_rate(train, features, make_params):
     features[2].zero_()  # this head stays as it is
     params = make_params(heads={"learning_rate": 1e38, "weight_decay": 0.0, "batch_size": IMAGES})
-    message = r"archs\.tiny\.heads: the loss of layer 13's head is (nan|inf) in epoch 2 at learning rate 6e\+37; lower"
+    message = (
+        r"archs\.tiny\.heads: layer 13's head has diverged in epoch 2 at learning rate 6e\+37, "
+        r"its loss is (nan|inf); lower learning_rate or momentum"
+    )
     with pytest.raises(InputError, match=message):
         train(params)
 
 
-def test_progress_tells_the_mean_loss_of_each_epoch(train, features, labels, make_params, capsys):
+def test_weights_that_the_last_step_spoils_are_refused_although_every_loss_was_finite(train, make_params):
+    params = make_params(heads={"learning_rate": 1e38, "weight_decay": 1e3, "epochs": 1, "batch_size": IMAGES})
+    message = r"layer 2's head has diverged in epoch 1 at learning rate 1e\+38, its loss is \d\.\d+; lower"
+    with pytest.raises(InputError, match=message):
+        train(params)
+
+
+def test_progress_tells_the_mean_loss_of_each_epoch(train, features, labels, make_params, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN", 0)
     params = make_params(heads={"learning_rate": 0.0, "batch_size": IMAGES})
     weights = train(params)
     losses = [
@@ -150,6 +164,37 @@ def test_resumed_heads_equal_uninterrupted_ones(done, features, labels, make_par
     assert all(torch.equal(resumed[layer], whole[layer]) for layer in features)
 
 
+def plain_accuracy(features: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
+    """The fraction of images (N, F, H, W) that a head (K, F, S) gets right, in float64."""
+    outputs = features.reshape(len(labels), -1).astype(np.float64) @ weights.reshape(LABEL_COUNT, -1).T
+    return sum(int(np.argmax(row)) == label for row, label in zip(outputs, labels, strict=True)) / len(labels)
+
+
+@pytest.mark.parametrize("counts", [{"train": 22, "test": 41}, {"train": 22, "test": 41, "validation": 31}])
+def test_the_stage_measures_every_head_on_every_set(counts, make_params, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
+    generator = np.random.default_rng(8)
+    labels = {split: generator.integers(LABEL_COUNT, size=count) for split, count in counts.items()}
+    features = {
+        (layer, split): generator.random((count, filters, 2, 2)).astype(np.float16)
+        for layer, filters in ((1, 4), (2, 6))
+        for split, count in counts.items()
+    }
+    for layer in (1, 2):
+        with write_hdf5(feature_path(Path("features/seed0"), layer)) as file:
+            file.attrs["class_names"], file.attrs["origin"] = ["red", "green", "blue"], "abc"
+            for split in counts:
+                file[f"{split}/features"], file[f"{split}/labels"] = features[layer, split], labels[split]
+    stage.main(make_params(), 0)
+    for layer in (1, 2):
+        weights, accuracies = read_head(Path("models/heads/seed0.h5"), layer, "abc", "train_heads@0")
+        assert accuracies == {
+            f"{split}_accuracy": plain_accuracy(features[layer, split], labels[split], weights) for split in counts
+        }
+        assert len({*accuracies.values()}) == len(counts)
+
+
 @pytest.mark.parametrize("elements", [1, 36 * 5, 36 * 22, 2**25])
 def test_accuracy_equals_a_plain_loop(elements, features, labels, monkeypatch):
     monkeypatch.setattr(heads, "ELEMENTS_A_PASS", elements)
@@ -181,8 +226,8 @@ def test_heads_are_read_as_they_were_written(train, make_params, tmp_path):
 @pytest.mark.parametrize(
     ("layer", "origin", "message"),
     [
-        (2, "other", r"seed0\.h5 holds heads of other features; .*train_heads@0"),
-        (7, "abc", r"seed0\.h5 holds no head of layer 7; .*train_heads@0"),
+        (2, "other", r"seed0\.h5 holds heads of other features\. Make it again: .*train_heads@0"),
+        (7, "abc", r"seed0\.h5 holds no head of layer 7\. Make it again: .*train_heads@0"),
     ],
 )
 def test_a_head_of_other_features_or_another_layer_is_refused(layer, origin, message, tmp_path):

@@ -254,4 +254,4 @@ def test_file_that_is_no_network_is_refused(tmp_path, damage):
     with h5py.File(path, "a") as file:
         damage(file)
     assert refusal_of(path).startswith(f"{path} holds no network of this project")
-    assert refusal_of(path).endswith("make it again: train_backbone@0")
+    assert refusal_of(path).endswith("Make it again: dvc repro --force --single-item train_backbone@0")

@@ -247,6 +247,11 @@ def test_heads_have_200_epochs_in_batches_of_100():
     assert {(row.heads.epochs, row.heads.batch_size) for row in PARAMS.archs.values()} == {(200, 100)}
 
 
+def test_validation_images_and_views_may_be_asked_for(values):
+    params = parse_params(put(put(values, "validation", {"size": 300, "seed": 7}), f"{HEADS}.views", 5))
+    assert (params.validation.size, params.validation.seed, params.chosen_arch.heads.views) == (300, 7, 5)
+
+
 @pytest.mark.parametrize(
     "arch, parent, differences",
     [
@@ -349,6 +354,17 @@ ROWS = "must hold rows of `name: value`"
         ("threshold", [0.3], f"is [0.3]; {NUMBER}"),
         ("threshold", {"low": 0.3}, f'is {{"low": 0.3}}; {NUMBER}'),
         ("threshold", float("nan"), "is NaN; must be a finite number"),
+        # the validation set
+        ("validation", 100, f"is 100; {ROWS}"),
+        ("validation.size", -1, "is -1; must be greater than or equal to 0"),
+        ("validation.size", 0.2, f"is 0.2; {WHOLE}"),
+        ("validation.size", True, f"is true; {WHOLE}"),
+        ("validation.size", "all", f'is "all"; {WHOLE}'),
+        ("validation.size", None, f"is null; {WHOLE}"),
+        ("validation.seed", -1, "is -1; must be greater than or equal to 0"),
+        ("validation.seed", 2**32, "is 4294967296; must be less than 4294967296"),
+        ("validation.seed", 0.5, f"is 0.5; {WHOLE}"),
+        ("validation.sead", 0, "is no known key; did you mean seed?"),
         # layers
         (LAYERS, [2, 14], "the network has no layer 14; allowed are 1 to 13"),
         (f"{LAYERS}.0", 0, "is 0; must be greater than or equal to 1"),
@@ -373,6 +389,10 @@ ROWS = "must hold rows of `name: value`"
         (f"{HEADS}.epochs", -1, "is -1; must be greater than or equal to 0"),
         (f"{HEADS}.epochs", 2.5, f"is 2.5; {WHOLE}"),
         (f"{HEADS}.batch_size", 0, "is 0; must be greater than or equal to 1"),
+        (f"{HEADS}.views", -1, "is -1; must be greater than or equal to 0"),
+        (f"{HEADS}.views", 1.5, f"is 1.5; {WHOLE}"),
+        (f"{HEADS}.views", False, f"is false; {WHOLE}"),
+        (f"{HEADS}.views", [1], f"is [1]; {WHOLE}"),
         # the network
         (CONVOLUTIONS, [], "is []; must have at least 1 item"),
         (CONVOLUTIONS, ["M", *VGG16_LIST], "begins with the pool M; it must begin with filters"),

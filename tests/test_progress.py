@@ -20,7 +20,7 @@ def clock(monkeypatch) -> list[float]:
     return now
 
 
-def test_elsewhere_than_on_a_terminal_each_epoch_is_a_line_with_the_time_left(capsys, clock):
+def test_elsewhere_than_on_a_terminal_slow_epochs_are_a_line_each_with_the_time_left(capsys, clock):
     progress = Progress("vgg16, sample 0", 3)
     for done in progress:
         progress.note(f"loss {2 - done / 2}")
@@ -29,6 +29,36 @@ def test_elsewhere_than_on_a_terminal_each_epoch_is_a_line_with_the_time_left(ca
         "vgg16, sample 0: epoch 1/3, loss 2.0, 2:00 left",  # 60 s an epoch, two to go
         "vgg16, sample 0: epoch 2/3, loss 1.5, 0:45 left",  # 45 s an epoch, one to go
         "vgg16, sample 0: epoch 3/3, loss 1.0, 0:00 left",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("start", "seconds", "lines"),
+    [
+        (0, [0.5, 0.5, 0.25, 0.25, 0.75, 0.5], [1, 4, 6]),  # the fourth ends just a second after the first
+        (0, [0.4] * 6, [1, 4, 6]),
+        (2, [0.4] * 4, [3, 6]),
+        (0, [0.01] * 6, [1, 6]),
+        (0, [0.99] * 6, [1, 3, 5, 6]),
+        (0, [1.25] * 6, [1, 2, 3, 4, 5, 6]),
+    ],
+)
+def test_fast_units_have_a_line_a_second_and_the_first_and_the_last(start, seconds, lines, capsys, clock):
+    for done in Progress("heads", 6, start):
+        clock[0] += seconds[done - start]
+    counts = [int(line.partition("/")[0].split()[-1]) for line in capsys.readouterr().out.splitlines()]
+    assert counts == lines
+
+
+def test_a_line_tells_the_time_left_and_the_note_of_its_own_unit(capsys, clock):
+    progress = Progress("heads", 4)
+    for done in progress:
+        progress.note(f"loss {done}")
+        clock[0] += 0.75
+    assert capsys.readouterr().out.splitlines() == [
+        "heads: epoch 1/4, loss 0, 0:02 left",  # 3 times 0.75 s
+        "heads: epoch 3/4, loss 2, 0:01 left",
+        "heads: epoch 4/4, loss 3, 0:00 left",
     ]
 
 

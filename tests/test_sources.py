@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits as sklearn_digits
 
-from singlefilter.datasets import Data, read_dataset
+from singlefilter.datasets import Data, hold_out, read_dataset
 from singlefilter.errors import InputError
-from singlefilter.params import Dataset, load_params
+from singlefilter.params import Dataset, Params, Validation, load_params
 from singlefilter.sources import load_digits, load_source
 from stages import download
 
@@ -17,6 +17,11 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.fixture(scope="module")
 def digits() -> Data:
     return load_digits("digits", 32)
+
+
+def parameters(dataset: str, validation: int = 0) -> Params:
+    changes = {"dataset": dataset, "validation": Validation(size=validation, seed=2)}
+    return load_params(ROOT / "params.yaml").model_copy(update=changes)
 
 
 def plain_enlarged(scan: np.ndarray, size: int) -> np.ndarray:
@@ -72,13 +77,29 @@ def test_a_folder_row_is_read_from_its_folder(tmp_path):
 
 def test_the_stage_writes_the_same_bytes_twice_and_says_what_they_are(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    params = load_params(ROOT / "params.yaml").model_copy(update={"dataset": "digits"})
-    download.main(params)
+    download.main(parameters("digits"))
     first = download.DATASET.read_bytes()
-    download.main(params)
+    download.main(parameters("digits"))
     assert download.DATASET.read_bytes() == first
-    assert "digits: 1,497 training and 300 test images, 10 classes (0 … 9)\n" in capsys.readouterr().out
+    assert "digits: 1,497 train images, 300 test images; 10 classes (0 … 9)\n" in capsys.readouterr().out
     assert len(read_dataset(download.DATASET).train.labels) == 1497
+
+
+def test_the_stage_holds_out_a_validation_set(digits, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    download.main(parameters("digits", validation=97))
+    written = read_dataset(download.DATASET)
+    assert written.fingerprints == hold_out(digits, 97, seed=2).fingerprints
+    assert "digits: 1,400 train images, 300 test images, 97 validation images; 10 cl" in capsys.readouterr().out
+
+
+def test_a_validation_set_without_a_training_set_is_refused_and_the_earlier_file_left(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    download.DATASET.parent.mkdir()
+    download.DATASET.write_bytes(b"earlier")
+    with pytest.raises(InputError, match=r"validation\.size: is 1,497; (?s:.*)dvc checkout data/dataset\.h5"):
+        download.main(parameters("digits", validation=1497))
+    assert download.DATASET.read_bytes() == b"earlier"
 
 
 def test_a_refused_source_leaves_the_earlier_file_and_names_the_way_back(tmp_path, monkeypatch):
@@ -86,7 +107,6 @@ def test_a_refused_source_leaves_the_earlier_file_and_names_the_way_back(tmp_pat
     monkeypatch.setenv("DATASET_MIRROR", str(tmp_path / "nowhere"))
     download.DATASET.parent.mkdir()
     download.DATASET.write_bytes(b"earlier")
-    params = load_params(ROOT / "params.yaml").model_copy(update={"dataset": "cifar10"})
     with pytest.raises(InputError, match=r"nowhere holds no cifar10(?s:.*)dvc checkout data/dataset\.h5"):
-        download.main(params)
+        download.main(parameters("cifar10"))
     assert download.DATASET.read_bytes() == b"earlier"

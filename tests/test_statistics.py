@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS_COLUMNS = [
     *("layer", "filters", "samples", "accuracy_mean", "accuracy_std", "train_accuracy_mean", "train_accuracy_std"),
+    *("validation_accuracy_mean", "validation_accuracy_std"),
     *("noise_mean", "noise_std", "noise_clustered_mean", "noise_clustered_std", "clusters_mean", "clusters_std"),
     *("cluster_size_mean", "cluster_size_std"),
 ]
@@ -61,6 +62,7 @@ def silent_layer(filters: int = 2, labels: int = 3) -> LayerClusters:
 def samples_table(**columns) -> pd.DataFrame:
     rows = {
         **{"layer": [13, 13], "filters": [512, 512], "accuracy": [0.9, 0.92], "train_accuracy": [1.0, 0.98]},
+        **{"validation_accuracy": [0.8, 0.86]},
         **{"noise": [1.0, 2.0], "noise_clustered": [0.5, 1.5], "clusters": [1.0, 1.4], "cluster_size": [2.0, 3.0]},
         **{"size_share_1": [0.5, 0.25], "size_share_2": [0.5, 0.75], "silent_filters": [0, 3]},
     }
@@ -180,6 +182,7 @@ def test_layers_are_averaged_over_samples_with_ddof_1():
             **{"layer": 13, "filters": 512, "samples": 2},
             **{"accuracy_mean": 0.91, "accuracy_std": 0.02 * half},
             **{"train_accuracy_mean": 0.99, "train_accuracy_std": 0.02 * half},
+            **{"validation_accuracy_mean": 0.83, "validation_accuracy_std": 0.06 * half},
             **{"noise_mean": 1.5, "noise_std": half, "noise_clustered_mean": 1.0, "noise_clustered_std": half},
             **{"clusters_mean": 1.2, "clusters_std": 0.4 * half, "cluster_size_mean": 2.5, "cluster_size_std": half},
             **{"size_share_1": 0.375, "size_share_2": 0.625, "silent_filters_mean": 1.5},
@@ -192,6 +195,11 @@ def test_the_standard_deviation_of_one_sample_is_empty():
     assert table["samples"].tolist() == [1]
     assert table["noise_mean"].tolist() == [1.0]
     assert table.filter(regex="_std$").isna().all(axis=None)
+
+
+def test_layers_without_a_validation_set_have_no_accuracy_on_it_and_all_else():
+    table = layers_table(samples_table(validation_accuracy=np.nan))
+    assert table.columns[table.isna().any()].tolist() == ["validation_accuracy_mean", "validation_accuracy_std"]
 
 
 def test_layers_rise_and_are_averaged_apart():
@@ -217,28 +225,34 @@ def test_thresholds_are_averaged_apart():
     assert table["noise_std"].tolist() == pytest.approx([np.sqrt(0.5), 0.5 * np.sqrt(0.5)])
 
 
+def last_epochs(test: list[float], validation: list[float] | float = np.nan) -> pd.DataFrame:
+    return pd.DataFrame({"test_accuracy": test, "validation_accuracy": validation})
+
+
 def test_the_summary_names_first_and_last_layer_and_the_whole_network():
     layers = layers_table(samples_table(layer=[2, 13]))
-    summary = summarise(layers, [0.93, 0.95])
+    summary = summarise(layers, last_epochs([0.93, 0.95], [0.8, 0.9]))
     assert summary == {
         "samples": 2,
         "accuracy": 0.94,
         "accuracy_std": 0.0141421,
+        "validation_accuracy": 0.85,
         "first_layer": {
             **{"accuracy": 0.9, "train_accuracy": 1.0, "noise": 1.0, "clusters": 1.0, "cluster_size": 2.0},
-            "silent_filters": 0.0,
+            **{"silent_filters": 0.0, "validation_accuracy": 0.8},
         },
         "last_layer": {
             **{"accuracy": 0.92, "train_accuracy": 0.98, "noise": 2.0, "clusters": 1.4, "cluster_size": 3.0},
-            "silent_filters": 3.0,
+            **{"silent_filters": 3.0, "validation_accuracy": 0.86},
         },
     }
 
 
 def test_the_summary_has_no_key_for_a_number_that_does_not_exist():
-    summary = summarise(layers_table(samples_table(cluster_size=np.nan).head(1)), [0.93])
+    samples = samples_table(cluster_size=np.nan, validation_accuracy=np.nan).head(1)
+    summary = summarise(layers_table(samples), last_epochs([0.93]))
     assert sorted(summary) == ["accuracy", "first_layer", "last_layer", "samples"]
-    assert "cluster_size" not in summary["last_layer"]
+    assert sorted(summary["last_layer"]) == ["accuracy", "clusters", "noise", "silent_filters", "train_accuracy"]
     json.dumps(summary, allow_nan=False)
 
 
@@ -262,7 +276,8 @@ def project(tmp_path, monkeypatch):
     history = Path("metrics/history")
     history.mkdir(parents=True)
     for seed in params.seeds:
-        (history / f"seed{seed}.csv").write_text(f"epoch,train_accuracy,test_accuracy\n0,,0.1\n1,0.9,0.{9 - seed}\n")
+        rows = f"0,,0.1,\n1,0.9,0.{9 - seed},\n"
+        (history / f"seed{seed}.csv").write_text(f"epoch,train_accuracy,test_accuracy,validation_accuracy\n{rows}")
         with write_hdf5(Path(f"metrics/filters/seed{seed}.h5")) as file:
             file.attrs["class_names"] = ["cat", "dog, big", "frog", "ship"]
             file["test/images_per_label"] = np.full(4, 2)
@@ -280,7 +295,8 @@ def test_the_stage_writes_the_tables(project):
     layers, filters, labels, thresholds = (
         pd.read_csv(f"metrics/{name}.csv") for name in ("layers", "filters", "labels", "thresholds")
     )
-    assert layers.columns[:15].tolist() == LAYERS_COLUMNS
+    assert layers.columns[: len(LAYERS_COLUMNS)].tolist() == LAYERS_COLUMNS
+    assert layers[["validation_accuracy_mean", "validation_accuracy_std"]].isna().all(axis=None)
     last = layers.iloc[-1]
     assert (last["layer"], last["samples"], last["noise_mean"], last["noise_std"]) == (layer, 2, 1.5, 0)
     assert (last["accuracy_mean"], last["train_accuracy_mean"], last["silent_filters_mean"]) == (0.8, 1.0, 1.0)
@@ -298,6 +314,26 @@ def test_the_stage_writes_the_tables(project):
     summary = json.loads(Path("metrics/summary.json").read_text(), parse_constant=pytest.fail)
     assert summary["accuracy"] == 0.75
     assert summary["last_layer"]["noise"] == 1.5
+    for part in (summary, summary["first_layer"], summary["last_layer"]):
+        assert "validation_accuracy" not in part
+
+
+def test_the_stage_averages_the_accuracies_on_the_validation_set(project):
+    for seed in project.seeds:
+        rows = f"0,,0.1,0.2\n1,0.9,0.5,0.{8 - seed}\n"
+        path = Path(f"metrics/history/seed{seed}.csv")
+        path.write_text(f"epoch,train_accuracy,test_accuracy,validation_accuracy\n{rows}")
+        with h5py.File(f"metrics/filters/seed{seed}.h5", "a") as file:
+            for number, layer in enumerate(project.chosen_arch.examined_layers):
+                file[f"layer{layer}"].attrs["validation_accuracy"] = 0.25 + 0.125 * number + 0.0625 * seed
+    main(project)
+    layers = pd.read_csv("metrics/layers.csv")
+    expected = [0.25 + 0.125 * number + 0.0625 * 1.5 for number in range(len(layers))]  # seeds 0 and 3
+    assert layers["validation_accuracy_mean"].tolist() == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(layers["validation_accuracy_std"], 0.1875 * np.sqrt(0.5), rtol=1e-5)
+    summary = json.loads(Path("metrics/summary.json").read_text())
+    assert summary["validation_accuracy"] == pytest.approx((0.8 + 0.5) / 2)
+    assert summary["last_layer"]["validation_accuracy"] == pytest.approx(expected[-1], rel=1e-5)
 
 
 def test_the_stage_writes_the_same_bytes_again(project):
@@ -313,12 +349,13 @@ def test_the_stage_writes_the_same_bytes_again(project):
 
 def test_the_stage_names_the_history_file_that_is_missing_or_short(project):
     path = Path("metrics/history/seed3.csv")
-    for content in ("", "epoch,test_accuracy\n", "epoch\n1\n"):
+    header = "epoch,test_accuracy,validation_accuracy\n"
+    for content in ("", header, f"{header}1,none,\n", "epoch\n1\n", "epoch,test_accuracy\n1,0.5\n"):
         path.write_text(content)
-        with pytest.raises(InputError, match=r"seed3\.csv.*train_backbone@3"):
+        with pytest.raises(InputError, match=r"seed3\.csv is missing or not whole.*--single-item train_backbone@3"):
             main(project)
     path.unlink()
-    with pytest.raises(InputError, match=r"seed3\.csv.*train_backbone@3"):
+    with pytest.raises(InputError, match=r"seed3\.csv is missing or not whole.*--single-item train_backbone@3"):
         main(project)
 
 
@@ -326,5 +363,7 @@ def test_the_stage_names_the_layer_that_the_matrices_lack(project):
     layer = project.chosen_arch.examined_layers[0]
     with h5py.File("metrics/filters/seed3.h5", "a") as file:
         del file[f"layer{layer}"]
-    with pytest.raises(InputError, match=rf"seed3\.h5 has no layer{layer}"):
+    with pytest.raises(
+        InputError, match=rf"seed3\.h5 has no layer{layer}\. Make it again: .*--single-item filter_matrices@3"
+    ):
         main(project)

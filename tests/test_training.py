@@ -1,5 +1,6 @@
 """Training: against a plain loop with torch.optim.SGD and rates worked out by hand, and stopped and resumed."""
 
+import dataclasses
 import math
 from pathlib import Path
 from unittest.mock import Mock
@@ -12,7 +13,7 @@ from singlefilter import checkpoints, training
 from singlefilter.augment import scale
 from singlefilter.batches import Batches
 from singlefilter.checkpoints import Checkpoint
-from singlefilter.datasets import Data, write_dataset
+from singlefilter.datasets import Data, hold_out, write_dataset
 from singlefilter.errors import InputError
 from singlefilter.networks import Network, save_network
 from singlefilter.params import Params
@@ -137,9 +138,23 @@ def test_history_has_a_row_before_training_and_one_an_epoch(data, make_params, c
     network, history = trained(data, params, checkpoint)
     assert [row.epoch for row in history] == [0, 1, 2, 3]
     before = evaluate(untrained, data.test, CPU, "float32")
-    assert history[0] == Epoch(0, None, None, None, None, test_accuracy=before)
+    assert history[0] == Epoch(0, None, None, None, None, test_accuracy=before, validation_accuracy=None)
     assert history[-1].test_accuracy == evaluate(network, data.test, CPU, "float32")
     assert all(math.isfinite(row.loss) and 0 <= row.train_accuracy <= 1 for row in history[1:])
+    assert all(row.validation_accuracy is None for row in history)
+
+
+def test_history_has_the_accuracy_on_the_validation_set_that_no_training_sees(data, make_params, checkpoint):
+    params = make_params()
+    held_out = hold_out(data, 9, seed=1)
+    network, history = trained(held_out, params, checkpoint, seed=2)
+    untrained = new_network(data, params, 2)
+    for row, measured in ((history[0], untrained), (history[-1], network)):
+        assert row.test_accuracy == evaluate(measured, data.test, CPU, "float32")
+        assert row.validation_accuracy == evaluate(measured, held_out.validation, CPU, "float32")
+    assert history[0].validation_accuracy < history[-1].validation_accuracy
+    without = trained(dataclasses.replace(held_out, validation=None), params, checkpoint, seed=2)[1]
+    assert without == [dataclasses.replace(row, validation_accuracy=None) for row in history]
 
 
 @pytest.mark.parametrize(
@@ -194,8 +209,21 @@ def test_initial_weights_depend_on_the_seed_alone(data, make_params):
 
 def test_divergence_is_an_error_that_names_the_epoch_and_the_rates(data, make_params, checkpoint):
     rates = {"learning_rate": 1e30, "momentum": 0.5, "weight_decay": 0.0, "decay": CONSTANT}
-    with pytest.raises(InputError, match=r"archs\.tiny\.backbone: .*nan in epoch 1 .*0\.05 .*1e\+30 .*learning_rate"):
+    message = (
+        r"archs\.tiny\.backbone: training has diverged in epoch 1 at learning rates 0\.05 \(convolutional\) "
+        r"and 1e\+30 \(fully connected\), the loss is nan; lower learning_rate"
+    )
+    with pytest.raises(InputError, match=message):
         trained(data, make_params(backbone={"fully_connected_rates": rates}), checkpoint)
+
+
+@pytest.mark.parametrize("group", ["convolutional", "fully_connected"])
+def test_weights_that_the_last_step_spoils_are_refused_although_its_loss_was_finite(
+    group, data, make_params, checkpoint
+):
+    rates = {"learning_rate": 1e38, "momentum": 0.5, "weight_decay": 1e3, "decay": CONSTANT}
+    with pytest.raises(InputError, match=r"has diverged in epoch 1 .*1e\+38.*, the loss is \d\.\d+; lower"):
+        trained(data, make_params(backbone=ONE_STEP | {f"{group}_rates": rates}), checkpoint)
 
 
 def test_divergence_leaves_no_out_and_no_checkpoint(data, make_params, tmp_path, monkeypatch):
@@ -227,12 +255,13 @@ def test_evaluate_equals_a_plain_loop_over_images(images_a_pass, data, make_para
 
 
 def test_history_is_written_as_csv_with_empty_fields_before_training(tmp_path):
-    rows = [Epoch(0, None, None, None, None, 0.25), Epoch(1, 0.028, 1e-5, 2.5, 0.125, 1.0)]
+    rows = [Epoch(0, None, None, None, None, 0.25, None), Epoch(1, 0.028, 1e-5, 2.5, 0.125, 1.0, 0.75)]
     write_history(tmp_path / "history" / "seed0.csv", rows)
     assert (tmp_path / "history" / "seed0.csv").read_bytes() == (
-        b"epoch,learning_rate_convolutional,learning_rate_fully_connected,loss,train_accuracy,test_accuracy\n"
-        b"0,,,,,0.25\n"
-        b"1,0.028,1e-05,2.5,0.125,1.0\n"
+        b"epoch,learning_rate_convolutional,learning_rate_fully_connected,loss,"
+        b"train_accuracy,test_accuracy,validation_accuracy\n"
+        b"0,,,,,0.25,\n"
+        b"1,0.028,1e-05,2.5,0.125,1.0,0.75\n"
     )
 
 

@@ -1,8 +1,10 @@
 """A long step's state on disk, so that a stopped run goes on where it was."""
 
+import contextlib
 import hashlib
 import io
 import json
+import pickle
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -52,9 +54,11 @@ class Checkpoint:
             if not path.exists():
                 continue
             stored = path.read_bytes()
-            if hashlib.sha256(stored[32:]).digest() == stored[:32]:
-                return torch.load(io.BytesIO(stored[32:]), weights_only=True, map_location="cpu")
-            print(f"{path} is damaged and is not used")
+            with contextlib.suppress(pickle.UnpicklingError):  # what is no checkpoint of ours
+                if hashlib.sha256(stored[32:]).digest() == stored[:32]:
+                    return torch.load(io.BytesIO(stored[32:]), weights_only=True, map_location="cpu")
+            print(f"{path} is damaged, and removed")
+            path.unlink()  # lest it takes the place of the whole one before it
         return None
 
     def remove(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from singlefilter.errors import InputError
+from singlefilter.errors import InputError, unusable
 from singlefilter.files import read_hdf5, write_hdf5
 
 
@@ -109,10 +109,7 @@ def read_dataset(path: Path) -> Data:
             splits = {name: _read_split(group) for name, group in file.items()}
             return Data(str(file.attrs["name"]), tuple(map(str, file.attrs["class_names"])), **splits)
         except (KeyError, TypeError, ValueError, OSError) as error:
-            raise InputError(
-                f"{path} is not what the stage download wrote: {error}. "
-                "Make it again: dvc repro --force --single-item download"
-            ) from error
+            raise unusable(path, f"is not what the stage download wrote ({error})", "download") from error
 
 
 def _read_split(group: h5py.Group) -> Split:

@@ -14,7 +14,7 @@ from torch import Tensor
 from singlefilter.augment import augment, scale
 from singlefilter.batches import draw_moves
 from singlefilter.datasets import Data, Split
-from singlefilter.errors import InputError
+from singlefilter.errors import InputError, unusable
 from singlefilter.files import read_hdf5, write_hdf5
 from singlefilter.networks import Network
 from singlefilter.progress import Progress
@@ -128,7 +128,7 @@ class LayerFeatures:
         return features, labels
 
     def _error(self, what: str) -> InputError:
-        return InputError(f"{self._path} {what}. Make it again: dvc repro --force --single-item {self._made_by}")
+        return unusable(self._path, what, self._made_by)
 
 
 @contextmanager

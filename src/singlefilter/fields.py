@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-ELEMENTS_A_PASS = 2**25  # fields held at a time: images * filters * labels
+ELEMENTS_A_PASS = 2**25  # features or fields held at a time
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,10 @@ class FilterMatrices:
     images_per_label: np.ndarray
 
 
-def images_a_pass(filters: int, label_count: int) -> int:
-    """How many images filter_matrices should be given at a time."""
-    return max(ELEMENTS_A_PASS // (filters * label_count), 1)
+def images_a_pass(weights: np.ndarray) -> int:
+    """How many images filter_matrices should be given at a time, for a head float32 (K, F, S)."""
+    label_count, filters, positions = weights.shape
+    return max(ELEMENTS_A_PASS // (filters * max(label_count, positions)), 1)
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import h5py
 
-from singlefilter.errors import InputError
+from singlefilter.errors import unusable
 
 
 @contextmanager
@@ -56,7 +56,7 @@ def read_hdf5(path: Path, made_by: str) -> Iterator[h5py.File]:
         file = h5py.File(path, "r")
     except OSError as error:
         state = "is not a whole HDF5 file" if Path(path).exists() else "is missing"
-        raise InputError(f"{path} {state}. Make it again: dvc repro --force --single-item {made_by}") from error
+        raise unusable(path, state, made_by) from error
     with file:
         yield file
 

@@ -1,5 +1,6 @@
 """Phase 2: a linear head on each examined layer, all heads of a sample trained in one pass over shared batches."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,11 +11,11 @@ from torch import Tensor, nn
 from singlefilter.batches import Batches
 from singlefilter.checkpoints import Checkpoint
 from singlefilter.devices import Step
-from singlefilter.errors import InputError
+from singlefilter.errors import InputError, unusable
 from singlefilter.files import read_hdf5, write_hdf5
 from singlefilter.params import Params
 from singlefilter.progress import Progress
-from singlefilter.training import nesterov, optimiser_state, restore_optimiser, set_rates
+from singlefilter.training import all_finite, nesterov, optimiser_state, restore_optimiser, set_rates
 
 ELEMENTS_A_PASS = 2**25  # features turned into float32 at a time in measuring accuracy
 
@@ -44,7 +45,7 @@ def train_heads(
         For each layer the head's weights, float32 (K, F, S).
 
     Raises:
-        InputError: The loss is no longer finite.
+        InputError: A loss or a weight is no longer finite.
     """
     heads, device = params.chosen_arch.heads, labels.device
     inputs = {layer: values.flatten(1) for layer, values in features.items()}  # (N, F, S) -> (N, F * S)
@@ -79,7 +80,12 @@ def train_heads(
         for _ in range(batches.steps):
             recorded_step()
         means = (losses / batches.steps).tolist()
-        _check_finite(dict(zip(weights, means, strict=True)), params.arch, epoch, rate)
+        for (layer, head), mean in zip(weights.items(), means, strict=True):
+            if not (math.isfinite(mean) and all_finite([head])):
+                raise InputError(
+                    f"archs.{params.arch}.heads: layer {layer}'s head has diverged in epoch {epoch + 1} at learning "
+                    f"rate {rate:g}, its loss is {mean:g}; lower learning_rate or momentum"
+                )
         progress.note("loss " + " ".join(f"{mean:.3f}" for mean in means))
         if epoch + 1 < epochs:
             checkpoint.save_if_due(_state(epoch + 1, weights, optimiser))
@@ -144,11 +150,9 @@ def read_head(path: Path, layer: int, origin: str, made_by: str) -> tuple[np.nda
             group, found = file[f"layer{layer}"], file.attrs["origin"]
             weights, accuracies = group["weights"][()], {name: float(value) for name, value in group.attrs.items()}
         except KeyError as error:
-            raise InputError(f"{path} holds no head of layer {layer}; make it again: {made_by}") from error
+            raise unusable(path, f"holds no head of layer {layer}", made_by) from error
     if found != origin:
-        raise InputError(
-            f"{path} holds heads of other features; make it again: dvc repro --force --single-item {made_by}"
-        )
+        raise unusable(path, "holds heads of other features", made_by)
     return weights, accuracies
 
 
@@ -157,15 +161,6 @@ def _initial_weights(layer: int, inputs: int, label_count: int, seed: int) -> Te
     bound = inputs**-0.5
     draws = np.random.default_rng([seed, layer]).uniform(-bound, bound, (label_count, inputs))
     return torch.from_numpy(draws.astype(np.float32))
-
-
-def _check_finite(losses: Mapping[int, float], arch: str, epoch: int, rate: float) -> None:
-    for layer, loss in losses.items():
-        if not np.isfinite(loss):
-            raise InputError(
-                f"archs.{arch}.heads: the loss of layer {layer}'s head is {loss} in epoch {epoch + 1} "
-                f"at learning rate {rate:g}; lower learning_rate or momentum"
-            )
 
 
 def _state(done: int, weights: Mapping[int, Tensor], optimiser: torch.optim.SGD) -> dict:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from singlefilter.errors import InputError
+from singlefilter.errors import unusable
 from singlefilter.files import read_hdf5, write_hdf5
 from singlefilter.params import POOLS, Backbone
 
@@ -76,7 +76,7 @@ def load_network(path: Path, made_by: str) -> Network:
             state = {name: torch.as_tensor(file[name][()]) for name in network.state_dict()}
             network.load_state_dict(state)
         except (KeyError, ValueError, RuntimeError, TypeError) as error:
-            raise InputError(f"{path} holds no network of this project ({error}); make it again: {made_by}") from error
+            raise unusable(path, f"holds no network of this project ({error})", made_by) from error
     return network
 
 

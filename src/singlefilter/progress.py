@@ -1,10 +1,13 @@
-"""Progress of long steps: a bar on a terminal, elsewhere a line an epoch with the time left."""
+"""Progress of long steps: a bar on a terminal, elsewhere lines with the time left."""
 
+import math
 import sys
 import time
 from collections.abc import Iterator
 
 from tqdm import tqdm
+
+SECONDS_BETWEEN = 1  # between two lines, so that a log of fast units can be read
 
 
 class Progress:
@@ -36,11 +39,14 @@ class Progress:
                 bar.update()
 
     def _lines(self) -> Iterator[int]:
-        began = time.monotonic()
+        began, printed = time.monotonic(), -math.inf
         for done in range(self.start, self.total):
             yield done
-            count = done + 1
-            left = (time.monotonic() - began) / (count - self.start) * (self.total - count)
+            now, count = time.monotonic(), done + 1
+            if now - printed < SECONDS_BETWEEN and count < self.total:
+                continue
+            printed = now
+            left = (now - began) / (count - self.start) * (self.total - count)
             note = f", {self._note}" if self._note else ""
             print(f"{self.label}: {self.unit} {count}/{self.total}{note}, {_duration(left)} left", flush=True)
 

@@ -63,7 +63,7 @@ def train(
         A row for the state before training and one for each epoch.
 
     Raises:
-        InputError: The loss is no longer finite.
+        InputError: The loss or a weight is no longer finite.
     """
     epochs = params.epochs(network.backbone.epochs)
     run = _Run(network.to(device), data.train, params, seed, device)
@@ -76,10 +76,11 @@ def train(
     for epoch in progress:
         rates = [params.rate(group, epoch) for _, group in _groups(network)]
         loss, train_accuracy = run.epoch(epoch, rates)
-        if not math.isfinite(loss):
+        if not (math.isfinite(loss) and all_finite(network.parameters())):
             raise InputError(
-                f"archs.{params.arch}.backbone: the loss is {loss} in epoch {epoch + 1} at learning rates {rates[0]:g} "
-                f"(convolutional) and {rates[1]:g} (fully connected); lower learning_rate or momentum"
+                f"archs.{params.arch}.backbone: training has diverged in epoch {epoch + 1} at learning rates "
+                f"{rates[0]:g} (convolutional) and {rates[1]:g} (fully connected), the loss is {loss:g}; "
+                "lower learning_rate or momentum"
             )
         accuracies = _held_out_accuracies(network, data, device, params.precision)
         history.append(Epoch(epoch + 1, *rates, loss, train_accuracy, **accuracies))
@@ -128,6 +129,11 @@ def nesterov(groups: Iterable[tuple[Iterable[Tensor], Rates]], device: torch.dev
     )
 
 
+def all_finite(weights: Iterable[Tensor]) -> bool:
+    """Tell whether no weight is infinite or NaN: an epoch's last step can spoil them after its loss was taken."""
+    return bool(torch.stack([values.isfinite().all() for values in weights]).all())
+
+
 def set_rates(optimiser: torch.optim.SGD, rates: Iterable[float]) -> None:
     """Set the learning rate of each group."""
     for group, rate in zip(optimiser.param_groups, rates, strict=True):
@@ -141,11 +147,7 @@ def optimiser_state(optimiser: torch.optim.SGD) -> dict[int, dict[str, Tensor]]:
 
 def restore_optimiser(optimiser: torch.optim.SGD, state: dict[int, dict[str, Tensor]]) -> None:
     """Take the momentum of all weights from a checkpoint; the groups' settings stay."""
-    groups = optimiser.param_groups
-    rates = [group["lr"] for group in groups]
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    for group, rate in zip(optimiser.param_groups, rates, strict=True):
-        group["lr"] = rate
 
 
 def _held_out_accuracies(network: Network, data: Data, device: torch.device, precision: str) -> dict[str, float | None]:
