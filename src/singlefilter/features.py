@@ -192,7 +192,8 @@ def _write_split(
             stored = outputs.half().contiguous().cpu().numpy()
             if not np.isfinite(stored).all():
                 raise InputError(
-                    f"layer {layer}: its outputs do not fit float16; the network has not been trained well"
+                    f"layer {layer}: outputs are beyond float16's {np.finfo(np.float16).max}: training has diverged "
+                    "or only begun; raise epochs_scale, or lower the backbone's learning rates"
                 )
             if f"{name}/features" not in files[layer]:
                 files[layer].create_dataset(f"{name}/features", (len(labels), *stored.shape[1:]), np.float16)

@@ -21,7 +21,9 @@ _OVER_SAMPLES = (
     "cluster_size",
 )
 _OVER_THRESHOLDS = ("noise", "clusters", "cluster_size")
-_IN_SUMMARY = (
+# Few, since `dvc exp show` gives each a column.
+_OF_FIRST_LAYER = ("accuracy", "noise")
+_OF_LAST_LAYER = (
     "accuracy",
     "train_accuracy",
     "validation_accuracy",
@@ -215,8 +217,8 @@ def summarise(layers: pd.DataFrame, last_epochs: pd.DataFrame) -> dict[str, obje
     return {
         "samples": len(last_epochs),
         **_existing(network),
-        "first_layer": _layer_summary(layers.iloc[0]),
-        "last_layer": _layer_summary(layers.iloc[-1]),
+        "first_layer": _existing({name: layers.iloc[0][f"{name}_mean"] for name in _OF_FIRST_LAYER}),
+        "last_layer": _existing({name: layers.iloc[-1][f"{name}_mean"] for name in _OF_LAST_LAYER}),
     }
 
 
@@ -258,10 +260,6 @@ def _means_and_stds(groups: pd.api.typing.DataFrameGroupBy, names: Sequence[str]
         columns[f"{name}_mean"] = groups[name].mean()
         columns[f"{name}_std"] = groups[name].std(ddof=1)
     return pd.DataFrame(columns)
-
-
-def _layer_summary(layer: pd.Series) -> dict[str, float]:
-    return _existing({name: layer[f"{name}_mean"] for name in _IN_SUMMARY})
 
 
 def _existing(numbers: dict[str, float]) -> dict[str, float]:
