@@ -31,7 +31,10 @@ def run(main: Callable[..., None], per_sample: bool = False) -> None:
     sys.stdout.reconfigure(errors="replace")  # a terminal may not know every character
     began = time.monotonic()
     try:
-        main(load_params(), **arguments)
+        params = load_params()
+        if per_sample and arguments["seed"] not in params.seeds:
+            raise InputError(f"--seed: is {arguments['seed']}; allowed are the seeds of params.yaml, {[*params.seeds]}")
+        main(params, **arguments)
         _log({"stage": name, **arguments, "seconds": round(time.monotonic() - began, 1)})
     except InputError as error:
         sys.exit(f"{name}: {error}")

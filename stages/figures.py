@@ -33,10 +33,10 @@ def main(params: Params) -> None:
     figures.use_style(params.figures.dpi, params.figures.font_size, params.figures.colormap)
     heading = figures.run_heading(params.arch, params.dataset, len(params.seeds), params.epochs_scale)
     write("success_rates", figures.success_rates(layers, history, heading))
-    write("layer_statistics", figures.layer_statistics(layers, heading))
+    write("layer_statistics", figures.layer_statistics(layers, params.threshold, heading))
     write("filters", figures.filter_matrices(shown, class_names, params.threshold, heading))
     write("training", figures.training(history, heading))
-    write("label_appearances", figures.label_appearances(labels, heading))
+    write("label_appearances", figures.label_appearances(labels, params.threshold, heading))
     print(layers_text(layers))
     print(f"figures: {Path('plots').resolve()}/*.png")
 

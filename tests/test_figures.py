@@ -14,7 +14,7 @@ from singlefilter import figures
 from singlefilter.errors import InputError
 from singlefilter.params import Params, load_params
 
-HEADING = "vgg16 on digits, 1 sample, 0.05 of the paper's epochs"
+HEADING = "vgg16 on digits, 1 sample, 0.05 of the full epochs"
 ROOT = Path(__file__).parents[1]
 
 # Ones of a 6-label filter. Walk: 0 starts, 3 joins (0-3, 3-0, 3-3); 1 starts, alone. Label 4's and 5's diagonal is 0.
@@ -93,9 +93,9 @@ def all_figures(layers, samples, epochs, labels):
         shown[layers[0]] = None
     return [
         figures.success_rates(table, history, HEADING),
-        figures.layer_statistics(table, HEADING),
+        figures.layer_statistics(table, 0.3, HEADING),
         figures.training(history, HEADING),
-        figures.label_appearances(labels_table(layers, samples, labels), HEADING),
+        figures.label_appearances(labels_table(layers, samples, labels), 0.3, HEADING),
         figures.filter_matrices(shown, class_names(labels), 0.3, HEADING),
     ]
 
@@ -114,8 +114,8 @@ def test_every_figure_renders_without_warning_and_twice_to_the_same_bytes(layers
 def test_statistics_of_a_layer_of_silent_filters_leave_a_gap():
     table = layers_table([1, 2], 1)
     table.loc[0, ["noise_mean", "noise_clustered_mean", "clusters_mean", "cluster_size_mean"]] = np.nan
-    png(figures.layer_statistics(table, HEADING))
-    png(figures.layer_statistics(table.iloc[:1], HEADING))
+    png(figures.layer_statistics(table, 0.3, HEADING))
+    png(figures.layer_statistics(table.iloc[:1], 0.3, HEADING))
 
 
 def test_nothing_of_a_figure_is_cut_off_even_with_the_largest_letters():
@@ -139,7 +139,7 @@ def test_success_rates_show_both_sets_and_the_networks_last_accuracy():
     np.testing.assert_allclose(bars[1], [[4, 0.50], [4, 0.52]])
     (network,) = [line for line in axes.lines if line.get_linestyle() == "--"]
     np.testing.assert_allclose(network.get_ydata(), 0.68)
-    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    legend = [text.get_text() for text in axes.figure.legends[0].get_texts()]
     assert legend == ["test set", "training set", "whole network, test set: 0.680"]
 
 
@@ -153,18 +153,18 @@ def test_success_rates_show_the_validation_set_if_there_is_one():
     np.testing.assert_allclose(validation.lines[0].get_xydata(), [[2, 0.3], [4, 0.4], [7, 0.45]])
     np.testing.assert_allclose(validation.lines[2][0].get_segments()[1], [[4, 0.38], [4, 0.42]])
     assert len({curve.lines[0].get_color() for curve in (test, train, validation)}) == 3
-    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    legend = [text.get_text() for text in axes.figure.legends[0].get_texts()]
     assert legend == ["test set", "training set", "validation set", "whole network, test set: 0.680"]
     png(figure)
 
 
 def test_one_sample_has_no_bars_of_standard_deviation():
-    for axes in figures.layer_statistics(layers_table([2, 4], 1), HEADING).axes:
+    for axes in figures.layer_statistics(layers_table([2, 4], 1), 0.3, HEADING).axes:
         assert not any(container.has_yerr for container in axes.containers)
 
 
 def test_layer_statistics_share_the_layers_and_begin_at_zero():
-    figure = figures.layer_statistics(layers_table([2, 4, 13], 3), HEADING)
+    figure = figures.layer_statistics(layers_table([2, 4, 13], 3), 0.3, HEADING)
     for axes, mean in zip(figure.axes, (8, 1.2, 2.1), strict=True):
         np.testing.assert_allclose(axes.containers[0].lines[0].get_ydata(orig=False), [mean, mean + 0.01, mean + 0.02])
         assert axes.containers[0].has_yerr
@@ -181,7 +181,7 @@ def test_training_has_a_curve_for_each_sample_and_one_entry_a_set():
 
 def test_label_appearances_are_the_last_layers_averaged_over_samples():
     # Layer 4, samples 0 and 1: 4 + label + 0 or 10, so 9, 10, 11 on average, and 10 over the labels.
-    (axes,) = figures.label_appearances(labels_table([2, 4], 2, 3), HEADING).axes
+    (axes,) = figures.label_appearances(labels_table([2, 4], 2, 3), 0.3, HEADING).axes
     assert [bar.get_height() for bar in axes.patches] == [9, 10, 11]
     (mean,) = [line for line in axes.lines if line.get_linestyle() == "--"]
     np.testing.assert_allclose(mean.get_ydata(), 10)
@@ -294,7 +294,10 @@ def test_fields_of_a_label_without_images_are_left_blank():
 
 def test_run_heading_counts_samples_and_epochs():
     assert figures.run_heading("vgg16", "digits", 1, 0.05) == HEADING
-    assert figures.run_heading("vgg6", "cifar10", 4, 1) == "vgg6 on cifar10, 4 samples, the paper's epochs"
+    assert (
+        figures.run_heading("vgg6", "cifar10", 4, 1)
+        == "vgg6 on cifar10, 4 samples (bars: standard deviation), the full epochs"
+    )
 
 
 def test_importing_the_module_imports_neither_pyplot_nor_torch():

@@ -1,7 +1,6 @@
 """How a stage is run: what it logs, and how it ends."""
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -20,7 +19,8 @@ def project(tmp_path, monkeypatch):
     """A folder with params.yaml alone; the command line is that of `python -m stages.example --seed 3`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["stages/example.py", "--seed", "3"])
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(text.replace("seeds: [0]", "seeds: [0, 3]"), encoding="utf-8")
 
 
 def test_a_stage_that_ends_well_adds_a_line_to_the_log():
@@ -54,3 +54,10 @@ def test_a_stage_that_fails_ends_with_one_line_and_logs_nothing(error, ending):
         run(stage, per_sample=True)
     assert raised.value.code == ending
     assert not LOG.exists()
+
+
+def test_a_seed_that_params_yaml_does_not_have_is_refused(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["stages/example.py", "--seed", "7"])
+    with pytest.raises(SystemExit) as raised:
+        run(pytest.fail, per_sample=True)
+    assert raised.value.code == "example: --seed: is 7; allowed are the seeds of params.yaml, [0, 3]"

@@ -68,6 +68,8 @@ def load_cifar(name: str, source: str, mirror: Path | None, downloads: Path) -> 
         archive = downloads / published.filename
         download(published.url, archive, published.tgz_md5)
         return _recognise(name, source, archive, _read_archive)
+    if not mirror.is_dir():
+        raise InputError(f"DATASET_MIRROR: {mirror} is no folder; name one, or unset it to download {source}")
     refusals = []
     for path, reader in _packagings(mirror, source):
         try:

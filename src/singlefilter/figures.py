@@ -61,9 +61,10 @@ def use_style(dpi: int, font_size: float, colormap: str) -> None:
 
 
 def run_heading(arch: str, dataset: str, samples: int, epochs_scale: float) -> str:
-    """What a run is, for the figures' titles: "vgg16 on digits, 1 sample, 0.05 of the paper's epochs"."""
-    epochs = "the paper's epochs" if epochs_scale == 1 else f"{epochs_scale:g} of the paper's epochs"
-    return f"{arch} on {dataset}, {samples} sample{'s' if samples > 1 else ''}, {epochs}"
+    """What a run is, for the figures' titles: "vgg16 on digits, 1 sample, 0.05 of the full epochs"."""
+    epochs = "the full epochs" if epochs_scale == 1 else f"{epochs_scale:g} of the full epochs"
+    count = "1 sample" if samples == 1 else f"{samples} samples (bars: standard deviation)"
+    return f"{arch} on {dataset}, {count}, {epochs}"
 
 
 def success_rates(layers: pd.DataFrame, history: pd.DataFrame, heading: str) -> Figure:
@@ -87,19 +88,20 @@ def success_rates(layers: pd.DataFrame, history: pd.DataFrame, heading: str) -> 
     network = axes.axhline(accuracy, color=NETWORK, linestyle="--", label=f"whole network, test set: {accuracy:.3f}")
     axes.set_ylabel("success rate (fraction)")
     _label_layers(axes, layers["layer"])
-    axes.legend(handles=[*curves, network])
+    figure.legend(handles=[*curves, network], loc="outside lower center", ncols=4)
     return figure
 
 
-def layer_statistics(layers: pd.DataFrame, heading: str) -> Figure:
+def layer_statistics(layers: pd.DataFrame, threshold: float, heading: str) -> Figure:
     """Draw noise, clusters per filter and cluster size of each examined layer (Fig. 5A, as curves).
 
     Args:
         layers: layers.csv; a row a layer.
+        threshold: That the fields were clipped at.
         heading: What the run is.
     """
     figure = _new_figure(6)
-    _title(figure, "Statistics of the filters of each layer, test set", heading)
+    _title(figure, f"Statistics of the filters of each layer, test set, threshold {threshold:g}", heading)
     top, middle, bottom = figure.subplots(3, sharex=True)
     _draw_curve(top, layers, "noise", color=TEST, marker="o", zorder=3, label="all filters that are not silent")
     _draw_curve(top, layers, "noise_clustered", color=TRAIN, marker="s", fillstyle="none", label="those with a cluster")
@@ -147,18 +149,20 @@ def training(history: pd.DataFrame, heading: str) -> Figure:
     return figure
 
 
-def label_appearances(labels: pd.DataFrame, heading: str) -> Figure:
+def label_appearances(labels: pd.DataFrame, threshold: float, heading: str) -> Figure:
     """Draw how many clusters of the last examined layer each label is in, and the mean over labels (Fig. 5B).
 
     Args:
         labels: labels.csv; a row for each seed, layer and label.
+        threshold: That the fields were clipped at.
         heading: What the run is.
     """
     last = labels[labels["layer"] == labels["layer"].max()]
     by_label = last.groupby("label").agg({"class_name": "first", "appearances": ["mean", "std"]})
     means, deviations = by_label["appearances"]["mean"], by_label["appearances"]["std"]
     figure = _new_figure(3.4)
-    _title(figure, f"Appearances of each label in the clusters of layer {last['layer'].iloc[0]}", heading)
+    layer = last["layer"].iloc[0]
+    _title(figure, f"Appearances of each label in the clusters of layer {layer}, threshold {threshold:g}", heading)
     axes = figure.subplots()
     axes.bar(range(len(means)), means, color=TEST, yerr=deviations if last["seed"].nunique() > 1 else None)
     axes.axhline(means.mean(), color=NETWORK, linestyle="--", label=f"mean over labels: {means.mean():.1f}")
