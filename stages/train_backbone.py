@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from singlefilter import augment, batches, devices, networks, training
+from singlefilter import devices, networks, training
 from singlefilter.checkpoints import Checkpoint, code_digest
 from singlefilter.datasets import read_dataset
 from singlefilter.params import Params
@@ -26,7 +26,7 @@ def main(params: Params, seed: int) -> None:
         seed=seed,
         device=device.type,
         torch=torch.__version__,
-        code=code_digest([augment, batches, devices, networks, training]),
+        code=code_digest(),
     )
     network = training.new_network(data, params, seed)
     history = training.train(network, data, params, seed, device, checkpoint)

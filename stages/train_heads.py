@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from singlefilter import batches, devices, heads, training
+from singlefilter import devices, heads
 from singlefilter.checkpoints import Checkpoint, code_digest
 from singlefilter.features import LayerFeatures, feature_path, open_features
 from singlefilter.params import Params
@@ -30,7 +30,7 @@ def main(params: Params, seed: int) -> None:
         seed=seed,
         device=device.type,
         torch=torch.__version__,
-        code=code_digest([batches, devices, heads, training]),
+        code=code_digest(),
     )
     weights = heads.train_heads(features, labels, label_count, params, seed, checkpoint)
     accuracies = {}

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -193,17 +194,19 @@ def test_pickled_code_is_not_executed_even_under_a_right_digest(checkpoint, tmp_
     assert (tmp_path / "planted").exists()  # executed, it does act
 
 
-def test_code_digest_tells_modules_by_their_source(tmp_path):
-    def module(name: str, source: str) -> ModuleType:
+def test_code_digest_covers_what_is_loaded_of_the_package_and_nothing_else(monkeypatch, tmp_path):
+    def load(name: str, source: str) -> None:
         path = tmp_path / f"{name}.py"
         path.write_text(source, encoding="utf-8")
-        made = ModuleType(name)
-        made.__file__ = str(path)
-        return made
+        module = ModuleType(name)
+        module.__file__ = str(path)
+        monkeypatch.setitem(sys.modules, name, module)
 
-    first, second = module("first", "x = 1\n"), module("second", "y = 2\n")
-    digest = code_digest([first, second])
-    assert digest == hashlib.sha256(b"x = 1\n\0y = 2\n").hexdigest()
-    assert code_digest([first]) != digest
-    module("second", "y = 3\n")
-    assert code_digest([first, second]) != digest
+    for name in [name for name in sys.modules if name.split(".")[0] == "singlefilter"]:
+        monkeypatch.delitem(sys.modules, name)
+    load("singlefilter.second", "y = 2\n")
+    load("singlefilter", "x = 1\n")
+    load("singlefilters", "another package")
+    assert code_digest() == hashlib.sha256(b"x = 1\n\0y = 2\n").hexdigest()
+    load("singlefilter.second", "y = 3\n")
+    assert code_digest() == hashlib.sha256(b"x = 1\n\0y = 3\n").hexdigest()

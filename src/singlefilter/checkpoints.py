@@ -5,10 +5,10 @@ import hashlib
 import io
 import json
 import pickle
+import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -67,7 +67,12 @@ class Checkpoint:
         self._previous.unlink(missing_ok=True)
 
 
-def code_digest(modules: Iterable[ModuleType]) -> str:
-    """Give a digest of modules' source, SHA-256 in hex: a checkpoint of other code is another run's."""
-    sources = [Path(str(module.__file__)).read_bytes() for module in modules]
+def code_digest() -> str:
+    """Give a digest of the package's source as far as it is loaded: a checkpoint of other code is another run's.
+
+    Returns:
+        SHA-256 in hex, over the modules in the order of their names.
+    """
+    names = sorted(name for name in sys.modules if name.split(".")[0] == __package__)
+    sources = [Path(str(sys.modules[name].__file__)).read_bytes() for name in names]
     return hashlib.sha256(b"\0".join(sources)).hexdigest()

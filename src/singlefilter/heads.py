@@ -13,9 +13,9 @@ from singlefilter.checkpoints import Checkpoint
 from singlefilter.devices import Step
 from singlefilter.errors import InputError, unusable
 from singlefilter.files import read_hdf5, write_hdf5
+from singlefilter.optimisation import all_finite, nesterov, optimiser_state, restore_optimiser, set_rates
 from singlefilter.params import Params
 from singlefilter.progress import Progress
-from singlefilter.training import all_finite, nesterov, optimiser_state, restore_optimiser, set_rates
 
 ELEMENTS_A_PASS = 2**25  # features turned into float32 at a time in measuring accuracy
 
