@@ -1,45 +1,70 @@
-"""Remove filters and weights of a sample's last head, without retraining, and measure the success rate that is left."""
+"""Remove filters and weights of a sample's heads, and measure the success rate that is left."""
 
-from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
-from singlefilter.dilution import Layer, dilute
+from singlefilter.checkpoints import Checkpoint, code_digest
+from singlefilter.devices import chosen_device
+from singlefilter.dilution import Layer, Measurement, dilute
 from singlefilter.errors import unusable
-from singlefilter.features import feature_path, open_features
+from singlefilter.features import LayerFeatures, feature_path, open_features
 from singlefilter.files import read_hdf5, replacing
 from singlefilter.heads import read_head
 from singlefilter.params import Params
+from singlefilter.retraining import retrain_heads
 from singlefilter.statistics import cluster_layer
 from stages import run
 
 
 def main(params: Params, seed: int) -> None:
-    write_dilution(seed, params.chosen_arch.examined_layers[-1:], params.threshold)
-
-
-def write_dilution(seed: int, layers: Sequence[int], threshold: float) -> None:
-    """Write a row for each measurement on each layer; the columns are those that singlefilter.dilution describes."""
-    rows = [
-        {"seed": seed, "layer": layer, **asdict(measurement)}
-        for layer in layers
-        for measurement in dilute(read_layer(seed, layer, threshold), (seed, layer))
-    ]
+    rows = []
+    checkpoints = []
+    for layer in params.diluted_layers:
+        measurements = list(dilute(read_layer(seed, layer, params.threshold), (seed, layer)))
+        if params.dilution.retrain_heads:
+            retrained, checkpoint = retrain_layer(params, seed, layer)
+            measurements += retrained
+            checkpoints.append(checkpoint)
+        rows += [{"seed": seed, "layer": layer, **asdict(measurement)} for measurement in measurements]
     table = pd.DataFrame(rows).astype({"label": "Int64", "removed_filters": "Int64"})  # whole numbers beside empty ones
     with replacing(Path(f"metrics/dilution/seed{seed}.csv")) as path:
         table.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
+    for checkpoint in checkpoints:
+        checkpoint.remove()
 
 
 def read_layer(seed: int, layer: int, threshold: float) -> Layer:
     """Read a layer's head and test set, and find its clusters."""
-    with open_features(feature_path(Path(f"features/seed{seed}"), layer), f"extract_features@{seed}") as file:
+    with open_layer(seed, layer) as file:
         features, labels = file.whole("test")
         weights, _ = read_head(Path(f"models/heads/seed{seed}.h5"), layer, file.origin, f"train_heads@{seed}")
     # float16 is slow to widen, and every dilution would do it again.
     return Layer(weights, features.astype(np.float32), labels, read_member(seed, layer, threshold))
+
+
+def retrain_layer(params: Params, seed: int, layer: int) -> tuple[list[Measurement], Checkpoint]:
+    """Train a layer's head anew on what random removals leave; its checkpoint is to be removed when all is written."""
+    device = chosen_device()
+    with open_layer(seed, layer) as file:
+        train, test = ([torch.from_numpy(part).to(device) for part in file.whole(split)] for split in ("train", "test"))
+        label_count, origin = len(file.class_names), file.origin
+    checkpoint = Checkpoint(
+        Path("checkpoints/dilution"),
+        heads=params.chosen_arch.heads.model_dump(),
+        epochs_scale=params.epochs_scale,
+        layer=layer,
+        origin=origin,
+        seed=seed,
+        device=device.type,
+        torch=torch.__version__,
+        code=code_digest(),
+    )
+    return retrain_heads(train, test, label_count, params, (seed, layer), checkpoint), checkpoint
 
 
 def read_member(seed: int, layer: int, threshold: float) -> np.ndarray:
@@ -50,6 +75,10 @@ def read_member(seed: int, layer: int, threshold: float) -> np.ndarray:
             raise unusable(path, f"has no layer{layer}", made_by)
         fields, images_per_label = file[f"layer{layer}/test/fields"], file["test/images_per_label"][:]
         return cluster_layer(fields, images_per_label, [threshold])[threshold].numbers >= 0
+
+
+def open_layer(seed: int, layer: int) -> AbstractContextManager[LayerFeatures]:
+    return open_features(feature_path(Path(f"features/seed{seed}"), layer), f"extract_features@{seed}")
 
 
 if __name__ == "__main__":

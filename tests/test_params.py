@@ -365,6 +365,10 @@ ROWS = "must hold rows of `name: value`"
         ("validation.seed", 2**32, "is 4294967296; must be less than 4294967296"),
         ("validation.seed", 0.5, f"is 0.5; {WHOLE}"),
         ("validation.sead", 0, "is no known key; did you mean seed?"),
+        # dilution
+        ("dilution.other_layers", 7, f"is 7; {LIST}"),
+        ("dilution.other_layers", [7, 8], "layer 8 is not examined; allowed are those of archs.vgg16.examined_layers"),
+        ("dilution.retrain_heads", 1, "is 1; must be true or false"),
         # layers
         (LAYERS, [2, 14], "the network has no layer 14; allowed are 1 to 13"),
         (f"{LAYERS}.0", 0, "is 0; must be greater than or equal to 1"),
@@ -438,6 +442,11 @@ def test_refusal_names_the_key_the_value_and_what_is_allowed(values, key, value,
     assert refusal.startswith(f"params.yaml: {key}: ")
     assert expected in refusal
     assert "\n" not in refusal
+
+
+@pytest.mark.parametrize(("others", "diluted"), [([], [13]), ([10, 2], [2, 10, 13]), ([13], [13])])
+def test_the_last_examined_layer_is_always_diluted(others, diluted, values):
+    assert parse_params(put(values, "dilution.other_layers", others)).diluted_layers == diluted
 
 
 def test_pools_must_fit_the_chosen_data_set(values):

@@ -138,7 +138,7 @@ def test_history_has_a_row_before_training_and_one_an_epoch(data, make_params, c
     network, history = trained(data, params, checkpoint)
     assert [row.epoch for row in history] == [0, 1, 2, 3]
     before = evaluate(untrained, data.test, CPU, "float32")
-    assert history[0] == Epoch(0, None, None, None, None, test_accuracy=before, validation_accuracy=None)
+    assert history[0] == Epoch(0, None, None, None, None, before, None, None)
     assert history[-1].test_accuracy == evaluate(network, data.test, CPU, "float32")
     assert all(math.isfinite(row.loss) and 0 <= row.train_accuracy <= 1 for row in history[1:])
     assert all(row.validation_accuracy is None for row in history)
@@ -255,14 +255,31 @@ def test_evaluate_equals_a_plain_loop_over_images(images_a_pass, data, make_para
 
 
 def test_history_is_written_as_csv_with_empty_fields_before_training(tmp_path):
-    rows = [Epoch(0, None, None, None, None, 0.25, None), Epoch(1, 0.028, 1e-5, 2.5, 0.125, 1.0, 0.75)]
+    rows = [Epoch(0, None, None, None, None, 0.25, None, None), Epoch(1, 0.028, 1e-5, 2.5, 0.125, 1.0, 0.75, 0.5)]
     write_history(tmp_path / "history" / "seed0.csv", rows)
     assert (tmp_path / "history" / "seed0.csv").read_bytes() == (
         b"epoch,learning_rate_convolutional,learning_rate_fully_connected,loss,"
-        b"train_accuracy,test_accuracy,validation_accuracy\n"
-        b"0,,,,,0.25,\n"
-        b"1,0.028,1e-05,2.5,0.125,1.0,0.75\n"
+        b"train_accuracy,test_accuracy,validation_accuracy,test_accuracy_without_bias\n"
+        b"0,,,,,0.25,,\n"
+        b"1,0.028,1e-05,2.5,0.125,1.0,0.75,0.5\n"
     )
+
+
+def test_output_biases_are_measured_as_trained_and_removed(data, make_params, checkpoint):
+    params = make_params(backbone={"output_bias": True, "epochs": 1})
+    _, untrained = trained(data, make_params(), checkpoint)
+    assert all(row.test_accuracy_without_bias is None for row in untrained)
+    network = new_network(data, params, 0)
+    network.classifier[-1].bias.data = torch.tensor([0.0, 0.0, 1e3])  # overshadows every field
+    (history,) = [train(network, data, params, 0, CPU, checkpoint)]
+    labels = data.test.labels.tolist()
+    assert history[0].test_accuracy == labels.count(2) / 13
+    state = {name: values for name, values in network.state_dict().items() if not name.startswith("classifier.2.bias")}
+    plain = Network(make_params().chosen_arch.backbone, 3, 8)
+    plain.load_state_dict(state)
+    assert history[-1].test_accuracy_without_bias == evaluate(plain, data.test, CPU, "float32")
+    assert history[-1].test_accuracy_without_bias != history[-1].test_accuracy
+    assert network.classifier[-1].bias is not None
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])

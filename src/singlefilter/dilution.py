@@ -1,4 +1,4 @@
-"""Filters and weights of a head removed without retraining, and the success rate that is left (Discussion).
+"""Filters and weights of a head removed, and the success rate that is left (Discussion).
 
 Each measurement is one row of metrics/dilution/seed*.csv, whose columns are:
 
@@ -111,6 +111,21 @@ def removal_grid(filters: int) -> list[int]:
     return sorted(sixteenths | {round(filters * REMOVED_SHARE)})
 
 
+def filter_places(filters: int, seed: Sequence[int], draws: int) -> np.ndarray:
+    """Draw orders in which filters are removed, so that a number's draws depend on no other number.
+
+    Args:
+        filters: F.
+        seed: What the draws are seeded with.
+        draws: Number of orders, D.
+
+    Returns:
+        int64 (D, F): the place of each filter in each order; those with a place below n are the first n to go.
+    """
+    generator = np.random.default_rng([*seed, 0])
+    return np.stack([generator.permutation(filters) for _ in range(draws)])
+
+
 def remove_nothing(layer: Layer) -> Measurement:
     """Measure the whole head."""
     return _measure("none", layer, np.ones((1, *layer.weights.shape), dtype=bool), removed_filters=0)
@@ -121,8 +136,6 @@ def remove_random_filters(
 ) -> Iterator[Measurement]:
     """Silence filters at random (Discussion).
 
-    A draw is an order of the filters, of which the first so many are removed: so a number's draws depend on no other.
-
     Args:
         layer: The layer and its head.
         removed: Numbers of filters to remove.
@@ -132,9 +145,7 @@ def remove_random_filters(
     Yields:
         A measurement for each number.
     """
-    generator = np.random.default_rng([*seed, 0])
-    filters = layer.weights.shape[1]
-    places = np.stack([generator.permutation(filters) for _ in range(draws)])  # (D, F)
+    places = filter_places(layer.weights.shape[1], seed, draws)
     for count in removed:
         yield _measure("random", layer, (places >= count)[:, None, :, None], removed_filters=count)
 

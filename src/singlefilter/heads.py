@@ -96,6 +96,8 @@ def train_heads(
 def accuracy(features: Tensor, labels: Tensor, weights: Tensor) -> float:
     """Measure a head's success rate: the fraction of images whose label has the largest output field.
 
+    In float64, so that sums taken in any other order, as for the whole head when filters are removed, decide alike.
+
     Args:
         features: float16 (N, F, S).
         labels: int64 (N,).
@@ -103,9 +105,10 @@ def accuracy(features: Tensor, labels: Tensor, weights: Tensor) -> float:
     """
     images = max(ELEMENTS_A_PASS // weights[0].numel(), 1)
     correct = torch.zeros((), dtype=torch.int64, device=labels.device)
+    head = weights.flatten(1).T.double()  # (K, F, S) -> (F * S, K)
     for start in range(0, len(labels), images):
         rows = slice(start, start + images)
-        fields = features[rows].flatten(1).float() @ weights.flatten(1).T  # (n, F * S) @ (F * S, K) -> (n, K)
+        fields = features[rows].flatten(1).double() @ head  # (n, F * S) @ (F * S, K) -> (n, K)
         correct += (fields.argmax(1) == labels[rows]).sum()
     return correct.item() / len(labels)
 

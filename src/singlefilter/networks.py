@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from singlefilter.architecture import LayerShape, layer_shapes
 from singlefilter.errors import unusable
 from singlefilter.files import read_hdf5, write_hdf5
 from singlefilter.params import POOLS, Backbone
@@ -25,8 +26,9 @@ class Network(nn.Module):
     def __init__(self, backbone: Backbone, labels: int, image_size: int):
         super().__init__()
         self.backbone, self.labels, self.image_size = backbone, labels, image_size
-        self.layers = _convolutional_layers(backbone.convolutions)
-        self.classifier = _classifier(_outputs(backbone.convolutions, image_size), backbone, labels)
+        shapes = layer_shapes(backbone.convolutions, image_size)
+        self.layers = nn.ModuleList(map(_convolutional_layer, shapes))
+        self.classifier = _classifier(shapes[-1].outputs, backbone, labels)
         self.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -80,27 +82,13 @@ def load_network(path: Path, made_by: str) -> Network:
     return network
 
 
-def _convolutional_layers(convolutions: Sequence[int | str]) -> nn.ModuleList:
-    layers = nn.ModuleList()
-    channels = 3
-    for item in convolutions:
-        if item in POOLS:
-            pool = nn.MaxPool2d if item == "M" else nn.AvgPool2d
-            layers[-1].append(pool(POOLS[item]))
-        else:
-            convolution = nn.Conv2d(channels, item, kernel_size=3, padding=1)
-            layers.append(nn.Sequential(convolution, nn.BatchNorm2d(item), nn.ReLU(inplace=True)))
-            channels = item
-    return layers
-
-
-def _outputs(convolutions: Sequence[int | str], image_size: int) -> int:
-    """Count the last layer's outputs, F * H * W."""
-    side = image_size
-    for item in convolutions:
-        side //= POOLS.get(item, 1)
-    filters = [item for item in convolutions if item not in POOLS][-1]
-    return filters * side * side
+def _convolutional_layer(shape: LayerShape) -> nn.Sequential:
+    convolution = nn.Conv2d(shape.channels, shape.filters, kernel_size=3, padding=1)
+    layer = nn.Sequential(convolution, nn.BatchNorm2d(shape.filters), nn.ReLU(inplace=True))
+    for name in shape.pools:
+        pool = nn.MaxPool2d if name == "M" else nn.AvgPool2d
+        layer.append(pool(POOLS[name]))
+    return layer
 
 
 def _classifier(inputs: int, backbone: Backbone, labels: int) -> nn.Sequential:

@@ -154,6 +154,13 @@ class Validation(_Values):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
 
 
+class Dilution(_Values):
+    """What is diluted after training, besides the last examined layer without retraining (Discussion)."""
+
+    other_layers: tuple[Count, ...]
+    retrain_heads: bool
+
+
 class Figures(_Values):
     """How the figures look."""
 
@@ -172,6 +179,7 @@ class Params(_Values):
     precision: Literal["bf16", "float32"]
     threshold: Annotated[float, Field(gt=0, lt=1)]
     validation: Validation
+    dilution: Dilution
     figures: Figures
     datasets: dict[str, Dataset]
     archs: dict[str, Arch]
@@ -182,6 +190,13 @@ class Params(_Values):
         _check_row("arch", self.arch, self.archs)
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds: {list(self.seeds)} repeats a seed; each sample needs its own")
+        examined = self.chosen_arch.examined_layers
+        unexamined = [layer for layer in self.dilution.other_layers if layer not in examined]
+        if unexamined:
+            raise ValueError(
+                f"dilution.other_layers: layer {unexamined[0]} is not examined; allowed are those of "
+                f"archs.{self.arch}.examined_layers, {[*examined]}"
+            )
         size = self.chosen_dataset.image_size
         for position, item in enumerate(self.chosen_arch.backbone.convolutions):
             if item in POOLS and size < POOLS[item]:
@@ -192,6 +207,11 @@ class Params(_Values):
                 )
             size //= POOLS.get(item, 1)
         return self
+
+    @property
+    def diluted_layers(self) -> list[int]:
+        """The layers that are diluted, in order: the last examined one, and the others that are asked for."""
+        return sorted({*self.dilution.other_layers, self.chosen_arch.examined_layers[-1]})
 
     @property
     def chosen_dataset(self) -> Dataset:
@@ -272,5 +292,5 @@ def _explain(detail: ErrorDetails) -> str:
 
 
 def _known_keys() -> list[str]:
-    models = (Params, Validation, Figures, Dataset, Arch, Backbone, Heads, Decay)
+    models = (Params, Validation, Dilution, Figures, Dataset, Arch, Backbone, Heads, Decay)
     return sorted({key for model in models for key in model.model_fields})

@@ -1,5 +1,6 @@
 """Phase 1: a backbone trained by SGD with the paper's schedules, stopped and resumed at any epoch."""
 
+import copy
 import csv
 import dataclasses
 import math
@@ -29,7 +30,7 @@ class Epoch:
     """What an epoch gave; epoch 0 is the state before any training, and has only the accuracies of the held-out sets.
 
     Training accuracy and loss are means over the epoch's augmented images while the weights change. The validation
-    accuracy is None where nothing is held out.
+    accuracy is None where nothing is held out, the one without bias where the output layer has none.
     """
 
     epoch: int
@@ -39,6 +40,7 @@ class Epoch:
     train_accuracy: float | None
     test_accuracy: float
     validation_accuracy: float | None
+    test_accuracy_without_bias: float | None
 
 
 def new_network(data: Data, params: Params, seed: int) -> Network:
@@ -105,6 +107,13 @@ def evaluate(network: Network, split: Split, device: torch.device, precision: st
     return correct.item() / len(split.labels)
 
 
+def without_output_bias(network: Network) -> Network:
+    """Give a copy of a network without the biases of its output layer (SI, Architectures)."""
+    copied = copy.deepcopy(network)
+    copied.classifier[-1].bias = None
+    return copied
+
+
 def write_history(path: Path, history: Iterable[Epoch]) -> None:
     """Write the rows of a training as CSV; what epoch 0 lacks is empty."""
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
@@ -114,9 +123,11 @@ def write_history(path: Path, history: Iterable[Epoch]) -> None:
 
 
 def _held_out_accuracies(network: Network, data: Data, device: torch.device, precision: str) -> dict[str, float | None]:
+    unbiased = without_output_bias(network) if network.backbone.output_bias else None
     return {
         "test_accuracy": evaluate(network, data.test, device, precision),
         "validation_accuracy": evaluate(network, data.validation, device, precision) if data.validation else None,
+        "test_accuracy_without_bias": evaluate(unbiased, data.test, device, precision) if unbiased else None,
     }
 
 
