@@ -1,76 +1,97 @@
-"""Find the clusters of every filter in the field matrices, and average over filters and samples."""
+"""Find the clusters of every filter in the field matrices, and measure every layer, over all samples."""
 
 import json
 from collections import defaultdict
 from pathlib import Path
 
-import h5py
 import pandas as pd
 
+from singlefilter.architecture import multiply_accumulates
+from singlefilter.claims import judge, summarise_claims
 from singlefilter.errors import unusable
 from singlefilter.files import read_hdf5, replacing
+from singlefilter.layers import Matrices, measure_layer
 from singlefilter.params import Params
 from singlefilter.progress import Progress
-from singlefilter.statistics import (
-    SWEPT_THRESHOLDS,
-    cluster_layer,
-    filters_table,
-    labels_table,
-    layer_statistics,
+from singlefilter.resampling import intervals
+from singlefilter.runs import Run
+from singlefilter.tables import (
+    FILTERS_COLUMNS,
+    LABELS_COLUMNS,
+    histograms_table,
     layers_table,
+    nulls_table,
+    read_samples,
+    sizes_table,
     summarise,
     thresholds_table,
 )
 from stages import run
 
+MEASURED_BY_EPOCH = ("test_accuracy", "validation_accuracy", "test_accuracy_without_bias")
+MEASURED_DILUTED = ("layer", "removed_filters", "accuracy")
+
 
 def main(params: Params) -> None:
-    tables: dict[str, list[pd.DataFrame]] = defaultdict(list)
-    last_epochs = []
-    for index in Progress("clusters", len(params.seeds), unit="sample"):
-        seed = params.seeds[index]
-        last_epochs.append(read_last_epoch(seed))
-        with read_hdf5(Path(f"metrics/filters/seed{seed}.h5"), made_by=f"filter_matrices@{seed}") as file:
-            for layer in params.chosen_arch.examined_layers:
-                for name, table in sample_tables(file, seed, layer, params.threshold).items():
-                    tables[name].append(table.assign(seed=seed, layer=layer))
-    samples, filters, labels = (pd.concat(tables[name], ignore_index=True) for name in ("samples", "filters", "labels"))
-    layers = layers_table(samples[samples["threshold"] == params.threshold])
+    histories = read_samples(Path("metrics/history"), params.seeds, MEASURED_BY_EPOCH, "train_backbone")
+    dilution = read_samples(Path("metrics/dilution"), params.seeds, MEASURED_DILUTED, "dilute_filters")
+    tables = measure(params)
+    layers = layers_table(tables["samples"], intervals(tables["draws"].drop(columns="seed")))
+    layers = layers.merge(costs(params, len(set(tables["labels"]["label"]))), on="layer")
+    thresholds = thresholds_table(tables["thresholds"])
+    claims = judge(Run(params, layers, thresholds, histories, dilution))
     write_csv("layers", layers)
-    write_csv("filters", filters[["seed", "layer", "filter", "noise", "clusters", "silent", "labels"]])
-    write_csv("labels", labels[["seed", "layer", "label", "class_name", "appearances"]])
-    write_csv("thresholds", thresholds_table(samples))
+    write_csv("sizes", sizes_table(layers, tables["samples"]))
+    write_csv("nulls", nulls_table(tables["nulls"]))
+    write_csv("thresholds", thresholds)
+    write_csv("histograms", histograms_table(tables["histograms"]))
+    write_csv("filters", tables["filters"][FILTERS_COLUMNS])
+    write_csv("labels", tables["labels"][LABELS_COLUMNS])
+    write_csv("training", histories)
+    write_csv("claims", claims)
+    summary = summarise(layers, histories.groupby("seed").tail(1)) | {"claims": summarise_claims(claims)}
     with replacing(Path("metrics/summary.json")) as path:
-        path.write_text(json.dumps(summarise(layers, pd.DataFrame(last_epochs)), indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 
-def sample_tables(file: h5py.File, seed: int, layer: int, threshold: float) -> dict[str, pd.DataFrame]:
-    """The tables of one layer of one sample: its statistics at all thresholds, its filters and labels at the chosen."""
-    if f"layer{layer}" not in file:
-        raise unusable(Path(file.filename), f"has no layer{layer}", f"filter_matrices@{seed}")
-    group = file[f"layer{layer}"]
-    thresholds = sorted({*SWEPT_THRESHOLDS, threshold})
-    found = cluster_layer(group["test/fields"], file["test/images_per_label"][:], thresholds)
-    accuracies = {
-        "accuracy": group.attrs["test_accuracy"],
-        "train_accuracy": group.attrs["train_accuracy"],
-        "validation_accuracy": group.attrs.get("validation_accuracy", float("nan")),
-    }
-    rows = [{"threshold": at, **accuracies, **layer_statistics(clusters)} for at, clusters in found.items()]
-    return {
-        "samples": pd.DataFrame(rows),
-        "filters": filters_table(found[threshold]),
-        "labels": labels_table(found[threshold], file.attrs["class_names"]),
-    }
+def costs(params: Params, label_count: int) -> pd.DataFrame:
+    """Cost of an image in the network cut after each examined layer, with a head there, and its share of the whole."""
+    backbone, layers = params.chosen_arch.backbone, list(params.chosen_arch.examined_layers)
+    cut, whole = multiply_accumulates(backbone, label_count, params.chosen_dataset.image_size)
+    counts = [cut[layer - 1] for layer in layers]
+    shares = [count / whole for count in counts]
+    return pd.DataFrame({"layer": layers, "multiply_accumulates": counts, "multiply_accumulates_share": shares})
 
 
-def read_last_epoch(seed: int) -> pd.Series:
-    """The last row of a sample's training history, which has the whole network's success rates."""
-    path = Path(f"metrics/history/seed{seed}.csv")
-    try:
-        return pd.read_csv(path)[["test_accuracy", "validation_accuracy"]].astype(float).iloc[-1]
-    except (OSError, ValueError, KeyError, IndexError) as error:
-        raise unusable(path, f"is missing or not whole ({error})", f"train_backbone@{seed}") from error
+def measure(params: Params) -> dict[str, pd.DataFrame]:
+    """The tables of layers.measure_layer of all samples and layers, in this order, with the columns seed and layer."""
+    parts: dict[str, list[pd.DataFrame]] = defaultdict(list)
+    items = [(seed, layer) for seed in params.seeds for layer in params.chosen_arch.examined_layers]
+    for index in Progress("clusters", len(items), unit="layer"):
+        seed, layer = items[index]
+        for name, table in measure_sample(seed, layer, params.threshold).items():
+            parts[name].append(table.assign(seed=seed, layer=layer))
+    return {name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()}
+
+
+def measure_sample(seed: int, layer: int, threshold: float) -> dict[str, pd.DataFrame]:
+    """The tables of layers.measure_layer of one layer of one sample, the head's accuracies beside its statistics."""
+    path, made_by = Path(f"metrics/filters/seed{seed}.h5"), f"filter_matrices@{seed}"
+    with read_hdf5(path, made_by) as file:
+        if f"layer{layer}" not in file:
+            raise unusable(path, f"has no layer{layer}", made_by)
+        group = file[f"layer{layer}"]
+        test, train = (
+            Matrices(group[f"{split}/fields"], group[f"{split}/decisions"], file[f"{split}/images_per_label"][:])
+            for split in ("test", "train")
+        )
+        tables = measure_layer(test, train, file.attrs["class_names"], threshold, layer, seed)
+        accuracies = {
+            "accuracy": group.attrs["test_accuracy"],
+            "train_accuracy": group.attrs["train_accuracy"],
+            "validation_accuracy": group.attrs.get("validation_accuracy", float("nan")),
+        }
+    return tables | {"samples": tables["samples"].assign(**accuracies)}
 
 
 def write_csv(name: str, table: pd.DataFrame) -> None:

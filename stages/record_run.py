@@ -1,0 +1,178 @@
+"""Record the present run in metrics/reference/: its tables, figures and parameters, and what it ran on."""
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pandas as pd
+
+from singlefilter.claims import NOT_COMPARABLE, judge
+from singlefilter.errors import InputError
+from singlefilter.params import Params
+from singlefilter.records import chosen_rows, read_record, read_run, workspace_files
+from singlefilter.runs import Run
+from stages import LOG, run
+
+RECORDS = Path("metrics/reference")
+CODE = ("src", "stages", "dvc.yaml", "requirements.txt", "constraints.txt")
+ARGUMENTS = {
+    "--name": {"default": "", "help": "what tells this run from another of the same data set, network and epochs"},
+    "--note": {"default": "", "help": "a line for the record's run.md"},
+    "--figures": {
+        "nargs": "*",
+        "default": ["layer_statistics", "filters", "success_rates"],
+        "help": "those of plots/ to keep (%(default)s)",
+    },
+}
+
+
+def main(params: Params, name: str, note: str, figures: Sequence[str]) -> None:
+    folder = RECORDS / record_name(params, name)
+    files = workspace_files(Path("metrics"), params.seeds)
+    check_verdicts(read_run(params, files))
+    for figure in figures:
+        files[f"{figure}.png"] = figure_file(figure)
+    with replacing_folder(folder) as temporary:
+        for recorded, path in files.items():
+            shutil.copyfile(path, temporary / recorded)
+        rows = chosen_rows(Path("params.yaml").read_text(encoding="utf-8"), params)
+        (temporary / "params.yaml").write_text(rows, encoding="utf-8")
+        (temporary / "run.md").write_text(run_text(folder, params, note), encoding="utf-8")
+        read_record(temporary)
+    print(f"recorded in {folder}; dvc repro compare_runs sets it beside the others")
+
+
+def record_name(params: Params, name: str) -> str:
+    """The name of the run's folder, such as cifar10-vgg6-0.1."""
+    parts = [params.dataset, params.arch, f"{params.epochs_scale:g}", *([name] if name else [])]
+    for part in parts:
+        if not re.fullmatch(r"\w[\w.+-]*", part):
+            raise InputError(
+                f"{part!r} cannot be in a folder's name; allowed are letters, digits, and . _ + - after them"
+            )
+    return "-".join(parts)
+
+
+def check_verdicts(present: Run) -> None:
+    """Check that metrics/claims.csv says of the present run what the tables beside it and params.yaml say."""
+    path = Path("metrics/claims.csv")
+    way_out = "Make the run's tables again (dvc repro), then record the run"
+    try:
+        written = verdicts(pd.read_csv(path))
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is not whole ({error}). {way_out}") from error
+    for found, judged in zip(written, verdicts(judge(present)), strict=False):
+        if found != judged:
+            raise InputError(
+                f"{path} says {' '.join(found)}; params.yaml and the tables say {' '.join(judged)}. {way_out}"
+            )
+
+
+def verdicts(table: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """A table's verdicts, with the reasons why something cannot be compared: they say what a run was."""
+    reasons = table["reason"].fillna("").where(table["verdict"] == NOT_COMPARABLE, "")
+    return list(zip(table["id"], table["verdict"], reasons, strict=True))
+
+
+def figure_file(name: str) -> Path:
+    path = Path(f"plots/{name}.png")
+    if not path.is_file():
+        drawn = ", ".join(sorted(file.stem for file in Path("plots").glob("*.png")))
+        raise InputError(f"--figures: {path} is missing; there are {drawn or 'none'}. Draw them: dvc repro")
+    return path
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `folder` to fill; put it in its place once the block has ended well."""
+    temporary, old = (folder.with_name(f".{folder.name}.{ending}") for ending in ("partial", "old"))
+    if old.exists() and not folder.exists():  # a recording was stopped between the two
+        os.replace(old, folder)
+    for left_over in (temporary, old):
+        shutil.rmtree(left_over, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(temporary, folder)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def run_text(folder: Path, params: Params, note: str) -> str:
+    """What run.md says: how to repeat the run, with what code, on what hardware, and how long it took."""
+    entries = logged_stages(params)
+    lines = [
+        f"command: `cp {folder.as_posix()}/params.yaml params.yaml && dvc repro`",
+        f"revision: {revision()}",
+        f"hardware: {hardware(entries)}",
+        f"seconds: {seconds(entries)}",
+        *([note] if note else []),
+    ]
+    return "".join(f"* {line}\n" for line in lines)
+
+
+def revision() -> str:
+    """The commit, and whether the code has changed since."""
+    try:
+        commit = git("rev-parse", "--short", "HEAD")
+        changed = git("status", "--porcelain", "--", *CODE)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown, not in a Git repository"
+    return f"{commit}, with uncommitted changes to the code" if changed else commit
+
+
+def git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def logged_stages(params: Params) -> list[dict]:
+    """The last line in the log of each stage and sample of this data set, network and number of epochs."""
+    what = {"dataset": params.dataset, "arch": params.arch, "epochs_scale": params.epochs_scale}
+    last: dict[tuple[str, int | None], dict] = {}
+    for line in LOG.read_text(encoding="utf-8").splitlines() if LOG.exists() else []:
+        with suppress(ValueError):  # a line may be cut short
+            entry = json.loads(line)
+            seed = entry.get("seed")
+            if what.items() <= entry.items() and (seed is None or seed in params.seeds):
+                last[entry["stage"], seed] = entry
+    return [entry for (stage, _), entry in last.items() if stage not in ("record_run", "compare_runs")]
+
+
+def hardware(entries: Sequence[dict]) -> str:
+    """This machine, and the devices and versions of PyTorch that the stages logged."""
+    gibibytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    on = sorted({f"torch {entry['torch']} on {entry['device']}" for entry in entries if "torch" in entry})
+    return "; ".join([f"{os.cpu_count()} cores of {processor_name()}, {gibibytes:.0f} GiB", *on])
+
+
+def processor_name() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def seconds(entries: Sequence[dict]) -> str:
+    """What each stage took, its samples joined by a plus."""
+    stages: dict[str, list[float]] = defaultdict(list)
+    for entry in entries:
+        stages[entry["stage"]].append(entry["seconds"])
+    if not stages:
+        return "not logged"
+    parts = [f"{stage} {' + '.join(f'{value:g}' for value in values)}" for stage, values in stages.items()]
+    return f"{', '.join(parts)}; together {sum(sum(values) for values in stages.values()):.0f}"
+
+
+if __name__ == "__main__":
+    run(main, arguments=ARGUMENTS)

@@ -1,0 +1,18 @@
+"""Write the script that draws the plots of `dvc plots`' page, which then needs no network."""
+
+from pathlib import Path
+
+import vl_convert
+
+from singlefilter.files import replacing
+from singlefilter.params import Params
+from stages import run
+
+
+def main(params: Params) -> None:
+    with replacing(Path("plots/vega.js")) as path:
+        path.write_text(vl_convert.javascript_bundle(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,367 @@
+"""The page of `dvc plots`, opened in a browser that reaches no network."""
+
+import base64
+import fcntl
+import json
+import os
+import re
+import select
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from ruamel.yaml import YAML
+
+from stages import vega
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = YAML(typ="safe").load(ROOT / "dvc.yaml")
+PLOTS = [*PROJECT["stages"]["cluster_stats"]["plots"], *PROJECT["stages"]["figures"]["plots"]]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+OPTIONS = """--headless --no-sandbox --disable-gpu --disable-quic --disable-dev-shm-usage --no-first-run
+    --disable-sync --disable-background-networking --disable-component-update
+    --remote-debugging-pipe --window-size=1400,1000""".split()
+PATIENCE = 30  # seconds until a browser that does not answer fails the test
+
+# What a page shows, once all of its plots have marks or ten seconds have passed: the images' widths, and of each plot,
+# by its element's identifier, the text, the kind of each mark, what is no number and no word, in tooltips too, and the
+# marks whose tooltip names another layer than the heading over them.
+LOOK = r"""undrawn => new Promise(resolve => {
+    const all = (place, what) => [...place.querySelectorAll(what)];
+    const places = all(document.body, "body > div[id]").filter(place => !place.querySelector("img"));
+    const marks = place => all(place, "svg .role-mark > :is(path, line, text):not([d=''])")
+        .filter(mark => mark.getBBox().width || mark.getBBox().height);
+    const box = element => element.getBoundingClientRect();
+    const middle = element => box(element).x + box(element).width / 2;
+    const headings = place => all(place, "text").filter(text => /^layer \d+$/.test(text.textContent));
+    const heading = mark => {
+        const cell = mark.closest(".role-scope > g").querySelector(".background");
+        const over = text => box(text).y < box(cell).y && Math.abs(middle(text) - middle(cell)) < 9;
+        const above = headings(mark.closest("svg")).filter(over);
+        return above.sort((one, other) => box(other).y - box(one).y)[0]?.textContent;
+    };
+    const layer = mark => mark.getAttribute("aria-label")?.match(/layer: \d+/)?.[0].replace(":", "");
+    const no_word = /.{0,50}\b(NaN|Infinity|undefined|null)\b.{0,20}/g;
+    const look = place => ({
+        text: all(place, "svg").map(svg => svg.textContent).join(),
+        marks: marks(place).map(mark => mark.parentElement.classList[0].replace("mark-", "")),
+        broken: [...all(place, "text"), ...marks(place)].flatMap(element => element.outerHTML.match(no_word) ?? []),
+        misplaced: marks(place).filter(mark => headings(place).length && layer(mark) && layer(mark) !== heading(mark))
+            .map(mark => `${mark.getAttribute("aria-label")}, but under ${heading(mark)}`),
+    });
+    const started = performance.now();
+    (function wait() {
+        const waiting = places.filter(place => !marks(place).length).length > undrawn;
+        if (waiting && performance.now() - started < 10000) return requestAnimationFrame(wait);
+        resolve({
+            plots: Object.fromEntries(places.map(place => [place.id, look(place)])),
+            images: [...document.images].map(image => image.naturalWidth),
+            text: document.body.innerText,
+        });
+    })();
+})"""
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a page shows, the addresses that it asked for, and what the browser complained about."""
+
+    shown: Mapping[str, Any]
+    requests: list[str]
+    complaints: list[str]
+
+
+class Browser:
+    """A headless Chromium that finds no host; it is spoken to through a pipe, in the DevTools protocol."""
+
+    def __init__(self, executable: str, profile: Path) -> None:
+        (its_input, self._to), (self._from, its_output) = os.pipe(), os.pipe()
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (its_input, its_output)]  # clear of 3 and 4
+        options = [*OPTIONS, "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}"]
+        self._process = subprocess.Popen(
+            ["bash", "-c", 'exec "${@:3}" 3<&"$1" 4>&"$2"', "bash", *map(str, ends), executable, *options],
+            pass_fds=ends,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for end in (its_input, its_output, *ends):
+            os.close(end)
+        self._calls = 0
+        self._received = b""
+        self._events: list[dict[str, Any]] = []
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+
+    def open(self, path: Path, undrawn: int = 0) -> Page:
+        """Load a file, and look at it once its plots are drawn but for some that will not be."""
+        self._events.clear()
+        self.call("Page.navigate", url=path.as_uri())
+        while not self._of("Page.loadEventFired"):
+            self._events.append(self._receive())
+        answer = self.call("Runtime.evaluate", expression=f"({LOOK})({undrawn})", awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        requests = [event["request"]["url"] for event in self._of("Network.requestWillBeSent")]
+        logged = [event["entry"] for event in self._of("Log.entryAdded")]
+        said = [event for event in self._of("Runtime.consoleAPICalled") if event["type"] in ("error", "warning")]
+        thrown = self._of("Runtime.exceptionThrown")
+        return Page(answer["result"]["value"], requests, [json.dumps(event) for event in [*logged, *said, *thrown]])
+
+    def photograph(self, path: Path) -> None:
+        """Write a picture of the whole page that is open; for whoever wants to see what the tests look at."""
+        picture = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
+        path.write_bytes(base64.b64decode(picture))
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._to)
+        os.close(self._from)
+
+    def call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        """Send a command and wait for its answer; events that come before it are kept."""
+        self._calls += 1
+        message = {"id": self._calls, "method": method, "params": arguments}
+        if hasattr(self, "_session"):
+            message["sessionId"] = self._session
+        os.write(self._to, json.dumps(message).encode() + b"\0")
+        while (received := self._receive()).get("id") != self._calls:
+            self._events.append(received)
+        assert "result" in received, (method, received)
+        return received["result"]
+
+    def _of(self, method: str) -> list[dict[str, Any]]:
+        return [event["params"] for event in self._events if event.get("method") == method]
+
+    def _receive(self) -> dict[str, Any]:
+        deadline = time.monotonic() + PATIENCE
+        while b"\0" not in self._received:
+            ready, _, _ = select.select([self._from], [], [], max(0, deadline - time.monotonic()))
+            part = os.read(self._from, 1 << 20) if ready else b""
+            assert part, "the browser has ended" if ready else f"the browser has not answered for {PATIENCE} s"
+            self._received += part
+        message, _, self._received = self._received.partition(b"\0")
+        return json.loads(message)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        missing = f"no browser: none of {', '.join(BROWSERS)} is on the PATH"
+        if os.environ.get("REQUIRE_BROWSER") == "1":
+            pytest.fail(f"{missing}, and REQUIRE_BROWSER=1")
+        pytest.skip(f"{missing} (REQUIRE_BROWSER=1 makes this a failure)")
+    opened = Browser(executable, tmp_path_factory.mktemp("profile"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with this project's plots over made-up tables, and its two pages.
+
+    The tag `before` is of two samples with five layers; the workspace is of one sample, with other layers and more
+    labels, in which no filter of the first layer has a cluster.
+    """
+    folder = tmp_path_factory.mktemp("project")
+    nowhere = str(tmp_path_factory.mktemp("settings"))  # nothing of the user's own settings counts
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "GIT_"))}
+    environment |= dict.fromkeys(("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR"), nowhere)
+    environment |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "DVC_NO_ANALYTICS": "1"}
+
+    def call(*command: str) -> None:
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, encoding="utf-8")
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+
+    call("git", "init", "--quiet")
+    shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots")
+    shutil.copy(ROOT / ".dvc/config", folder / ".dvc/config")
+    outs = [{path: {**options, "cache": False}} for path, options in options_by_path(PLOTS).items()]
+    stages = {"tables": {"cmd": "true", "plots": outs}}
+    YAML().dump({"stages": stages, "plots": PROJECT["plots"]}, folder / "dvc.yaml")
+    write_tables(folder, layers=[1, 2, 3, 4, 5], labels=4, samples=2)
+    call("git", "add", ".")
+    call("git", "-c", "user.name=Someone", "-c", "user.email=someone@example.org", "commit", "-q", "-m", "Before")
+    call("git", "tag", "before")
+    write_tables(folder, layers=[2, 7, 13], labels=6, samples=1, without_clusters=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        vega.main(None)
+    with ThreadPoolExecutor(2) as pool:
+        plots = (sys.executable, "-m", "dvc", "plots")
+        pages = (("show",), ("diff", "before", "workspace", "--out", "compared"))
+        list(pool.map(lambda page: call(*plots, *page), pages))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one_revision(browser: Browser, project: Path) -> Page:
+    return browser.open(project / "dvc_plots/index.html")
+
+
+@pytest.fixture(scope="module")
+def two_revisions(browser: Browser, project: Path) -> Page:
+    return browser.open(project / "compared/index.html")
+
+
+@pytest.mark.parametrize(
+    ("name", "revisions"), [("one_revision", ["workspace"]), ("two_revisions", ["workspace", "before"])]
+)
+def test_the_page_draws_every_plot_of_every_revision_without_a_network(name, revisions, request):
+    page = request.getfixturevalue(name)
+    assert [url for url in page.requests if not url.startswith(("file:", "data:"))] == []
+    assert page.complaints == []
+    tables = [path for path in options_by_path(PLOTS) if path.endswith(".csv")]
+    titles = [next(iter(plot)) for plot in PROJECT["plots"]]
+    assert list(page.shown["plots"]) == [identifier(plot) for plot in [*titles, *sorted(tables)]]
+    for plot, shown in page.shown["plots"].items():
+        assert shown["marks"], plot
+        assert shown["broken"] == shown["misplaced"] == [], plot
+        assert [revision for revision in revisions if revision not in shown["text"]] == [], plot
+    images = [path for path in options_by_path(PLOTS) if path.endswith(".png")]
+    assert page.shown["images"] == [40] * len(images) * len(revisions)
+
+
+def test_titles_and_axes_are_named(one_revision):
+    for plot in PROJECT["plots"]:
+        (title, options), *_ = plot.items()
+        shown = one_revision.shown["plots"][identifier(title)]["text"]
+        assert title in shown and options["y_label"] in shown and "layer" in shown
+    for path, options in options_by_path(PLOTS).items():
+        if path.endswith(".csv"):
+            assert options["title"] in one_revision.shown["plots"][identifier(path)]["text"]
+
+
+def test_the_marks_are_the_tables_rows(one_revision, two_revisions):
+    def count(page: Page, plot: str, kind: str) -> int:
+        return page.shown["plots"][identifier(plot)]["marks"].count(kind)
+
+    rates = "Success rate of the head on each layer"
+    assert count(one_revision, rates, "symbol") == 3 * 2  # 3 layers; test and training set
+    assert count(two_revisions, rates, "symbol") == 3 * 2 + 5 * 2
+    assert count(one_revision, rates, "line") == 2
+    assert count(two_revisions, rates, "line") == 4
+    assert count(one_revision, rates, "rule") == 0  # one sample has no standard deviation
+    assert count(two_revisions, rates, "rule") == 5 * 2
+    assert count(one_revision, "Cluster size", "symbol") == 2  # in one of three layers there is no cluster
+    assert count(one_revision, "Cluster size", "rule") == 2
+    assert count(one_revision, "metrics/labels.csv", "rect") == 6
+    assert count(two_revisions, "metrics/labels.csv", "rect") == 6 + 4
+    assert count(two_revisions, "metrics/claims.csv", "text") == 2 * 3
+    assert count(one_revision, "metrics/training.csv", "line") == 1 + 2  # loss; accuracies on two sets
+    assert count(two_revisions, "metrics/training.csv", "line") == 3 * (1 + 2)  # of three samples
+
+
+def test_a_plot_without_data_is_named_and_the_others_are_drawn(browser, project, one_revision):
+    html = (project / "dvc_plots/index.html").read_text(encoding="utf-8")
+    emptied, count = re.subn(r"= .*;(?=\s+vegaEmbed\('#metrics_claims_csv')", "= {};", html)  # as DVC writes it then
+    assert count == 1
+    (project / "dvc_plots/without_claims.html").write_text(emptied, encoding="utf-8")
+    page = browser.open(project / "dvc_plots/without_claims.html", undrawn=1)
+    assert "#metrics_claims_csv: no data" in page.shown["text"]
+    assert page.complaints == []
+    drawn = {plot: shown["marks"] for plot, shown in one_revision.shown["plots"].items()}
+    marks = {plot: shown["marks"] for plot, shown in page.shown["plots"].items()}
+    assert marks == drawn | {"metrics_claims_csv": []}
+
+
+def test_where_the_script_is_missing_the_page_asks_the_network_and_then_says_what_to_do(browser, project, one_revision):
+    elsewhere = project / "further/away/index.html"
+    elsewhere.parent.mkdir(parents=True)
+    shutil.copy(project / "dvc_plots/index.html", elsewhere)
+    page = browser.open(elsewhere, undrawn=len(one_revision.shown["plots"]))
+    asked = [url for url in page.requests if url.startswith("https:")]
+    assert [re.search(r"npm/([a-z-]+)@", url)[1] for url in asked] == ["vega", "vega-lite", "vega-embed"]
+    assert "dvc repro vega" in page.shown["text"]
+    assert "dvc repro vega" not in one_revision.shown["text"]
+
+
+def identifier(plot: str) -> str:
+    """That DVC gives the element of a plot."""
+    return "".join("_" if character in r"!@#$%^&*()[]{};,<>?\/:.|`~=_+ " else character for character in plot)
+
+
+def options_by_path(plots: list[Any]) -> dict[str, dict[str, Any]]:
+    entries = [{plot: {}} if isinstance(plot, str) else plot for plot in plots]
+    return {path: options for entry in entries for path, options in entry.items()}
+
+
+def write_tables(
+    folder: Path, layers: list[int], labels: int, samples: int, without_clusters: int | None = None
+) -> None:
+    """Write tables as the stage cluster_stats does, of made-up numbers, and the stage figures' images."""
+    generator = np.random.default_rng(samples)
+    spread = 0.05 if samples > 1 else None
+    tables: dict[str, list[dict[str, Any]]] = {}
+
+    def add(table: str, **row: Any) -> None:
+        tables.setdefault(table, []).append(row)
+
+    for depth, layer in enumerate(layers, 1):
+        empty = layer == without_clusters
+        statistics = {"noise": 9 / depth + samples, "clusters": 0 if empty else 1 + 1 / depth}
+        statistics |= {"cluster_size": None if empty else 3 - 2 / depth, "snr_measured": depth}
+        rates = {"accuracy": 0.9 - 0.2 / depth, "train_accuracy": 1 - 0.1 / depth, "validation_accuracy": None}
+        columns = {"layer": layer, "filters": 8, "samples": samples}
+        for name, value in (rates | statistics).items():
+            missing = value is None
+            columns |= {f"{name}_mean": value, f"{name}_std": None if missing else spread}
+            if name in statistics:
+                columns |= {f"{name}_low": None if missing else value - 0.1}
+                columns |= {f"{name}_high": None if missing else value + 0.1}
+        add("layers", **columns)
+        for statistic in ("noise", "clusters", "cluster_size"):
+            measured = {"measured": statistics[statistic], "null_mean": 2 / depth, "null_std": 0.1, "z": 3.5}
+            for null in ("ones", "columns", "labels"):
+                measured = measured if statistics[statistic] is not None else dict.fromkeys(measured)
+                add("nulls", layer=layer, null=null, statistic=statistic, samples=samples, draws=9, **measured)
+        for split, walk in (("test", "forward"), ("test", "reversed"), ("train", "forward")):
+            for threshold in (0.3, 0.45, 0.6):
+                means = {f"{name}_mean": value - threshold for name, value in statistics.items() if value is not None}
+                add("thresholds", layer=layer, split=split, walk=walk, threshold=threshold, **means)
+        edges = [None, *np.linspace(-1, 0.3, 14).round(2)]
+        for rows in ("cluster", "other"):
+            for low, high in zip(edges, edges[1:], strict=False):
+                share = 0.02 if low is None else np.exp(-((low + 0.2) ** 2) * 9) / 10
+                add("histograms", layer=layer, rows=rows, low=low, high=high, count=int(share * 1000), share=share)
+        for size in range(1, labels + 1):
+            share = 0 if empty or size > 3 else 0.6 / size
+            add("sizes", layer=layer, size=size, share_mean=None if empty else share, share_std=spread)
+        for seed in range(samples):
+            for number in range(8):
+                noise = int(generator.poisson(9 / depth))
+                silent = number == 7
+                given = {} if silent else {"noise": noise, "clusters": 0 if empty else 1 + noise % 2}
+                add("filters", seed=seed, layer=layer, filter=number, **given, silent=silent)
+            for label in range(labels):
+                appearances = 0 if empty else int(generator.poisson(50))
+                add("labels", seed=seed, layer=layer, label=label, class_name=f"<b>{label}", appearances=appearances)
+    for seed in range(samples):
+        for epoch in range(5):
+            loss = None if epoch == 0 else 2 / (epoch + samples + seed / 5)
+            accuracies = {"train_accuracy": None if epoch == 0 else epoch / 4, "test_accuracy": 0.1 + epoch / 5}
+            add("training", seed=seed, epoch=epoch, loss=loss, **accuracies, validation_accuracy=None)
+    for number, verdict in enumerate(("holds", "does not hold", "not comparable")):
+        measured = None if number == 2 else 0.93
+        paper = {"paper": 0.94, "measured": measured, "low": None, "high": None, "tolerance": "± 0.005"}
+        add("claims", id=f"sr.{number}", claim="SR of the network", **paper, verdict=verdict, reason="digits")
+    for name, rows in tables.items():
+        (folder / "metrics").mkdir(exist_ok=True)
+        pd.DataFrame(rows).to_csv(folder / f"metrics/{name}.csv", index=False)
+    for path in options_by_path(PLOTS):
+        if path.endswith(".png"):
+            (folder / path).parent.mkdir(exist_ok=True)
+            Image.new("RGB", (40, 30), (0, 114, 178)).save(folder / path)
