@@ -13,7 +13,7 @@ from singlefilter.devices import chosen_device
 from singlefilter.dilution import Layer, Measurement, dilute
 from singlefilter.errors import unusable
 from singlefilter.features import LayerFeatures, feature_path, open_features
-from singlefilter.files import read_hdf5, replacing
+from singlefilter.files import read_digest, read_hdf5, replacing
 from singlefilter.heads import read_head
 from singlefilter.params import Params
 from singlefilter.retraining import retrain_heads
@@ -70,9 +70,12 @@ def retrain_layer(params: Params, seed: int, layer: int) -> tuple[list[Measureme
 def read_member(seed: int, layer: int, threshold: float) -> np.ndarray:
     """Find which labels are in some cluster of each filter, Boolean (F, K)."""
     path, made_by = Path(f"metrics/filters/seed{seed}.h5"), f"filter_matrices@{seed}"
+    heads = read_digest(Path(f"models/heads/seed{seed}.h5"), f"train_heads@{seed}")
     with read_hdf5(path, made_by) as file:
         if f"layer{layer}" not in file:
             raise unusable(path, f"has no layer{layer}", made_by)
+        if file.attrs["heads"] != heads:
+            raise unusable(path, "holds the fields of other heads", made_by)
         fields, images_per_label = file[f"layer{layer}/test/fields"], file["test/images_per_label"][:]
         return cluster_layer(fields, images_per_label, [threshold])[threshold].numbers >= 0
 

@@ -12,7 +12,7 @@ from stages import run
 
 def main(params: Params, seed: int) -> None:
     data = read_dataset(Path("data/dataset.h5"))
-    network = load_network(Path(f"models/backbone/seed{seed}.h5"), f"train_backbone@{seed}")
+    network = load_network(Path(f"models/backbone/seed{seed}.h5"), data.digest, f"train_backbone@{seed}")
     arch, row = params.chosen_arch, params.chosen_dataset
     views = Views(arch.heads.views, row.translation, row.flip, seed)
     folder, label = Path(f"features/seed{seed}"), f"features, sample {seed}"

@@ -7,7 +7,7 @@ import h5py
 from singlefilter.devices import chosen_device
 from singlefilter.features import feature_path, open_features
 from singlefilter.fields import filter_matrices, images_a_pass
-from singlefilter.files import write_hdf5
+from singlefilter.files import read_digest, write_hdf5
 from singlefilter.heads import read_head
 from singlefilter.params import Params
 from singlefilter.progress import Progress
@@ -17,6 +17,7 @@ from stages import run
 def main(params: Params, seed: int) -> None:
     layers = params.chosen_arch.examined_layers
     with write_hdf5(Path(f"metrics/filters/seed{seed}.h5")) as out:
+        out.attrs["heads"] = read_digest(Path(f"models/heads/seed{seed}.h5"), f"train_heads@{seed}")
         for number in Progress(f"filters, sample {seed}", len(layers), unit="layer"):
             _write_layer(out, layers[number], seed)
 

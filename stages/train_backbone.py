@@ -30,7 +30,7 @@ def main(params: Params, seed: int) -> None:
     )
     network = training.new_network(data, params, seed)
     history = training.train(network, data, params, seed, device, checkpoint)
-    networks.save_network(Path(f"models/backbone/seed{seed}.h5"), network)
+    networks.save_network(Path(f"models/backbone/seed{seed}.h5"), network, data.digest)
     training.write_history(Path(f"metrics/history/seed{seed}.csv"), history)
     checkpoint.remove()
 

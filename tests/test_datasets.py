@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from singlefilter.datasets import Data, Split, fingerprint, hold_out, read_dataset, write_dataset
 from singlefilter.errors import InputError
+from tests.hdf5_files import edited
 
 
 def make_split(seed: int, labels: list[int]) -> Split:
@@ -148,7 +150,7 @@ def test_a_data_set_with_a_validation_set_is_written_and_read(many, tmp_path):
 
 def test_a_changed_validation_image_is_refused(many, tmp_path):
     write_dataset(tmp_path / "data.h5", hold_out(many, 15, seed=3))
-    with h5py.File(tmp_path / "data.h5", "r+") as file:
+    with edited(tmp_path / "data.h5") as file:
         file["validation/images"][0, 0, 0, 0] ^= 1
     with pytest.raises(InputError, match=r"data\.h5 is not what .*/validation.*--single-item download"):
         read_dataset(tmp_path / "data.h5")
@@ -203,7 +205,7 @@ def put_a_dataset_for_a_group(file: h5py.File) -> None:
 def test_a_damaged_file_is_refused_with_its_name_and_the_way_out(tmp_path, damage):
     path = tmp_path / "data.h5"
     write_dataset(path, make_data())
-    with h5py.File(path, "r+") as file:
+    with edited(path) as file:
         damage(file)
     with pytest.raises(InputError, match=r"data\.h5 is not what .* dvc repro --force --single-item download"):
         read_dataset(path)
@@ -215,3 +217,19 @@ def test_a_short_file_is_refused(tmp_path: Path):
     (tmp_path / "data.h5").write_bytes(content[: len(content) // 2])
     with pytest.raises(InputError, match=r"data\.h5"):
         read_dataset(tmp_path / "data.h5")
+
+
+def test_the_digest_tells_images_labels_and_splits_apart_but_not_their_order():
+    data = make_data()
+    images, labels = data.train.images.copy(), data.train.labels.copy()
+    images[0, 0, 0, 0] ^= 1
+    labels[0] = 1 - labels[0]
+    others = [
+        dataclasses.replace(data, train=Split(images, data.train.labels)),
+        dataclasses.replace(data, train=Split(data.train.images, labels)),
+        dataclasses.replace(data, train=data.test, test=data.train),
+        dataclasses.replace(data, validation=data.test),
+    ]
+    assert len({made.digest for made in [data, *others]}) == 5
+    turned = Split(data.train.images[::-1], data.train.labels[::-1])
+    assert dataclasses.replace(data, train=turned).digest == data.digest

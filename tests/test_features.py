@@ -15,6 +15,7 @@ from singlefilter.errors import InputError
 from singlefilter.features import PLAIN, Views, feature_path, open_features, write_features
 from singlefilter.networks import Network, load_network, save_network
 from stages import extract_features
+from tests.hdf5_files import edited
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -31,8 +32,8 @@ def network(make_params, tmp_path) -> Network:
             values.uniform_(0.5, 2)
         for values in (layer[1].bias.data, layer[1].running_mean):
             values.uniform_(-0.2, 0.2)
-    save_network(tmp_path / "network.h5", made)
-    return load_network(tmp_path / "network.h5", "train_backbone@0").train()
+    save_network(tmp_path / "network.h5", made, "images")
+    return load_network(tmp_path / "network.h5", "images", "train_backbone@0").train()
 
 
 @pytest.fixture
@@ -173,7 +174,7 @@ def test_the_stage_takes_the_views_of_the_parameters_and_of_its_sample(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
     write_dataset(Path("data/dataset.h5"), data)
-    save_network(Path("models/backbone/seed3.h5"), network)
+    save_network(Path("models/backbone/seed3.h5"), network, data.digest)
     extract_features.main(make_params(heads={"views": 2}), 3)
     written_data = extract_features.read_dataset(Path("data/dataset.h5"))
     write_features(tmp_path / "expected", network, written_data, [1, 2], CPU, Views(2, 1, True, 3))
@@ -246,7 +247,7 @@ def spoil(path: Path, how: str) -> None:
     elif how == "cut":
         path.write_bytes(path.read_bytes()[:1000])
     else:
-        with h5py.File(path, "r+") as file:
+        with edited(path) as file:
             if how == "no origin":
                 del file.attrs["origin"]
             elif how == "no test set":
@@ -263,7 +264,7 @@ def spoil(path: Path, how: str) -> None:
     ("how", "message"),
     [
         ("absent", "is missing"),
-        ("cut", "is not a whole HDF5 file"),
+        ("cut", "is damaged: its content is not what was written"),
         ("no origin", "is no file of features"),
         ("no test set", "holds no features of the test set"),
         ("flat", r"holds test features of shape \(13, 64\) for labels of shape \(13,\)"),

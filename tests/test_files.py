@@ -1,3 +1,4 @@
+import hashlib
 import time
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 
 from singlefilter.errors import InputError
-from singlefilter.files import read_hdf5, replacing, write_hdf5
+from singlefilter.files import read_digest, read_hdf5, replacing, write_hdf5
 
 
 def names_in(folder: Path) -> list[str]:
@@ -121,12 +122,15 @@ def test_missing_file_is_refused_with_the_stage_that_makes_it(tmp_path):
     assert names_in(tmp_path) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"layer,noise\n13,1.5\n", b"\x89HDF\r\n\x1a\n"])
-def test_file_that_is_no_hdf5_is_refused_with_the_stage_that_makes_it(tmp_path, content):
+@pytest.mark.parametrize(
+    "content", [b"", b"layer,noise\n13,1.5\n", b"\x89HDF\r\n\x1a\n", b"singlefilter 2 sha256 " + b"0" * 700]
+)
+def test_file_of_another_kind_or_version_is_refused_with_the_stage_that_makes_it(tmp_path, content):
     path = tmp_path / "layer13.h5"
     path.write_bytes(content)
     assert refusal_of(path) == (
-        f"{path} is not a whole HDF5 file. Make it again: dvc repro --force --single-item extract_features@0"
+        f"{path} is not a file of this project's present format. "
+        "Make it again: dvc repro --force --single-item extract_features@0"
     )
 
 
@@ -135,7 +139,29 @@ def test_truncated_file_is_refused(tmp_path, missing_bytes):
     path = tmp_path / "layer13.h5"
     write_example(path)
     path.write_bytes(path.read_bytes()[:-missing_bytes])
-    assert refusal_of(path).startswith(f"{path} is not a whole HDF5 file. Make it again: ")
+    assert refusal_of(path).startswith(f"{path} is damaged: its content is not what was written. Make it again: ")
+
+
+def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path):
+    path = tmp_path / "layer13.h5"
+    write_example(path)
+    content = path.read_bytes()
+    free = range(86, 512)  # between the digest and what it is of: HDF5 reads nothing there
+    places = np.random.default_rng(0).integers(len(content), size=200)
+    for place in [0, 22, 85, 512, len(content) - 1, *(place for place in places if place not in free)]:
+        path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+        assert refusal_of(path).startswith(f"{path} is ")
+
+
+def test_the_digest_is_of_all_that_hdf5_reads(tmp_path):
+    path = tmp_path / "file.h5"
+    write_example(path)
+    content = path.read_bytes()
+    assert content[:86] == b"singlefilter 1 sha256 " + hashlib.sha256(content[512:]).hexdigest().encode()
+    assert content[512:520] == b"\x89HDF\r\n\x1a\n"
+    assert read_digest(path, "download") == content[22:86]
+    with h5py.File(path) as plain:  # as anyone else reads it
+        assert plain.attrs["name"] == "example"
 
 
 def test_error_of_the_reader_is_its_own(tmp_path):

@@ -242,5 +242,5 @@ def test_a_missing_or_short_file_of_heads_is_refused(tmp_path):
         read_head(path, 2, "abc", "train_heads@0")
     write_heads(path, {2: torch.zeros(3, 4, 9)}, {2: WHOLE}, origin="abc")
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(InputError, match=r"not a whole HDF5 file.*train_heads@0"):
+    with pytest.raises(InputError, match=r"is damaged.*train_heads@0"):
         read_head(path, 2, "abc", "train_heads@0")

@@ -9,6 +9,7 @@ from torch.nn import functional
 from singlefilter.errors import InputError
 from singlefilter.networks import Network, load_network, save_network
 from singlefilter.params import Backbone, Rates, load_params
+from tests.hdf5_files import edited
 
 ARCHS = load_params(Path(__file__).resolve().parents[1] / "params.yaml").archs
 RATES = Rates(learning_rate=0.1, momentum=0.9, weight_decay=0, decay=())
@@ -179,8 +180,8 @@ def test_pool_that_leaves_a_rim_drops_it():
 
 def test_loaded_network_has_the_same_bytes(tmp_path):
     network = small_network()
-    save_network(tmp_path / "network.h5", network)
-    loaded = load_network(tmp_path / "network.h5", "train_backbone@0").eval()
+    save_network(tmp_path / "network.h5", network, "images")
+    loaded = load_network(tmp_path / "network.h5", "images", "train_backbone@0").eval()
     assert (loaded.backbone, loaded.labels, loaded.image_size) == (network.backbone, 3, 8)
     state = loaded.state_dict()
     assert list(state) == list(network.state_dict())
@@ -193,13 +194,13 @@ def test_loaded_network_has_the_same_bytes(tmp_path):
 
 def test_saved_twice_a_network_has_the_same_file(tmp_path):
     for name in ("one.h5", "two.h5"):
-        save_network(tmp_path / name, small_network())
+        save_network(tmp_path / name, small_network(), "images")
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
 
 
 def refusal_of(path: Path) -> str:
     with pytest.raises(InputError) as raised:
-        load_network(path, "train_backbone@0")
+        load_network(path, "images", "train_backbone@0")
     return str(raised.value)
 
 
@@ -211,10 +212,10 @@ def test_missing_network_is_refused_with_the_stage_that_makes_it(tmp_path):
 @pytest.mark.parametrize("kept", [0, 0.3, 0.9, 0.999])
 def test_truncated_network_is_refused(tmp_path, kept):
     path = tmp_path / "network.h5"
-    save_network(path, small_network())
+    save_network(path, small_network(), "images")
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * kept)])
-    assert "is not a whole HDF5 file" in refusal_of(path)
+    assert ("is damaged" if kept else "is not a file of this project's present format") in refusal_of(path)
     assert "train_backbone@0" in refusal_of(path)
 
 
@@ -250,8 +251,17 @@ def change_labels(file: h5py.File) -> None:
 )
 def test_file_that_is_no_network_is_refused(tmp_path, damage):
     path = tmp_path / "network.h5"
-    save_network(path, small_network())
-    with h5py.File(path, "a") as file:
+    save_network(path, small_network(), "images")
+    with edited(path) as file:
         damage(file)
     assert refusal_of(path).startswith(f"{path} holds no network of this project")
     assert refusal_of(path).endswith("Make it again: dvc repro --force --single-item train_backbone@0")
+
+
+def test_a_network_trained_on_other_images_is_refused(tmp_path):
+    path = tmp_path / "network.h5"
+    save_network(path, small_network(), "other images")
+    assert refusal_of(path) == (
+        f"{path} holds a network that was trained on other images. "
+        "Make it again: dvc repro --force --single-item train_backbone@0"
+    )

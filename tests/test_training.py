@@ -190,7 +190,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(data, make_p
     params = make_params(backbone={"epochs": 1})
     for name, seed in (("first", 4), ("second", 4), ("third", 5)):
         network, history = trained(data, params, checkpoint, seed)
-        save_network(tmp_path / f"{name}.h5", network)
+        save_network(tmp_path / f"{name}.h5", network, "images")
         write_history(tmp_path / f"{name}.csv", history)
     for suffix in ("h5", "csv"):
         names = ("first", "second", "third")
@@ -297,8 +297,8 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(last, precision, data, make_
     resumed_history = train(resumed, data, params, 0, CPU, Checkpoint(tmp_path / "checkpoints"))
     assert steps.call_count == 3 * STEPS
     assert resumed_history == history
-    save_network(tmp_path / "whole.h5", network)
-    save_network(tmp_path / "resumed.h5", resumed)
+    save_network(tmp_path / "whole.h5", network, "images")
+    save_network(tmp_path / "resumed.h5", resumed, "images")
     assert (tmp_path / "whole.h5").read_bytes() == (tmp_path / "resumed.h5").read_bytes()
 
 

@@ -1,13 +1,19 @@
 """Files that are whole or not there at all."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import h5py
 
 from singlefilter.errors import unusable
+
+# What a file begins with, before the digest of all that comes after: the place that HDF5 leaves free, its user block.
+SEAL = b"singlefilter 1 sha256 "  # 1: the version of the files' format
+USER_BLOCK = 512  # bytes
 
 
 @contextmanager
@@ -35,30 +41,60 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_hdf5(path: Path) -> Iterator[h5py.File]:
     """Open an HDF5 file for writing that takes the place of `path` once the block has ended well.
 
-    The same content gives the same bytes: h5py stores no times unless asked to.
+    The same content gives the same bytes: h5py stores no times unless asked to. The file begins with a digest of the
+    rest, by which read_hdf5 notices damage; other readers of HDF5 skip it.
     """
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        yield file
+    with replacing(path) as temporary:
+        with h5py.File(temporary, "w", userblock_size=USER_BLOCK) as file:
+            yield file
+        with temporary.open("r+b") as whole:
+            digest = _content_digest(whole)
+            whole.seek(0)
+            whole.write(SEAL + digest)
 
 
 @contextmanager
 def read_hdf5(path: Path, made_by: str) -> Iterator[h5py.File]:
-    """Open an HDF5 file for reading.
+    """Open an HDF5 file that write_hdf5 wrote.
 
     Args:
         path: The file.
         made_by: The stage that makes it, for the error's way out.
 
     Raises:
-        InputError: The file is missing, short or not HDF5.
+        InputError: The file is missing, of another kind or version, or not as it was written.
+    """
+    digest = read_digest(path, made_by)
+    with path.open("rb") as whole:
+        if _content_digest(whole) != digest:
+            raise unusable(path, "is damaged: its content is not what was written", made_by)
+    with h5py.File(path, "r") as file:
+        yield file
+
+
+def read_digest(path: Path, made_by: str) -> bytes:
+    """Give the digest of a file that write_hdf5 wrote, SHA-256 in hex: what tells it from any other.
+
+    Args:
+        path: The file.
+        made_by: The stage that makes it, for the error's way out.
+
+    Raises:
+        InputError: The file is missing, or of another kind or version.
     """
     try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        state = "is not a whole HDF5 file" if Path(path).exists() else "is missing"
-        raise unusable(path, state, made_by) from error
-    with file:
-        yield file
+        with path.open("rb") as file:
+            seal = file.read(len(SEAL) + 64)
+    except FileNotFoundError as error:
+        raise unusable(path, "is missing", made_by) from error
+    if len(seal) < len(SEAL) + 64 or not seal.startswith(SEAL):
+        raise unusable(path, "is not a file of this project's present format", made_by)
+    return seal[len(SEAL) :]
+
+
+def _content_digest(file: BinaryIO) -> bytes:
+    file.seek(USER_BLOCK)
+    return hashlib.file_digest(file, "sha256").hexdigest().encode()
 
 
 def _flush_to_disk(path: Path) -> None:

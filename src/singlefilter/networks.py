@@ -55,9 +55,16 @@ class Network(nn.Module):
         return outputs
 
 
-def save_network(path: Path, network: Network) -> None:
-    """Write a network's weights and what is needed to build it again, as HDF5."""
+def save_network(path: Path, network: Network, images: str) -> None:
+    """Write a network's weights and what is needed to build it again, as HDF5.
+
+    Args:
+        path: The file.
+        network: The network.
+        images: The digest of the images that it was trained on.
+    """
     with write_hdf5(path) as file:
+        file.attrs["images"] = images
         file.attrs["backbone"] = network.backbone.model_dump_json()
         file.attrs["labels"] = network.labels
         file.attrs["image_size"] = network.image_size
@@ -65,20 +72,29 @@ def save_network(path: Path, network: Network) -> None:
             file[name] = tensor.cpu().contiguous().numpy()
 
 
-def load_network(path: Path, made_by: str) -> Network:
+def load_network(path: Path, images: str, made_by: str) -> Network:
     """Build the network that save_network wrote; nothing in the file is executed.
 
+    Args:
+        path: The file.
+        images: The digest of the images that the network is to be used with.
+        made_by: The stage that makes it, for the error's way out.
+
     Raises:
-        InputError: The file is missing, damaged, or does not fit the network that it describes.
+        InputError: The file is missing, damaged, does not fit the network that it describes, or holds one that was
+            trained on other images.
     """
     with read_hdf5(path, made_by) as file:
         try:
             backbone = Backbone.model_validate_json(file.attrs["backbone"])
+            found = file.attrs["images"]
             network = Network(backbone, int(file.attrs["labels"]), int(file.attrs["image_size"]))
             state = {name: torch.as_tensor(file[name][()]) for name in network.state_dict()}
             network.load_state_dict(state)
         except (KeyError, ValueError, RuntimeError, TypeError) as error:
             raise unusable(path, f"holds no network of this project ({error})", made_by) from error
+    if found != images:
+        raise unusable(path, "holds a network that was trained on other images", made_by)
     return network
 
 
