@@ -1,75 +1,181 @@
 """Draw the figures from the tables and matrices."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from singlefilter import figures
 from singlefilter.clusters import normalise_fields
+from singlefilter.dilution import REMOVED_SHARE
+from singlefilter.drawing.controls import nulls, thresholds
+from singlefilter.drawing.fields import field_histograms, signal_to_noise
+from singlefilter.drawing.layers import cluster_sizes, label_appearances, layer_statistics, layer_table
+from singlefilter.drawing.matrices import Shown, decisions, filter_matrices, representative_filters
+from singlefilter.drawing.network import network
+from singlefilter.drawing.rates import success_rates, training
+from singlefilter.drawing.removal import dilution
 from singlefilter.errors import unusable
+from singlefilter.figures import Paper, choose_layers, run_heading, save, use_style
 from singlefilter.files import read_hdf5, replacing
+from singlefilter.paper import paper_values
 from singlefilter.params import Params
-from singlefilter.statistics import layers_text
+from singlefilter.statistics import normalised_slabs
+from singlefilter.tables import layers_text
 from stages import run
+
+# The tables of cluster_stats, and of each a column that those of earlier versions lack.
+TABLES = {
+    "filters": "silent",
+    "histograms": "share",
+    "labels": "class_name",
+    "layers": "snr_measured_low",
+    "nulls": "z",
+    "thresholds": "walk",
+}
+TEXTS = {"filters": {"dtype": {"labels": str}}, "labels": {"dtype": {"class_name": str}, "keep_default_na": False}}
+
+
+@dataclass(frozen=True)
+class FirstSample:
+    """What the figures show of the first sample's matrices.
+
+    Attributes:
+        class_names: K names.
+        fields: Of some layers one filter's normalised fields, float64 (K, K).
+        decisions: Of the first and the last layer one filter's counts of decisions, int64 (K, K).
+        totals: The last layer's normalised fields, summed over its filters, float64 (K, K).
+    """
+
+    class_names: list[str]
+    fields: Shown
+    decisions: Shown
+    totals: np.ndarray
 
 
 def main(params: Params) -> None:
-    layers = read_table(Path("metrics/layers.csv"), "cluster_stats")
-    filters = read_table(Path("metrics/filters.csv"), "cluster_stats", dtype={"labels": str})
-    labels = read_table(Path("metrics/labels.csv"), "cluster_stats", dtype={"class_name": str}, keep_default_na=False)
-    history = pd.concat(
-        read_table(Path(f"metrics/history/seed{seed}.csv"), f"train_backbone@{seed}").assign(seed=seed)
-        for seed in params.seeds
-    )
-    seed = params.seeds[0]
-    first = filters[filters["seed"] == seed]
-    if first.empty:
-        raise unusable(Path("metrics/filters.csv"), f"has no sample {seed}", "cluster_stats")
-    shown, class_names = read_filters(seed, figures.representative_filters(first))
+    tables = {name: read_table(name) for name in TABLES}
+    layers = tables["layers"]
+    history = read_samples("history", params, "train_backbone")
+    removals = read_samples("dilution", params, "dilute_filters")
+    sample = read_first_sample(params, tables["filters"])
+    paper = paper_of(params)
 
-    figures.use_style(params.figures.dpi, params.figures.font_size, params.figures.colormap)
-    heading = figures.run_heading(params.arch, params.dataset, len(params.seeds), params.epochs_scale)
-    write("success_rates", figures.success_rates(layers, history, heading))
-    write("layer_statistics", figures.layer_statistics(layers, params.threshold, heading))
-    write("filters", figures.filter_matrices(shown, class_names, params.threshold, heading))
-    write("training", figures.training(history, heading))
-    write("label_appearances", figures.label_appearances(labels, params.threshold, heading))
+    use_style(params.figures.dpi, params.figures.font_size, params.figures.colormap)
+    heading = run_heading(params.arch, params.dataset, len(params.seeds), params.epochs_scale)
+    about = params.threshold, paper, heading
+    names, size, row = sample.class_names, params.chosen_dataset.image_size, params.chosen_arch
+    write("network", network(row.backbone, size, len(names), row.examined_layers, heading))
+    write("success_rates", success_rates(layers, history, paper, heading))
+    write("training", training(history, heading))
+    write("layer_statistics", layer_statistics(layers, *about))
+    write("layer_table", layer_table(layers, history, *about))
+    write("cluster_sizes", cluster_sizes(layers, *about))
+    write("label_appearances", label_appearances(tables["labels"], *about))
+    write("decisions", decisions(sample.decisions, names, heading))
+    write("filters", filter_matrices(sample.fields, names, params.threshold, heading))
+    write("field_histograms", field_histograms(tables["histograms"], layers, params.threshold, heading))
+    write("signal_to_noise", signal_to_noise(layers, sample.totals, names, paper, heading))
+    write("nulls", nulls(tables["nulls"], params.threshold, heading))
+    write("thresholds", thresholds(tables["thresholds"], heading))
+    write("dilution", dilution(removals, names, paper_removal(params, layers, paper), heading))
     print(layers_text(layers))
-    print(f"figures: {Path('plots').resolve()}/*.png")
+    print(f"figures: {Path('plots').resolve()}/*.png and *.svg")
 
 
-def read_table(path: Path, made_by: str, **options: object) -> pd.DataFrame:
+def read_table(name: str) -> pd.DataFrame:
+    """Read a table of cluster_stats."""
+    path = Path(f"metrics/{name}.csv")
+    table = read_csv(path, "cluster_stats", **TEXTS.get(name, {}))
+    if TABLES[name] not in table:
+        raise unusable(path, f"has no column {TABLES[name]}", "cluster_stats")
+    return table
+
+
+def read_samples(folder: str, params: Params, stage: str) -> pd.DataFrame:
+    """Read a table of every sample, one after the other, with a column `seed`."""
+    return pd.concat(
+        [
+            read_csv(Path(f"metrics/{folder}/seed{seed}.csv"), f"{stage}@{seed}").assign(seed=seed)
+            for seed in params.seeds
+        ],
+        ignore_index=True,
+    )
+
+
+def read_csv(path: Path, made_by: str, **options: object) -> pd.DataFrame:
     try:
         return pd.read_csv(path, **options)
     except (OSError, ValueError) as error:
         raise unusable(path, f"is missing or not whole ({error})", made_by) from error
 
 
-def read_filters(
-    seed: int, chosen: Mapping[int, int | None]
-) -> tuple[dict[int, tuple[int, np.ndarray] | None], list[str]]:
-    """The chosen filters' indices and normalised fields, a layer each, and the class names."""
+def read_first_sample(params: Params, filters: pd.DataFrame) -> FirstSample:
+    """Read the matrices of the filters that stand for their layers."""
+    seed, layers = params.seeds[0], params.chosen_arch.examined_layers
+    rows = filters[filters["seed"] == seed]
+    if rows.empty:
+        raise unusable(Path("metrics/filters.csv"), f"has no sample {seed}", "cluster_stats")
+    chosen = representative_filters(rows)
+    for layer in layers:
+        if layer not in chosen:
+            raise unusable(Path("metrics/filters.csv"), f"has no layer {layer}", "cluster_stats")
+
     path, made_by = Path(f"metrics/filters/seed{seed}.h5"), f"filter_matrices@{seed}"
     with read_hdf5(path, made_by) as file:
-        images_per_label = file["test/images_per_label"][:]
-        shown = {}
-        for layer, index in chosen.items():
-            if index is None:
-                shown[layer] = None
-                continue
+        for layer in layers:
             if f"layer{layer}" not in file:
                 raise unusable(path, f"has no layer{layer}", made_by)
-            normalised, _ = normalise_fields(file[f"layer{layer}/test/fields"][[index]], images_per_label)
-            shown[layer] = (index, normalised[0])
-        return shown, list(file.attrs["class_names"])
+        return FirstSample(
+            class_names=list(file.attrs["class_names"]),
+            fields={layer: read_fields(file, layer, chosen[layer]) for layer in choose_layers(layers)},
+            decisions={layer: read_decisions(file, layer, chosen[layer]) for layer in choose_layers(layers, 2)},
+            totals=sum_fields(file, layers[-1]),
+        )
+
+
+def read_fields(file: h5py.File, layer: int, index: int | None) -> tuple[int, np.ndarray] | None:
+    if index is None:
+        return None
+    sums = file[f"layer{layer}/test/fields"][[index]]
+    normalised, _ = normalise_fields(sums, file["test/images_per_label"][:])
+    return index, normalised[0]
+
+
+def read_decisions(file: h5py.File, layer: int, index: int | None) -> tuple[int, np.ndarray] | None:
+    return None if index is None else (index, file[f"layer{layer}/test/decisions"][index])
+
+
+def sum_fields(file: h5py.File, layer: int) -> np.ndarray:
+    """Sum the normalised fields of a layer's filters, but for silent ones; NaN if all are, and without images."""
+    parts = normalised_slabs(file[f"layer{layer}/test/fields"], file["test/images_per_label"][:])
+    sums = [normalised[~silent].sum(axis=0) for normalised, silent in parts if not silent.all()]
+    labels = len(file.attrs["class_names"])
+    return np.sum(sums, axis=0) if sums else np.full((labels, labels), np.nan)
+
+
+def paper_of(params: Params) -> Paper:
+    """What the paper reports of the network; nothing on other images than CIFAR-10."""
+    return paper_values(params.arch) if params.chosen_dataset.source == "cifar10" else {}
+
+
+def paper_removal(params: Params, layers: pd.DataFrame, paper: Paper) -> tuple[int, float] | None:
+    """How many of the last layer's filters the paper removes at random, and the success rate that is left.
+
+    It does so with vgg16's layer 13 alone, which then does as well as the network (Discussion).
+    """
+    last = layers.iloc[-1]
+    if not paper or params.arch != "vgg16" or last["layer"] != 13:
+        return None
+    return round(int(last["filters"]) * REMOVED_SHARE), paper[None, "accuracy"]
 
 
 def write(name: str, figure: Figure) -> None:
-    with replacing(Path(f"plots/{name}.png")) as path:
-        figure.savefig(path, format="png", metadata={"Software": None})  # the version would change the bytes
+    for form in ("png", "svg"):
+        with replacing(Path(f"plots/{name}.{form}")) as path:
+            save(figure, path, form)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 import json
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +11,7 @@ from singlefilter.nulls import NULLS
 from singlefilter.params import load_params
 from singlefilter.statistics import SWEPT_THRESHOLDS
 from stages.cluster_stats import main
+from tests.hdf5_files import edited
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = [
@@ -146,7 +146,7 @@ def test_one_sample_has_no_standard_deviation_and_no_text_for_it(project):
 def test_a_layer_of_silent_filters_leaves_its_numbers_empty(project):
     layer = project.chosen_arch.examined_layers[0]
     for seed in project.seeds:
-        with h5py.File(f"metrics/filters/seed{seed}.h5", "a") as file:
+        with edited(f"metrics/filters/seed{seed}.h5") as file:
             for split in ("test", "train"):
                 file[f"layer{layer}/{split}/fields"][:] = -1
                 file[f"layer{layer}/{split}/decisions"][:] = 0
@@ -168,7 +168,7 @@ def test_the_stage_averages_the_accuracies_on_the_validation_set(project):
     for seed in project.seeds:
         path = Path(f"metrics/history/seed{seed}.csv")
         path.write_text(f"{HISTORY}0,,0.1,0.2,\n1,0.9,0.5,0.{8 - seed},\n")
-        with h5py.File(f"metrics/filters/seed{seed}.h5", "a") as file:
+        with edited(f"metrics/filters/seed{seed}.h5") as file:
             for number, layer in enumerate(project.chosen_arch.examined_layers):
                 file[f"layer{layer}"].attrs["validation_accuracy"] = 0.25 + 0.125 * number + 0.0625 * seed
     main(project)
@@ -239,7 +239,7 @@ def test_the_claims_are_judged_on_these_tables(project):
 
 def test_the_stage_names_the_layer_that_the_matrices_lack(project):
     layer = project.chosen_arch.examined_layers[0]
-    with h5py.File("metrics/filters/seed3.h5", "a") as file:
+    with edited("metrics/filters/seed3.h5") as file:
         del file[f"layer{layer}"]
     with pytest.raises(
         InputError, match=rf"seed3\.h5 has no layer{layer}\. Make it again: .*--single-item filter_matrices@3"

@@ -1,28 +1,34 @@
-"""Data frames and arrays -> figures, in one style."""
+"""The house style of the figures: letters, colours, axes, legends and files. The figures are the modules of drawing."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
 from matplotlib.container import ErrorbarContainer
-from matplotlib.figure import Figure, SubFigure
-from matplotlib.gridspec import GridSpec
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
-from singlefilter.clusters import clip, clusters, noise, order
+# What the paper gives: (layer, statistic) -> number; None for the whole network, statistics as in layers.csv.
+Paper = Mapping[tuple[int | None, str], float]
 
 WIDTH = 7.2  # inches
-ROW_HEIGHT, SILENT_HEIGHT = 2.8, 0.4  # inches of a filter's matrices, and of the word that there is none
-# Blue, vermilion, green and black of Okabe and Ito's palette.
-TEST, TRAIN, VALIDATION, NETWORK = "#0072B2", "#D55E00", "#009E73", "#000000"
-DARK, NOISE, CLUSTER = "#33334D", "#F0C419", "#FFFFFF"  # a deeper yellow than the palette's, apart from white
-NAMED_LABELS = 12  # up to so many labels, ticks bear the classes' names
+FONT = "DejaVu Sans"  # comes with matplotlib, so that every machine draws the same letters
+# Blue, vermilion, green, purple and black of Okabe and Ito's palette.
+TEST, TRAIN, VALIDATION, OTHER, NETWORK = "#0072B2", "#D55E00", "#009E73", "#AA4499", "#000000"
+OTHERS = "#B8CFE0"  # bars beside the one in question
+PAPER = "#7A7A7A"  # of all that is the paper's, and of nothing else
+PAPER_NAME = "paper (CIFAR-10)"
+NAMED_LABELS = 12  # up to so many labels, axes bear the classes' names
+MANY_LABELS = 200  # beyond so many, there is no room for a bar and a marker of each
 LONGEST_NAME = 14  # characters of a class name on an axis
+UNKNOWN = "–"
 
 
 def use_style(dpi: int, font_size: float, colormap: str) -> None:
@@ -31,13 +37,15 @@ def use_style(dpi: int, font_size: float, colormap: str) -> None:
     Args:
         dpi: Pixels per inch.
         font_size: Of axis labels, in points.
-        colormap: Of field matrices; a name that matplotlib knows.
+        colormap: Of matrices; a name that matplotlib knows.
     """
     matplotlib.rcdefaults()
+    larger = _enlargement(font_size)
     matplotlib.rcParams.update(
         {
             "figure.dpi": dpi,
             "savefig.dpi": dpi,
+            "font.family": [FONT],
             "font.size": font_size,
             "axes.titlesize": font_size,
             "figure.titlesize": font_size + 1,
@@ -46,16 +54,21 @@ def use_style(dpi: int, font_size: float, colormap: str) -> None:
             "legend.fontsize": font_size - 1,
             "text.parse_math": False,  # a class name may hold a dollar sign
             "image.cmap": colormap,
-            "image.interpolation": "nearest",
             "figure.constrained_layout.use": True,
+            "figure.constrained_layout.w_pad": 0.07,  # inches; axes that grow may get longer numbers at their ticks
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.axisbelow": True,
             "grid.color": "#E0E0E0",
+            "axes.linewidth": 0.8 * larger,
+            "grid.linewidth": 0.8 * larger,
+            "hatch.linewidth": 0.6 * larger,
             "legend.edgecolor": "none",
-            "lines.linewidth": 1.4,
-            "lines.markersize": 4.5,
-            "errorbar.capsize": 2.5,
+            "lines.linewidth": 1.4 * larger,
+            "lines.markersize": 4.5 * larger,
+            "errorbar.capsize": 2.5 * larger,
+            "svg.fonttype": "path",
+            "svg.hashsalt": "singlefilter",  # else the names of clips and markers are random
         }
     )
 
@@ -63,300 +76,205 @@ def use_style(dpi: int, font_size: float, colormap: str) -> None:
 def run_heading(arch: str, dataset: str, samples: int, epochs_scale: float) -> str:
     """What a run is, for the figures' titles: "vgg16 on digits, 1 sample, 0.05 of the full epochs"."""
     epochs = "the full epochs" if epochs_scale == 1 else f"{epochs_scale:g} of the full epochs"
-    count = "1 sample" if samples == 1 else f"{samples} samples (bars: standard deviation)"
+    count = "1 sample" if samples == 1 else f"{samples} samples"
     return f"{arch} on {dataset}, {count}, {epochs}"
 
 
-def success_rates(layers: pd.DataFrame, history: pd.DataFrame, heading: str) -> Figure:
-    """Draw the success rate of the head on each examined layer beside the whole network's (Fig. 2).
+def with_bars(heading: str, samples: int) -> str:
+    """The heading of a figure whose bars are standard deviations over samples; one sample has none."""
+    return f"{heading} (bars: standard deviation)" if samples > 1 else heading
+
+
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """Make a figure of so many inches; letters beyond 9 points enlarge it, so that they find their place."""
+    return Figure(figsize=(width * enlarged(), height * enlarged()))
+
+
+def enlarged() -> float:
+    """By how much a figure grows for its letters."""
+    return _enlargement(font_size())
+
+
+def font_size() -> float:
+    """The size of axis labels, in points."""
+    return matplotlib.rcParams["font.size"]
+
+
+def save(figure: Figure, path: Path, form: str) -> None:
+    """Write a figure; the same figure gives the same bytes.
 
     Args:
-        layers: layers.csv; a row a layer.
-        history: The samples' training histories, with a column `seed`.
-        heading: What the run is.
+        figure: The figure. Its first writing lays it out, and its later ones keep that layout.
+        path: The file.
+        form: "png" or "svg".
     """
-    figure = _new_figure(3.6)
-    _title(figure, "Success rate of the head on each layer", heading)
-    axes = figure.subplots()
-    test = _draw_curve(axes, layers, "accuracy", color=TEST, marker="o", zorder=3, label="test set")
-    train = _draw_curve(axes, layers, "train_accuracy", color=TRAIN, marker="s", fillstyle="none", label="training set")
-    curves = [test, train]
-    if layers["validation_accuracy_mean"].notna().any():
-        look = {"color": VALIDATION, "marker": "^", "fillstyle": "none"}
-        curves.append(_draw_curve(axes, layers, "validation_accuracy", **look, label="validation set"))
-    accuracy = history.groupby("seed")["test_accuracy"].last().mean()
-    network = axes.axhline(accuracy, color=NETWORK, linestyle="--", label=f"whole network, test set: {accuracy:.3f}")
-    axes.set_ylabel("success rate (fraction)")
-    _label_layers(axes, layers["layer"])
-    figure.legend(handles=[*curves, network], loc="outside lower center", ncols=4)
-    return figure
+    # The library's version and the date would change the bytes.
+    metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[form]
+    figure.savefig(path, format=form, metadata=metadata)
+    figure.set_layout_engine("none")
 
 
-def layer_statistics(layers: pd.DataFrame, threshold: float, heading: str) -> Figure:
-    """Draw noise, clusters per filter and cluster size of each examined layer (Fig. 5A, as curves).
-
-    Args:
-        layers: layers.csv; a row a layer.
-        threshold: That the fields were clipped at.
-        heading: What the run is.
-    """
-    figure = _new_figure(6)
-    _title(figure, f"Statistics of the filters of each layer, test set, threshold {threshold:g}", heading)
-    top, middle, bottom = figure.subplots(3, sharex=True)
-    _draw_curve(top, layers, "noise", color=TEST, marker="o", zorder=3, label="all filters that are not silent")
-    _draw_curve(top, layers, "noise_clustered", color=TRAIN, marker="s", fillstyle="none", label="those with a cluster")
-    top.set_ylabel("noise (ones outside\nclusters per filter)")
-    top.legend()
-    _draw_curve(middle, layers, "clusters", color=TEST, marker="o")
-    middle.set_ylabel("clusters\nper filter")
-    _draw_curve(bottom, layers, "cluster_size", color=TEST, marker="o")
-    bottom.set_ylabel("cluster size\n(labels, mean)")
-    for axes in (top, middle, bottom):
-        axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
-        _label_layers(axes, layers["layer"])
-        axes.label_outer()
-    return figure
+def title(figure: Figure, *lines: str) -> None:
+    """Write a figure's title: what it shows, how, and of which run; each line broken where it is too long."""
+    figure.suptitle("\n".join(wrap(_replace_undrawable(line), figure.get_figwidth()) for line in lines))
 
 
-def training(history: pd.DataFrame, heading: str) -> Figure:
-    """Draw loss and accuracy of every sample's backbone over the epochs.
-
-    Args:
-        history: The samples' training histories, with a column `seed`; epoch 0 is before any training.
-        heading: What the run is.
-    """
-    figure = _new_figure(3.2)
-    _title(figure, "Training of the network", heading)
-    left, right = figure.subplots(1, 2)
-    epochs = history["epoch"].max()
-    look = {"marker": "." if epochs <= 30 else "", "linewidth": 1, "alpha": 0.7}
-    for number, (_, sample) in enumerate(history.groupby("seed")):
-        left.plot(sample["epoch"], sample["loss"], color=TRAIN, **look)
-        for column, color, name in (("train_accuracy", TRAIN, "training set"), ("test_accuracy", TEST, "test set")):
-            label = name if number == 0 else None  # one entry for all samples
-            right.plot(sample["epoch"], sample[column], color=color, label=label, **look)
-    if epochs == 0:
-        left.text(0.5, 0.5, "no training", ha="center", transform=left.transAxes)
-        left.set_yticks([])
-    left.set_ylabel("loss (cross-entropy, nats)")
-    right.set_ylabel("accuracy (fraction)")
-    right.legend()
-    for axes in (left, right):
-        axes.set_xlabel("epoch")
-        axes.set_xlim(-0.5, epochs + 0.5)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.grid(True)
-    return figure
+def wrap(text: str, width: float, lines: int | None = None) -> str:
+    """Break a text of the title's size into lines of so many inches; leave out what goes beyond so many lines."""
+    letter = 0.61 * font_size() / 72  # inches, on average
+    return "\n".join(textwrap.wrap(text, width=max(int(width / letter), 8), max_lines=lines, placeholder=" …"))
 
 
-def label_appearances(labels: pd.DataFrame, threshold: float, heading: str) -> Figure:
-    """Draw how many clusters of the last examined layer each label is in, and the mean over labels (Fig. 5B).
-
-    Args:
-        labels: labels.csv; a row for each seed, layer and label.
-        threshold: That the fields were clipped at.
-        heading: What the run is.
-    """
-    last = labels[labels["layer"] == labels["layer"].max()]
-    by_label = last.groupby("label").agg({"class_name": "first", "appearances": ["mean", "std"]})
-    means, deviations = by_label["appearances"]["mean"], by_label["appearances"]["std"]
-    figure = _new_figure(3.4)
-    layer = last["layer"].iloc[0]
-    _title(figure, f"Appearances of each label in the clusters of layer {layer}, threshold {threshold:g}", heading)
-    axes = figure.subplots()
-    axes.bar(range(len(means)), means, color=TEST, yerr=deviations if last["seed"].nunique() > 1 else None)
-    axes.axhline(means.mean(), color=NETWORK, linestyle="--", label=f"mean over labels: {means.mean():.1f}")
-    axes.set_ylabel("appearances in clusters")
-    axes.set_xlabel("label")
-    axes.set_xlim(-0.6, len(means) - 0.4)
-    _label_axis(axes, "x", by_label["class_name"]["first"].tolist(), range(len(means)))
-    axes.margins(y=0.2)  # room for the legend
-    axes.legend(loc="upper right")
-    return figure
+def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
+    """Write a legend under all axes, in as many columns as the figure holds."""
+    letters = figure.get_figwidth() / (0.57 * (font_size() - 1) / 72)  # of average width
+    lengths = [len(handle.get_label()) + 7 for handle in handles]
+    columns = next((n for n in range(len(handles), 1, -1) if _legend_letters(lengths, n) <= letters), 1)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
-def representative_filters(filters: pd.DataFrame) -> dict[int, int | None]:
-    """Choose one filter a layer by rule: of those that are not silent, the one closest to the layer's median.
-
-    Close in noise, cluster count and mean cluster size (0 without a cluster): the least sum of absolute differences,
-    each over the layer's standard deviation; of filters as close, the lowest index.
-
-    Args:
-        filters: filters.csv, the rows of one sample; a row a filter.
-
-    Returns:
-        For each layer the filter's index, or None where all are silent.
-    """
-    return {int(layer): _closest_to_median(rows) for layer, rows in filters.groupby("layer")}
+def legend_above(axes: Axes, handles: Sequence[Artist], columns: int = 1) -> None:
+    """Write a legend over its axes, where several axes of a figure have their own."""
+    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=columns)
 
 
-def filter_matrices(
-    shown: Mapping[int, tuple[int, NDArray[np.float64]] | None],
-    class_names: Sequence[str],
-    threshold: float,
-    heading: str,
-) -> Figure:
-    """Draw of one filter a layer the fields, the clipped and the permuted matrix (Fig. 4).
-
-    Args:
-        shown: For each layer the filter's index and its normalised fields, float64 (K, K), input label by output
-            label; None where all filters are silent.
-        class_names: K names.
-        threshold: Clips the fields.
-        heading: What the run is.
-    """
-    heights = [SILENT_HEIGHT if filter_fields is None else ROW_HEIGHT for filter_fields in shown.values()]
-    figure = _new_figure(0.7 + sum(heights))
-    _title(
-        figure,
-        "First sample; of each layer the filter closest to the median noise, cluster count and size.",
-        f"Permuted: clusters white, noise yellow. Line in the colour bars: the threshold, {threshold:g}.",
-        heading,
-    )
-    grid = figure.add_gridspec(len(shown), 1, height_ratios=heights)
-    parts = [figure.add_subfigure(place) for place in grid]
-    for part, (layer, filter_fields) in zip(parts, shown.items(), strict=True):
-        if filter_fields is None:
-            part.suptitle(f"layer {layer}: all filters are silent", x=0.01, ha="left")
-        else:
-            _draw_filter(part, layer, *filter_fields, class_names, threshold)
-    _make_square(figure, grid, parts)
-    return figure
+def say_nothing(axes: Axes, why: str) -> None:
+    """Write across empty axes why they are empty."""
+    axes.text(0.5, 0.5, why, ha="center", va="center", transform=axes.transAxes)
+    axes.set_yticks([])
 
 
-def permuted_cells(clipped: NDArray[np.bool_], members: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-    """Put the labels of each cluster side by side and tell cluster ones from noise (Fig. 4, right).
-
-    Args:
-        clipped: bool (K, K), input label by output label.
-        members: The labels of each cluster.
-
-    Returns:
-        int64 (K, K): 2 in a cluster's block, 1 for any other one, 0 elsewhere; rows and columns as `order` gives them.
-    """
-    cells = clipped.astype(np.int64)
-    for labels in members:
-        cells[np.ix_(labels, labels)] = 2
-    permutation = order(members, len(clipped))
-    return cells[np.ix_(permutation, permutation)]
+def say_if_unknown(axes: Axes, values: pd.DataFrame | pd.Series) -> None:
+    """Write across the axes that there is nothing to draw, if all values are unknown."""
+    if values.isna().all(axis=None):
+        say_nothing(axes, "no such number")
 
 
-def _closest_to_median(rows: pd.DataFrame) -> int | None:
-    rows = rows[~rows["silent"].astype(bool)].sort_values("filter")
-    if rows.empty:
-        return None
-    sizes = [_mean_cluster_size(labels) for labels in rows["labels"].fillna("")]
-    values = np.column_stack([rows["noise"], rows["clusters"], sizes]).astype(np.float64)  # (F, 3)
-    spread = values.std(axis=0)
-    distances = np.abs(values - np.median(values, axis=0)) / np.where(spread > 0, spread, 1)
-    # Rounded, so that a tie is one whatever the order of the sums.
-    return int(rows["filter"].iloc[np.argmin(distances.sum(axis=1).round(9))])
-
-
-def _mean_cluster_size(labels: str) -> float:
-    """The mean size of the clusters written as "0 4 9;1 2 5"; 0 if there is none."""
-    return float(np.mean([len(members.split()) for members in labels.split(";")]))
-
-
-def _draw_curve(axes: Axes, layers: pd.DataFrame, name: str, **look: object) -> ErrorbarContainer:
+def draw_curve(axes: Axes, layers: pd.DataFrame, name: str, **look: object) -> ErrorbarContainer:
     """Draw a statistic's mean against the layer; bars of one standard deviation if there is more than one sample."""
     deviations = layers.get(f"{name}_std")
     bars = deviations if deviations is not None and (layers["samples"] > 1).any() else None
     return axes.errorbar(layers["layer"], layers[f"{name}_mean"], yerr=bars, **look)
 
 
-def _label_layers(axes: Axes, layers: pd.Series) -> None:
+def mark_paper(axes: Axes, layers: pd.Series, paper: Paper, *statistics: str) -> list[Line2D]:
+    """Mark what the paper gives of the drawn layers; give the legend's entry, or none where it gives nothing."""
+    return mark_points(
+        axes, [(layer, paper[layer, name]) for name in statistics for layer in layers if (layer, name) in paper]
+    )
+
+
+def mark_points(axes: Axes, points: Sequence[tuple[float, float]]) -> list[Line2D]:
+    """Mark numbers of the paper's at (x, y); give the legend's entry, or none where there is no number."""
+    if not points:
+        return []
+    return axes.plot(*zip(*points, strict=True), **paper_look(), linestyle="none", label=PAPER_NAME)
+
+
+def paper_look() -> dict[str, object]:
+    """How a number of the paper's is marked."""
+    return {
+        "color": PAPER,
+        "marker": "x",
+        "markersize": 7 * enlarged(),
+        "markeredgewidth": 1.8 * enlarged(),
+        "zorder": 5,
+    }
+
+
+def draw_paper_line(axes: Axes, value: float | None) -> list[Line2D]:
+    """Draw a number of the paper's across the axes; give the legend's entry, or none where there is no number."""
+    if value is None:
+        return []
+    return [axes.axhline(value, color=PAPER, linestyle=":", label=PAPER_NAME)]
+
+
+def label_layers(axes: Axes, layers: pd.Series) -> None:
+    """Put a tick at each examined layer."""
     axes.set_xlabel("layer")
     axes.set_xticks(layers)
     axes.set_xlim(layers.min() - 0.7, layers.max() + 0.7)
     axes.grid(True)
 
 
-def _label_axis(axes: Axes, which: str, class_names: Sequence[str], labels: Sequence[int]) -> None:
-    """Write the labels at the ticks of an axis: their names if they are few, else the indices of some."""
-    step = 1 if len(labels) <= NAMED_LABELS else -(-len(labels) // 10)
-    texts = [_shorten(class_names[label]) if step == 1 else str(label) for label in labels[::step]]
-    upright = which == "x" and max(map(len, texts)) > 3
-    axes.set(**{f"{which}ticks": range(0, len(labels), step), f"{which}ticklabels": texts})
+def label_axis(axes: Axes, which: str, texts: Sequence[str]) -> None:
+    """Write the labels at an axis: each one's text if they are few, else those of some."""
+    step = label_step(len(texts))
+    upright = which == "x" and max(map(len, texts[::step])) > 3
+    axes.set(**{f"{which}ticks": range(0, len(texts), step), f"{which}ticklabels": texts[::step]})
     axes.tick_params(which, length=2, rotation=90 if upright else 0)
 
 
+def label_step(labels: int) -> int:
+    """Every how manyth label an axis bears."""
+    return 1 if labels <= NAMED_LABELS else -(-labels // (10 if labels <= MANY_LABELS else 5))
+
+
+def label_texts(class_names: Sequence[str]) -> list[str]:
+    """What stands for each label on an axis: its name if labels are few, else its number."""
+    return drawable_names(class_names) if len(class_names) <= NAMED_LABELS else [*map(str, range(len(class_names)))]
+
+
+def drawable_names(class_names: Sequence[str]) -> list[str]:
+    """The classes' names, long ones without their middle; "label 3" for a name with characters the font lacks."""
+    return [_shorten(name) if _drawable(name) else f"label {label}" for label, name in enumerate(class_names)]
+
+
+def label_epochs(axes: Axes, last: int) -> None:
+    """Write whole epochs at the x axis."""
+    axes.set_xlabel("epoch")
+    axes.set_xlim(-0.5, last + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+
+
+def choose_layers(layers: Sequence[int], most: int = 5) -> list[int]:
+    """Choose layers to show: all if they are few, else the first, the last, and others evenly between."""
+    if len(layers) <= most:
+        return list(layers)
+    return [layers[place] for place in np.linspace(0, len(layers) - 1, most).round().astype(int)]
+
+
+def network_accuracy(history: pd.DataFrame) -> tuple[float, float]:
+    """The whole network's success rate on the test set after the last epoch: mean and standard deviation over samples.
+
+    Args:
+        history: The samples' training histories, with a column `seed`.
+    """
+    last = history.groupby("seed")["test_accuracy"].last()
+    return float(last.mean()), float(last.std(ddof=1))
+
+
+def number_text(value: float | None, digits: int) -> str:
+    """A number for the reader; a dash where there is none."""
+    return UNKNOWN if value is None or pd.isna(value) else f"{value:.{digits}f}".replace("-", "−")
+
+
+def mean_text(mean: float, deviation: float | None, digits: int) -> str:
+    """A mean over samples, with the standard deviation where there is one: "0.888 ± 0.002"."""
+    text = number_text(mean, digits)
+    if text == UNKNOWN or deviation is None or pd.isna(deviation):
+        return text
+    return f"{text} ± {number_text(deviation, digits)}"
+
+
+def _legend_letters(lengths: Sequence[int], columns: int) -> int:
+    """The width of a legend, in letters; it is filled column by column, the first ones holding one more."""
+    return sum(max(column) for column in np.array_split(lengths, columns))
+
+
+def _enlargement(points: float) -> float:
+    return max(1, points / 9)
+
+
 def _shorten(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+    """Names that are alike differ at their end as often as at their beginning: both are kept."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 6]}…{name[-5:]}"
 
 
-def _draw_filter(
-    part: SubFigure,
-    layer: int,
-    index: int,
-    fields: NDArray[np.float64],
-    class_names: Sequence[str],
-    threshold: float,
-) -> None:
-    """Draw the three panels of one filter side by side."""
-    clipped = clip(fields, threshold)
-    members = clusters(clipped)
-    part.suptitle(_describe_filter(layer, index, noise(clipped, members), members, class_names), x=0.01, ha="left")
-    left, middle, right = part.subplots(1, 3)
-    plain, permuted = range(len(fields)), order(members, len(fields))
-
-    # Most fields lie in -1 ... 1, the largest being 1: the same scale in every row, so that rows compare.
-    image = left.imshow(fields, vmin=-1, vmax=1, aspect="auto")
-    extend = "min" if np.nanmin(fields) < -1 else "neither"
-    bar = part.colorbar(image, ax=left, pad=0.03, extend=extend, ticks=[-1, -0.5, 0, 0.5, 1])
-    bar.ax.axhline(threshold, color="white", linewidth=3)
-    bar.ax.axhline(threshold, color="black", linewidth=1)
-    middle.imshow(clipped, cmap=ListedColormap([DARK, CLUSTER]), vmin=0, vmax=1, aspect="auto")
-    cells = permuted_cells(clipped, members)
-    right.imshow(cells, cmap=ListedColormap([DARK, NOISE, CLUSTER]), vmin=0, vmax=2, aspect="auto")
-
-    titles = "normalised fields", f"clipped at {threshold:g}", "permuted"
-    for axes, title, labels in zip((left, middle, right), titles, (plain, plain, permuted), strict=True):
-        axes.set_title(title)
-        axes.set_xlabel("output label")
-        axes.spines[:].set_visible(True)  # tells white cells from the page
-        _label_axis(axes, "x", class_names, labels)
-        _label_axis(axes, "y", class_names, labels)
-    left.set_ylabel("input label")
-    middle.tick_params("y", labelleft=False)
+def _drawable(text: str) -> bool:
+    font = get_font(findfont(FONT))
+    return all(font.get_char_index(ord(character)) for character in text)
 
 
-def _make_square(figure: Figure, grid: GridSpec, parts: Sequence[SubFigure]) -> None:
-    """Give each row the height that makes its matrices square: constrained layout overlaps axes of equal aspect."""
-    figure.draw_without_rendering()  # lays the figure out
-    before = [part.bbox.height / figure.dpi for part in parts]  # inches
-    after = list(before)
-    for row, part in enumerate(parts):
-        if part.axes:
-            matrix = part.axes[0].get_window_extent()
-            after[row] += (matrix.width - matrix.height) / figure.dpi
-    grid.set_height_ratios(after)
-    figure.set_figheight(figure.get_figheight() + sum(after) - sum(before))
-
-
-def _describe_filter(
-    layer: int, index: int, ones_outside: int, members: Sequence[Sequence[int]], class_names: Sequence[str]
-) -> str:
-    names = [f"({', '.join(class_names[label] for label in labels)})" for labels in members]
-    listed = ", ".join(names) if names else "none"
-    text = f"layer {layer}, filter {index}: noise {ones_outside}, clusters {listed}"
-    return _wrap(text, lines=2)
-
-
-def _new_figure(height: float) -> Figure:
-    """Make a figure of so many inches; letters beyond 12 points enlarge it, so that they find their place."""
-    return Figure(figsize=(WIDTH * _enlarged(), height * _enlarged()))
-
-
-def _enlarged() -> float:
-    return max(1, matplotlib.rcParams["font.size"] / 12)
-
-
-def _title(figure: Figure, *lines: str) -> None:
-    figure.suptitle("\n".join(_wrap(line) for line in lines))
-
-
-def _wrap(text: str, lines: int | None = None) -> str:
-    """Break a title into lines that a figure's width holds; leave out what goes beyond so many lines."""
-    letter = 0.61 * matplotlib.rcParams["font.size"] / 72  # inches, on average
-    return "\n".join(textwrap.wrap(text, width=int(WIDTH * _enlarged() / letter), max_lines=lines, placeholder=" …"))
+def _replace_undrawable(text: str) -> str:
+    return "".join(character if _drawable(character) else "?" for character in text)
