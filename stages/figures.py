@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from singlefilter.claims import claims_text
 from singlefilter.clusters import normalise_fields
 from singlefilter.dilution import REMOVED_SHARE
 from singlefilter.drawing.controls import nulls, thresholds
@@ -23,17 +24,19 @@ from singlefilter.files import read_hdf5, replacing
 from singlefilter.paper import paper_values
 from singlefilter.params import Params
 from singlefilter.statistics import normalised_slabs
-from singlefilter.tables import layers_text
+from singlefilter.tables import layers_text, read_samples, read_table
 from stages import run
 
 # The tables of cluster_stats, and of each a column that those of earlier versions lack.
 TABLES = {
+    "claims": "verdict",
     "filters": "silent",
     "histograms": "share",
     "labels": "class_name",
     "layers": "snr_measured_low",
     "nulls": "z",
     "thresholds": "walk",
+    "training": "test_accuracy_without_bias",
 }
 TEXTS = {"filters": {"dtype": {"labels": str}}, "labels": {"dtype": {"class_name": str}, "keep_default_na": False}}
 
@@ -56,10 +59,9 @@ class FirstSample:
 
 
 def main(params: Params) -> None:
-    tables = {name: read_table(name) for name in TABLES}
-    layers = tables["layers"]
-    history = read_samples("history", params, "train_backbone")
-    removals = read_samples("dilution", params, "dilute_filters")
+    tables = {name: read_stage_table(name) for name in TABLES}
+    layers, history = tables["layers"], tables["training"]
+    removals = read_samples(Path("metrics/dilution"), params.seeds, ("layer", "accuracy"), "dilute_filters")
     sample = read_first_sample(params, tables["filters"])
     paper = paper_of(params)
 
@@ -82,34 +84,17 @@ def main(params: Params) -> None:
     write("thresholds", thresholds(tables["thresholds"], heading))
     write("dilution", dilution(removals, names, paper_removal(params, layers, paper), heading))
     print(layers_text(layers))
+    print(claims_text(tables["claims"]))
     print(f"figures: {Path('plots').resolve()}/*.png and *.svg")
 
 
-def read_table(name: str) -> pd.DataFrame:
+def read_stage_table(name: str) -> pd.DataFrame:
     """Read a table of cluster_stats."""
     path = Path(f"metrics/{name}.csv")
-    table = read_csv(path, "cluster_stats", **TEXTS.get(name, {}))
+    table = read_table(path, "cluster_stats", **TEXTS.get(name, {}))
     if TABLES[name] not in table:
         raise unusable(path, f"has no column {TABLES[name]}", "cluster_stats")
     return table
-
-
-def read_samples(folder: str, params: Params, stage: str) -> pd.DataFrame:
-    """Read a table of every sample, one after the other, with a column `seed`."""
-    return pd.concat(
-        [
-            read_csv(Path(f"metrics/{folder}/seed{seed}.csv"), f"{stage}@{seed}").assign(seed=seed)
-            for seed in params.seeds
-        ],
-        ignore_index=True,
-    )
-
-
-def read_csv(path: Path, made_by: str, **options: object) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, **options)
-    except (OSError, ValueError) as error:
-        raise unusable(path, f"is missing or not whole ({error})", made_by) from error
 
 
 def read_first_sample(params: Params, filters: pd.DataFrame) -> FirstSample:

@@ -31,6 +31,7 @@ from stages import (
     train_backbone,
     train_heads,
 )
+from tests.hdf5_files import edited
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ["dvc.yaml", "params.yaml", ".dvc", ".dvcignore", ".gitignore", "data", "metrics/reference", "src", "stages"]
@@ -472,6 +473,19 @@ def test_a_stage_without_its_input_says_what_to_do(stage, missing, made_by, tmp_
     assert message.startswith(f"{name}: {missing} is missing")
     assert message.endswith(f"Make it again: dvc repro --force --single-item {made_by}")
     assert "\n" not in message
+
+
+def test_the_fields_of_other_heads_are_refused(finished, tmp_path):
+    place = finished.copied(tmp_path / "project")
+    heads = place.folder / "models/heads/seed0.h5"
+    with edited(heads) as file:
+        file["layer2/weights"][0, 0, 0] += 1
+    ended = place.python("stages.dilute_filters", "--seed", "0")
+    assert ended == Ended(
+        1,
+        "dilute_filters: metrics/filters/seed0.h5 holds the fields of other heads. "
+        "Make it again: dvc repro --force --single-item filter_matrices@0\n",
+    )
 
 
 def test_a_refused_command_is_one_line_on_the_terminal(tmp_path, environment):

@@ -16,6 +16,7 @@ from singlefilter import figures
 from singlefilter.drawing import rates
 
 LONG = tuple(f"a_very_long_name_of_class_{label}" for label in range(10))
+FORMULAS = tuple(f"$\\class_{label}$" for label in range(10))  # no formulas, though they look like it
 PAPER = {
     (None, "accuracy"): 0.94,
     (7, "train_accuracy"): 0.999,
@@ -33,7 +34,7 @@ PAPER = {
 # name -> tables, row of archs, the paper's numbers, style
 CASES = {
     "one sample, all that is optional": (
-        Tables(layers=(1, 3, 5), samples=1, validation=True, retrained=True),
+        Tables(layers=(1, 5), samples=1, validation=True, retrained=True),
         "vgg6",
         {(None, "accuracy"): 0.92, (5, "noise"): 3.14},
         {},
@@ -51,7 +52,7 @@ CASES = {
         {},
     ),
     "a silent layer, and no cluster in the last": (
-        Tables(layers=(1, 2, 3), samples=1, class_names=tuple("0123456789"), silent=(1,), clusterless=(3,)),
+        Tables(layers=(1, 3), samples=1, class_names=FORMULAS, silent=(1,), clusterless=(3,)),
         "vgg14",
         {},
         {},
@@ -64,7 +65,7 @@ CASES = {
         PAPER,
         {"dpi": 50, "font_size": 24},
     ),
-    "the smallest letters": (Tables(layers=(2, 7, 13)), "vgg16", PAPER, {"dpi": 150, "font_size": 4}),
+    "the smallest letters": (Tables(layers=(7, 13)), "vgg16", PAPER, {"dpi": 150, "font_size": 4}),
 }
 
 
@@ -126,16 +127,15 @@ def test_the_walk_over_texts_finds_those_that_overlap(monkeypatch):
 
 
 def test_the_same_figure_has_the_same_bytes_twice_and_first_as_second_saved():
-    written = set()
+    # The stage's test compares all figures; these have a layout of their own, matrices, and markers that an SVG names.
     with drawing_style():
-        first, second = ([figure for _, figure in Tables(layers=(2, 13)).all_figures(PAPER)] for _ in range(2))
-        for one, other in zip(first, second, strict=True):
-            png, svg = rendered(one), rendered(one, "svg")
-            assert (png, svg) == (rendered(other), rendered(other, "svg"))
-            assert png == rendered(one)
+        first, second = (dict(Tables(layers=(13,)).all_figures(PAPER)) for _ in range(2))
+        assert len(first) == 14
+        for name in ("filters", "network", "layer_statistics"):
+            png, svg = rendered(first[name]), rendered(first[name], "svg")
+            assert (png, svg) == (rendered(second[name]), rendered(second[name], "svg"))
+            assert png == rendered(first[name])
             assert svg.startswith(b"<?xml") and b"<dc:date>" not in svg and b"<text" not in svg
-            written |= {png, svg}
-    assert len(written) == 2 * 14
 
 
 def test_another_process_gives_the_same_bytes():
@@ -169,9 +169,12 @@ def test_the_users_own_settings_change_nothing():
         expected = rendered(rates.training(Tables().history, HEADING))
         import matplotlib
 
-        matplotlib.rcParams.update({"lines.linewidth": 9, "font.family": ["serif"], "svg.fonttype": "none"})
+        matplotlib.rcParams.update({"axes.labelsize": 30, "xtick.direction": "in", "font.sans-serif": ["Arial"]})
         figures.use_style(dpi=60, font_size=9, colormap="viridis")
-        assert rendered(rates.training(Tables().history, HEADING)) == expected
+        figure = rates.training(Tables().history, HEADING)
+        assert rendered(figure) == expected
+        # No font of this machine stands in for a letter that the figures' own lacks.
+        assert {tuple(text.get_fontfamily()) for text in figure.findobj(Text)} == {("DejaVu Sans",)}
 
 
 def test_letters_beyond_nine_points_enlarge_the_figure():

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from figure_tables import CIFAR10, HEADING, Tables, drawing_style, legend, ticks
+from matplotlib.collections import PolyCollection
 
 from singlefilter.drawing.layers import cluster_sizes, label_appearances, layer_statistics, layer_table
 
@@ -37,10 +38,10 @@ def test_layer_statistics_begin_at_zero_and_show_intervals_and_the_papers():
     clustered, of_all = noise.containers
     np.testing.assert_allclose(of_all.lines[0].get_xydata(), [[2, 20], [7, 10.75], [13, 1.5]])
     np.testing.assert_allclose(of_all.lines[2][0].get_segments()[0], [[2, 19.25], [2, 20.75]])
-    np.testing.assert_allclose(clustered.lines[0].get_ydata(), [20.5, 11.05, 1.6])
-    (band,) = noise.collections[-1].get_paths() if len(noise.collections) == 1 else bands(noise)
+    np.testing.assert_allclose(clustered.lines[0].get_ydata(orig=False), [20.5, 11.05, 1.6])
+    (band,) = (path for found in noise.collections if isinstance(found, PolyCollection) for path in found.get_paths())
     assert {(2, 18.5), (2, 21.5), (13, 0), (13, 3)} <= {(x, round(y, 9)) for x, y in band.vertices}
-    np.testing.assert_allclose(clusters.containers[0].lines[0].get_ydata(), [1.9, 1.45, 1])
+    np.testing.assert_allclose(clusters.containers[0].lines[0].get_ydata(orig=False), [1.9, 1.45, 1])
     marks = [line.get_xydata().tolist() for axes in figure.axes for line in axes.lines if line.get_marker() == "x"]
     assert marks == [[[13, 1.5]], [[7, 1.3]], [[13, 2.88]]]
     assert all(axes.get_ylim()[0] == 0 for axes in figure.axes)
@@ -48,15 +49,10 @@ def test_layer_statistics_begin_at_zero_and_show_intervals_and_the_papers():
     assert "threshold 0.3" in figure.get_suptitle() and "bars" in figure.get_suptitle()
 
 
-def bands(axes) -> list:
-    """The filled areas among the axes' collections."""
-    return [path for found in axes.collections if "Fill" in type(found).__name__ for path in found.get_paths()]
-
-
 def test_layer_statistics_of_silent_filters_leave_a_gap():
     tables = Tables(layers=(2, 7), samples=1, silent=(2,))
     noise, *_ = layer_statistics(tables.layers_table, 0.3, {}, HEADING).axes
-    np.testing.assert_allclose(noise.containers[1].lines[0].get_ydata(), [np.nan, 1.5])
+    np.testing.assert_allclose(noise.containers[1].lines[0].get_ydata(orig=False), [np.nan, 1.5])
     assert not noise.containers[1].has_yerr
 
 
@@ -170,6 +166,11 @@ def test_label_appearances_are_averaged_over_samples():
 def test_label_appearances_are_those_of_the_last_layer_and_the_papers_other_or_the_middle_one(layers, paper, shown):
     figure = label_appearances(appearances(layers, 1, CIFAR10), 0.3, paper, HEADING)
     assert [axes.get_title().split(":")[0] for axes in figure.axes] == [f"layer {layer}" for layer in shown]
+
+
+def test_a_mean_of_the_papers_far_above_the_bars_is_on_the_scale():
+    (axes,) = label_appearances(appearances((13,), 1, CIFAR10), 0.3, {(13, "appearances"): 150}, HEADING).axes
+    assert axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > 150
 
 
 def test_labels_in_no_cluster_have_a_scale_from_zero():

@@ -50,7 +50,7 @@ def write_hdf5(path: Path) -> Iterator[h5py.File]:
         with temporary.open("r+b") as whole:
             digest = _content_digest(whole)
             whole.seek(0)
-            whole.write(SEAL + digest)
+            whole.write(SEAL + digest.encode())
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def read_hdf5(path: Path, made_by: str) -> Iterator[h5py.File]:
         yield file
 
 
-def read_digest(path: Path, made_by: str) -> bytes:
+def read_digest(path: Path, made_by: str) -> str:
     """Give the digest of a file that write_hdf5 wrote, SHA-256 in hex: what tells it from any other.
 
     Args:
@@ -89,12 +89,12 @@ def read_digest(path: Path, made_by: str) -> bytes:
         raise unusable(path, "is missing", made_by) from error
     if len(seal) < len(SEAL) + 64 or not seal.startswith(SEAL):
         raise unusable(path, "is not a file of this project's present format", made_by)
-    return seal[len(SEAL) :]
+    return seal[len(SEAL) :].decode("ascii", errors="replace")
 
 
-def _content_digest(file: BinaryIO) -> bytes:
+def _content_digest(file: BinaryIO) -> str:
     file.seek(USER_BLOCK)
-    return hashlib.file_digest(file, "sha256").hexdigest().encode()
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The figures: tables and matrices -> matplotlib figures, a module for each subject."""
