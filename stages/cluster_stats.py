@@ -28,8 +28,8 @@ from singlefilter.tables import (
 )
 from stages import run
 
-MEASURED_BY_EPOCH = ("test_accuracy", "validation_accuracy", "test_accuracy_without_bias")
-MEASURED_DILUTED = ("layer", "removed_filters", "accuracy")
+MEASURED_BY_EPOCH = dict.fromkeys(("test_accuracy", "validation_accuracy", "test_accuracy_without_bias"), float)
+MEASURED_DILUTED = {"layer": int, "removed_filters": float, "accuracy": float}
 
 
 def main(params: Params) -> None:

@@ -61,7 +61,7 @@ class FirstSample:
 def main(params: Params) -> None:
     tables = {name: read_stage_table(name) for name in TABLES}
     layers, history = tables["layers"], tables["training"]
-    removals = read_samples(Path("metrics/dilution"), params.seeds, ("layer", "accuracy"), "dilute_filters")
+    removals = read_samples(Path("metrics/dilution"), params.seeds, {"layer": int, "accuracy": float}, "dilute_filters")
     sample = read_first_sample(params, tables["filters"])
     paper = paper_of(params)
 

@@ -1,6 +1,6 @@
 """The tables of filters, labels and layers: of one sample, and over samples; and how tables are read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -248,13 +248,13 @@ def read_table(path: Path, made_by: str, **options: object) -> pd.DataFrame:
         raise unusable(path, f"is missing or not whole ({error})", made_by) from error
 
 
-def read_samples(folder: Path, seeds: Sequence[int], numbers: Sequence[str], stage: str) -> pd.DataFrame:
+def read_samples(folder: Path, seeds: Sequence[int], numbers: Mapping[str, type], stage: str) -> pd.DataFrame:
     """Read the tables seed0.csv, … of several samples, one after the other.
 
     Args:
         folder: Where they are.
         seeds: The samples.
-        numbers: Columns that must be there and hold numbers, or nothing.
+        numbers: Columns that must be there, and what they hold: int, or float where a number may be missing.
         stage: That makes them, for the error's way out.
 
     Returns:
@@ -268,7 +268,7 @@ def read_samples(folder: Path, seeds: Sequence[int], numbers: Sequence[str], sta
         path, made_by = folder / f"seed{seed}.csv", f"{stage}@{seed}"
         table = read_table(path, made_by)
         try:
-            table = table.astype(dict.fromkeys(numbers, float)).drop(columns="seed", errors="ignore")
+            table = table.astype(dict(numbers)).drop(columns="seed", errors="ignore")
         except (KeyError, ValueError) as error:
             raise unusable(path, f"is not whole ({error})", made_by) from error
         if table.empty:

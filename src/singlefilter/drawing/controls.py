@@ -130,7 +130,7 @@ def _write_z(axes: Axes, row: int, name: str, values: pd.Series, colour: str) ->
     look |= {"fontsize": font_size() - 1.5, "annotation_clip": False}
     axes.annotate(name, (-0.6, 0), down, ha="right", **look)
     for place, z in enumerate(values):
-        text = UNKNOWN if pd.isna(z) else f"{z:+.1f}" if abs(z) < 100 else f"{z:+.0f}"
+        text = UNKNOWN if pd.isna(z) else f"{round(z, 1) + 0.0:+.1f}" if abs(z) < 100 else f"{z:+.0f}"
         axes.annotate(text.replace("-", "−"), (place, 0), down, ha="center", **look)
 
 
