@@ -20,6 +20,7 @@ from singlefilter.networks import Network
 from singlefilter.progress import Progress
 
 IMAGES_A_PASS = 500  # bounds the memory: one pass's features beyond what is on disk
+LARGEST = float(np.finfo(np.float16).max)
 
 
 def feature_path(folder: Path, layer: int) -> Path:
@@ -189,12 +190,12 @@ def _write_split(
         move, start = passes[number]
         inputs = _network_inputs(split, move, slice(start, start + IMAGES_A_PASS), device)
         for layer, outputs in network.layer_outputs(inputs, list(files)).items():
-            stored = outputs.half().contiguous().cpu().numpy()
-            if not np.isfinite(stored).all():
+            if not outputs.abs().amax() <= LARGEST:  # neither is NaN
                 raise InputError(
-                    f"layer {layer}: outputs are beyond float16's {np.finfo(np.float16).max}: training has diverged "
+                    f"layer {layer}: outputs are beyond float16's {LARGEST:g}: training has diverged "
                     "or only begun; raise epochs_scale, or lower the backbone's learning rates"
                 )
+            stored = outputs.to(torch.float16, memory_format=torch.contiguous_format).cpu().numpy()
             if f"{name}/features" not in files[layer]:
                 files[layer].create_dataset(f"{name}/features", (len(labels), *stored.shape[1:]), np.float16)
             files[layer][f"{name}/features"][written : written + len(stored)] = stored

@@ -55,7 +55,7 @@ def filter_matrices(
         labels = torch.from_numpy(batch_labels).to(device)
         images += torch.bincount(labels, minlength=label_count)
         outputs += _sums_by_label(features, labels, label_count)
-        decisions += _decisions(features, labels, head)
+        _count_decisions(decisions, features, labels, head)
     fields = torch.einsum("ifs,fsj->fij", outputs, head.double())  # the sum over images first: it is linear
     shape = (filters, label_count, label_count)
     return FilterMatrices(fields.cpu().numpy(), decisions.view(shape).cpu().numpy(), images.cpu().numpy())
@@ -67,12 +67,13 @@ def _sums_by_label(features: Tensor, labels: Tensor, label_count: int) -> Tensor
     return (belongs.T @ features.flatten(1)).view(label_count, *features.shape[1:])  # (K, F * S) -> (K, F, S)
 
 
-def _decisions(features: Tensor, labels: Tensor, head: Tensor) -> Tensor:
-    """Count the largest fields by filter, input label and output, int64 (F * K * K,)."""
+def _count_decisions(decisions: Tensor, features: Tensor, labels: Tensor, head: Tensor) -> None:
+    """Add the largest fields by filter, input label and output to the counts, int64 (F * K * K,)."""
     filters, _, label_count = head.shape
     fields = torch.bmm(features.transpose(0, 1), head)  # (F, n, S) @ (F, S, K) -> (F, n, K)
     largest = fields.argmax(2)  # (F, n)
     counted = (fields != 0).any(2)  # (F, n)
     rows = torch.arange(filters, device=labels.device)[:, None] * label_count + labels  # (F, n)
-    cells = (rows * label_count + largest)[counted]
-    return torch.bincount(cells, minlength=filters * label_count * label_count)
+    cells = rows * label_count + largest
+    # In place: with many labels, the counts of one pass alone would fill the memory.
+    decisions.scatter_add_(0, cells.flatten(), counted.flatten().long())
