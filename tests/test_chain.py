@@ -73,6 +73,7 @@ TINY = {
     "threshold": 0.3,
     "validation": {"size": 6, "seed": 0},
     "dilution": {"other_layers": [1], "retrain_heads": True},
+    "figures": {"dpi": 50, "font_size": 9, "colormap": "viridis"},
     "datasets.tiny": DATASET,
     "archs.tiny": ARCH,
 }
@@ -86,7 +87,7 @@ OTHER = {
     "threshold": 0.7,
     "validation": {"size": 8, "seed": 1},
     "dilution": {"other_layers": [2], "retrain_heads": False},
-    "figures": {"dpi": 60, "font_size": 12, "colormap": "gray"},
+    "figures": {"dpi": 70, "font_size": 12, "colormap": "gray"},
     "datasets.tiny.source": "no/such/folder",
     "datasets.tiny.image_size": 16,
     "datasets.tiny.flip": True,
@@ -321,7 +322,7 @@ def test_a_second_repro_runs_nothing_even_where_unchanged_files_were_touched(fin
 CHANGES: dict[str, tuple[Callable[[Place], None], list[str]]] = {
     name: (partial(Place.set_params, changes=changes), expected)
     for name, changes, expected in [
-        ("figure style", {"figures.dpi": 100}, ["figures"]),
+        ("figure style", {"figures.dpi": 60}, ["figures"]),
         ("the heads' learning rate", {"archs.tiny.heads.learning_rate": 0.01}, HEADS_ON),
         ("examined layers", {"archs.tiny.examined_layers": [2], "dilution.other_layers": []}, FEATURES_ON),
         ("one more seed", {"seeds": [0, 1]}, [*SAMPLE_1, "cluster_stats", "figures"]),
@@ -455,10 +456,10 @@ def test_what_dvc_refuses_without_naming_it_check_params_names(finished, tmp_pat
         (train_backbone, "data/dataset.h5", "download"),
         (extract_features, "data/dataset.h5", "download"),
         (train_heads, "features/seed0/layer1.h5", "extract_features@0"),
-        (filter_matrices, "features/seed0/layer1.h5", "extract_features@0"),
-        (dilute_filters, "features/seed0/layer2.h5", "extract_features@0"),
+        (filter_matrices, "models/heads/seed0.h5", "train_heads@0"),
+        (dilute_filters, "features/seed0/layer1.h5", "extract_features@0"),
         (cluster_stats, "metrics/history/seed0.csv", "train_backbone@0"),
-        (figures, "metrics/layers.csv", "cluster_stats"),
+        (figures, "metrics/claims.csv", "cluster_stats"),
     ],
 )
 def test_a_stage_without_its_input_says_what_to_do(stage, missing, made_by, tmp_path, environment, monkeypatch):
