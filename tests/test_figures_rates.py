@@ -63,9 +63,10 @@ def test_one_sample_has_no_bars_and_no_deviation(layers, history):
 def test_success_rates_show_the_papers_beside(layers, history):
     paper = {(None, "accuracy"): 0.94, (7, "train_accuracy"): 0.999, (7, "accuracy"): 0.93, (13, "accuracy"): 0.94}
     figure = success_rates(layers, history, paper, HEADING)
-    (marks,) = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
-    assert marks.get_xydata().tolist() == [[7, 0.93], [7, 0.999]]
-    assert legend(figure)[-2:] == ["paper (CIFAR-10)", "paper (CIFAR-10), whole network: 0.94"]
+    marks = {line.get_marker(): line.get_xydata().tolist() for line in figure.axes[0].lines}
+    assert (marks["x"], marks["+"]) == ([[7, 0.93]], [[7, 0.999]])
+    entries = ["paper (CIFAR-10), test set", "paper (CIFAR-10), training set"]
+    assert legend(figure)[-3:] == [*entries, "paper (CIFAR-10), whole network: 0.94"]
 
 
 def test_training_has_a_curve_for_each_sample_and_one_entry_for_all():

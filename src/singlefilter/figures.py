@@ -157,18 +157,18 @@ def draw_curve(axes: Axes, layers: pd.DataFrame, name: str, **look: object) -> E
     return axes.errorbar(layers["layer"], layers[f"{name}_mean"], yerr=bars, **look)
 
 
-def mark_paper(axes: Axes, layers: pd.Series, paper: Paper, *statistics: str) -> list[Line2D]:
+def mark_paper(axes: Axes, layers: pd.Series, paper: Paper, statistic: str, **look: object) -> list[Line2D]:
     """Mark what the paper gives of the drawn layers; give the legend's entry, or none where it gives nothing."""
     return mark_points(
-        axes, [(layer, paper[layer, name]) for name in statistics for layer in layers if (layer, name) in paper]
+        axes, [(layer, paper[layer, statistic]) for layer in layers if (layer, statistic) in paper], **look
     )
 
 
-def mark_points(axes: Axes, points: Sequence[tuple[float, float]]) -> list[Line2D]:
+def mark_points(axes: Axes, points: Sequence[tuple[float, float]], **look: object) -> list[Line2D]:
     """Mark numbers of the paper's at (x, y); give the legend's entry, or none where there is no number."""
     if not points:
         return []
-    return axes.plot(*zip(*points, strict=True), **paper_look(), linestyle="none", label=PAPER_NAME)
+    return axes.plot(*zip(*points, strict=True), **{"linestyle": "none", "label": PAPER_NAME, **paper_look(), **look})
 
 
 def paper_look() -> dict[str, object]:

@@ -60,7 +60,9 @@ def success_rates(layers: pd.DataFrame, history: pd.DataFrame, paper: Paper, hea
     accuracy, deviation = network_accuracy(history)
     network = axes.axhline(accuracy, color=NETWORK, linestyle="--")
     network.set_label(f"whole network, test set: {mean_text(accuracy, deviation, 3)}")
-    marks = mark_paper(axes, layers["layer"], paper, "accuracy", "train_accuracy")
+    marks = mark_paper(axes, layers["layer"], paper, "accuracy", label=f"{PAPER_NAME}, test set")
+    look = {"marker": "+", "color": TRAIN, "label": f"{PAPER_NAME}, training set"}
+    marks += mark_paper(axes, layers["layer"], paper, "train_accuracy", **look)
     line = draw_paper_line(axes, paper.get((None, "accuracy")))
     for entry in line:
         entry.set_label(f"{PAPER_NAME}, whole network: {paper[None, 'accuracy']:g}")
