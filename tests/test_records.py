@@ -354,10 +354,8 @@ def test_recorded_claims_are_what_the_code_judges():
             assert record_run.verdicts(written) == record_run.verdicts(judged), folder
 
 
-def test_the_readme_holds_the_comparison():
+def test_the_readme_holds_the_tables_of_networks_and_layers():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    begin, end = "<!-- comparison -->\n", "<!-- /comparison -->"
-    if begin not in readme:
-        pytest.skip("the README has no comparison yet")
+    shown = readme.split("<!-- comparison -->\n")[1].split("<!-- /comparison -->")[0].strip()
     comparison = (ROOT / "metrics/comparison.md").read_text(encoding="utf-8")
-    assert readme.split(begin)[1].split(end)[0].strip() == comparison.strip()
+    assert shown == comparison.split("How many of the paper's claims")[0].strip()
