@@ -49,6 +49,10 @@ def run(
         sys.exit(f"{name}: {error}")
     except (OSError, MemoryError) as error:
         sys.exit(f"{name}: {type(error).__name__}: {error}")
+    except RuntimeError as error:  # of PyTorch, which has no MemoryError
+        if "allocate" not in str(error):
+            raise
+        sys.exit(f"{name}: {str(error).splitlines()[0]}")
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -1,6 +1,8 @@
 """Features: the files' layout, and their values against a forward pass written out from the weights."""
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -290,3 +292,18 @@ def test_outputs_that_float16_cannot_hold_are_refused_and_the_old_files_kept(val
     with pytest.raises(InputError, match=r"layer 2: .*float16"):
         write_features(written, network, data, [1, 2], CPU)
     assert {path.name: path.read_bytes() for path in written.iterdir()} == before
+
+
+@pytest.mark.parametrize("views", [0, 1, 3])
+def test_features_that_the_disk_cannot_hold_are_refused_before_the_first_is_written(
+    views, network, data, tmp_path, monkeypatch
+):
+    bytes_needed = 2 * (22 * max(views, 1) + 13) * (4 * 4 * 4 + 6 * 4 * 4)  # two layers' outputs in float16
+    usage = SimpleNamespace(free=bytes_needed)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    write_features(tmp_path, network, data, [1, 2], CPU, Views(views, 1, True, 0))
+    usage.free -= 1
+    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    with pytest.raises(InputError, match="is to hold .* GiB, and its disk has .* GiB free; .*examine fewer layers"):
+        write_features(tmp_path, network, data, [1, 2], CPU, Views(views, 1, True, 0))
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before

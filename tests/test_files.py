@@ -1,13 +1,15 @@
 import hashlib
+import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 
 from singlefilter.errors import InputError
-from singlefilter.files import read_digest, read_hdf5, replacing, write_hdf5
+from singlefilter.files import read_digest, read_hdf5, replacing, require_space, write_hdf5
 
 
 def names_in(folder: Path) -> list[str]:
@@ -179,3 +181,14 @@ def test_reading_does_not_change_the_file(tmp_path):
         file["more"] = 1
     assert path.read_bytes() == before
     assert h5py.is_hdf5(path)
+
+
+def test_what_the_disk_cannot_hold_is_refused_with_both_sizes(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=3 * 2**29))
+    require_space(tmp_path / "deep" / "features", 3 * 2**29, "examine fewer layers")
+    with pytest.raises(InputError) as raised:
+        require_space(tmp_path / "deep" / "features", 5 * 2**30, "examine fewer layers")
+    assert str(raised.value) == (
+        f"{tmp_path}/deep/features is to hold 5 GiB, and its disk has 1.5 GiB free; "
+        "free the rest, or examine fewer layers"
+    )

@@ -43,6 +43,10 @@ def test_a_stage_that_ends_well_adds_a_line_to_the_log():
         (InputError("threshold: is 2"), "example: threshold: is 2"),
         (OSError("no space"), "example: OSError: no space"),
         (MemoryError("too large"), "example: MemoryError: too large"),
+        (
+            RuntimeError("not enough memory: you tried to allocate 8 bytes.\nat alloc.cpp:9"),
+            "example: not enough memory: you tried to allocate 8 bytes.",
+        ),
         (KeyboardInterrupt(), 130),
     ],
 )
@@ -61,3 +65,11 @@ def test_a_seed_that_params_yaml_does_not_have_is_refused(monkeypatch):
     with pytest.raises(SystemExit) as raised:
         run(pytest.fail, per_sample=True)
     assert raised.value.code == "example: --seed: is 7; allowed are the seeds of params.yaml, [0, 3]"
+
+
+def test_what_is_nobodys_mistake_but_ours_keeps_its_traceback():
+    def stage(params: Params, seed: int) -> None:
+        raise RuntimeError("shapes do not fit")
+
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        run(stage, per_sample=True)

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from singlefilter.architecture import layer_shapes
 from singlefilter.augment import augment, scale
 from singlefilter.batches import draw_moves
 from singlefilter.datasets import Data, Split
 from singlefilter.errors import InputError, unusable
-from singlefilter.files import read_hdf5, write_hdf5
+from singlefilter.files import read_hdf5, require_space, write_hdf5
 from singlefilter.networks import Network
 from singlefilter.progress import Progress
 
@@ -73,8 +74,9 @@ def write_features(
         label: What the progress is called.
 
     Raises:
-        InputError: An output is too large for float16, or not finite.
+        InputError: An output is too large for float16, or not finite; or the disk cannot hold them all.
     """
+    require_space(folder, _bytes_needed(network, data, layers, views), "examine fewer layers or heads.views")
     network.to(device).eval()
     with ExitStack() as stack:
         files = {layer: stack.enter_context(write_hdf5(feature_path(folder, layer))) for layer in layers}
@@ -149,6 +151,13 @@ def open_features(path: Path, made_by: str) -> Iterator[LayerFeatures]:
 
 def _positions_together(features: np.ndarray) -> np.ndarray:
     return features.reshape(*features.shape[:2], -1)  # (N, F, H, W) -> (N, F, S)
+
+
+def _bytes_needed(network: Network, data: Data, layers: Sequence[int], views: Views) -> int:
+    shapes = layer_shapes(network.backbone.convolutions, network.image_size)
+    images = sum(len(split.labels) for split in data.splits.values())
+    images += len(data.train.labels) * max(views.count - 1, 0)
+    return images * sum(shapes[layer - 1].outputs for layer in layers) * np.dtype(np.float16).itemsize
 
 
 def _origin(network: Network, data: Data, views: Views) -> str:

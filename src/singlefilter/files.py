@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import BinaryIO
 
 import h5py
 
-from singlefilter.errors import unusable
+from singlefilter.errors import InputError, unusable
 
 # What a file begins with, before the digest of all that comes after: the place that HDF5 leaves free, its user block.
 SEAL = b"singlefilter 1 sha256 "  # 1: the version of the files' format
@@ -35,6 +36,26 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         temporary.unlink(missing_ok=True)
     _flush_to_disk(path.parent)
+
+
+def require_space(folder: Path, needed: int, way_out: str) -> None:
+    """Refuse to begin what the disk cannot hold.
+
+    Args:
+        folder: Where files are going to be written; it is made.
+        needed: Bytes, beside what is there: old files stay until the new are whole.
+        way_out: What to do, beside freeing the disk, to need less.
+
+    Raises:
+        InputError: The disk has less free.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise InputError(
+            f"{folder} is to hold {_gibibytes(needed)}, and its disk has {_gibibytes(free)} free; "
+            f"free the rest, or {way_out}"
+        )
 
 
 @contextmanager
@@ -90,6 +111,10 @@ def read_digest(path: Path, made_by: str) -> str:
     if len(seal) < len(SEAL) + 64 or not seal.startswith(SEAL):
         raise unusable(path, "is not a file of this project's present format", made_by)
     return seal[len(SEAL) :].decode("ascii", errors="replace")
+
+
+def _gibibytes(count: int) -> str:
+    return f"{count / 2**30:.3g} GiB"
 
 
 def _content_digest(file: BinaryIO) -> str:
