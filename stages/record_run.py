@@ -15,7 +15,7 @@ import pandas as pd
 
 from singlefilter.claims import NOT_COMPARABLE, judge
 from singlefilter.errors import InputError
-from singlefilter.params import Params
+from singlefilter.params import Params, load_params
 from singlefilter.records import chosen_rows, read_record, read_run, workspace_files
 from singlefilter.runs import Run
 from stages import LOG, run
@@ -28,13 +28,14 @@ ARGUMENTS = {
     "--figures": {
         "nargs": "*",
         "default": ["layer_statistics", "filters", "success_rates"],
-        "help": "those of plots/ to keep (%(default)s)",
+        "help": "those of plots/ to keep (layer_statistics filters success_rates)",
     },
 }
 
 
 def main(params: Params, name: str, note: str, figures: Sequence[str]) -> None:
     folder = RECORDS / record_name(params, name)
+    check_old_record(folder, params)
     files = workspace_files(Path("metrics"), params.seeds)
     check_verdicts(read_run(params, files))
     for figure in figures:
@@ -58,6 +59,26 @@ def record_name(params: Params, name: str) -> str:
                 f"{part!r} cannot be in a folder's name; allowed are letters, digits, and . _ + - after them"
             )
     return "-".join(parts)
+
+
+def check_old_record(folder: Path, params: Params) -> None:
+    """Refuse to replace the record of a run with other parameters; how figures look does not count."""
+    if not (folder / "params.yaml").exists():
+        return
+    old, new = (comparable(values) for values in (load_params(folder / "params.yaml"), params))
+    different = ", ".join(key for key in new if old.get(key) != new[key])
+    if different:
+        raise InputError(
+            f"{folder} is the record of a run with other parameters ({different}); give this one a --name of its own, "
+            "or remove that folder"
+        )
+
+
+def comparable(params: Params) -> dict[str, object]:
+    """What a run is, but for rows that it does not use."""
+    values = params.model_dump(exclude={"figures", "datasets", "archs"})
+    rows = {f"datasets.{params.dataset}": params.chosen_dataset, f"archs.{params.arch}": params.chosen_arch}
+    return values | rows
 
 
 def check_verdicts(present: Run) -> None:
@@ -85,7 +106,9 @@ def figure_file(name: str) -> Path:
     path = Path(f"plots/{name}.png")
     if not path.is_file():
         drawn = ", ".join(sorted(file.stem for file in Path("plots").glob("*.png")))
-        raise InputError(f"--figures: {path} is missing; there are {drawn or 'none'}. Draw them: dvc repro")
+        raise InputError(
+            f"--figures: {path} is missing; {f'choose among {drawn}' if drawn else 'draw them: dvc repro'}"
+        )
     return path
 
 

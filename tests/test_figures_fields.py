@@ -115,3 +115,14 @@ def test_labels_without_images_are_not_the_one_shown():
 def test_a_layer_of_silent_filters_has_no_input_label():
     axes = signal_to_noise(layers(), np.full((3, 3), np.nan), ["a", "b", "c"], {}, HEADING).axes[3]
     assert axes.texts[0].get_text() == "all filters are silent"
+
+
+def test_ratios_are_on_a_logarithmic_axis_unless_one_is_not_positive():
+    table = layers()
+    ratios, sums, *_ = signal_to_noise(table, np.eye(10), list("abcdefghij"), {}, HEADING).axes
+    assert (ratios.get_yscale(), sums.get_yscale()) == ("log", "linear")
+    table["snr_measured_mean"] = [-1.15, 2]
+    table["signal_measured_mean"] = [-30, 50]
+    ratios, sums, *_ = signal_to_noise(table, np.eye(10), list("abcdefghij"), {}, HEADING).axes
+    assert ratios.get_yscale() == "linear"
+    assert ratios.get_ylim()[0] < -1.15 and sums.get_ylim()[0] < -30

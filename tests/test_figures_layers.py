@@ -104,14 +104,14 @@ def test_layer_table_of_one_sample_and_two_labels_has_neither_deviations_nor_lar
     assert figure.get_suptitle().split("\n") == ["The layers, test set, threshold 0.3", HEADING]
 
 
-def test_cluster_sizes_begin_with_the_last_layer_and_end_with_the_largest_size_that_is_seen():
+def test_cluster_sizes_go_from_layer_to_layer_and_end_with_the_largest_size_that_is_seen():
     tables = Tables(layers=(7, 13), samples=1)
     table = tables.layers_table
     table[[f"size_share_{size}" for size in range(1, 11)]] = 0.0
     table["size_share_1"], table["size_share_2"] = [0.75, 0.25], [0.2, 0.5]
     table["size_share_5"], table["size_share_9"] = [0.05, 0.2496], [0, 0.0004]
     table["cluster_size_mean"] = [1.4, 2.5]
-    last, first = cluster_sizes(table, 0.3, {(13, "cluster_size"): 2.88}, HEADING).axes
+    first, last = cluster_sizes(table, 0.3, {(13, "cluster_size"): 2.88}, HEADING).axes
     assert [bar.get_height() for bar in last.patches] == [0.25, 0.5, 0, 0, 0.2496]
     assert [bar.get_height() for bar in first.patches] == [0.75, 0.2, 0, 0, 0.05]
     assert last.get_title() == "layer 13: mean 2.50\npaper: 2.88"
@@ -120,13 +120,13 @@ def test_cluster_sizes_begin_with_the_last_layer_and_end_with_the_largest_size_t
 
 def test_cluster_sizes_of_many_layers_are_those_of_six():
     figure = cluster_sizes(Tables(layers=tuple(range(1, 14))).layers_table, 0.3, {}, HEADING)
-    assert [axes.get_title().split(":")[0] for axes in figure.axes] == [f"layer {n}" for n in (13, 11, 8, 6, 3, 1)]
+    assert [axes.get_title().split(":")[0] for axes in figure.axes] == [f"layer {n}" for n in (1, 3, 6, 8, 11, 13)]
 
 
 def test_cluster_sizes_without_a_cluster_say_so():
     figure = cluster_sizes(Tables(layers=(2, 7), clusterless=(2, 7)).layers_table, 0.3, {}, HEADING)
     assert [axes.texts[0].get_text() for axes in figure.axes] == ["no cluster"] * 2
-    assert figure.axes[0].get_title() == "layer 7: mean –"
+    assert figure.axes[0].get_title() == "layer 2: mean –"
 
 
 def appearances(layers: tuple[int, ...], samples: int, names: tuple[str, ...]) -> pd.DataFrame:

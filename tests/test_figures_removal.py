@@ -77,7 +77,7 @@ def test_weights_are_compared_at_equal_numbers():
     axes = draw(measurements()).axes[1]
     np.testing.assert_allclose([bar.get_height() for bar in axes.patches], [0.85, 0.75, 0.65, 0.35])
     assert [text.get_text() for text in axes.texts] == ["0.850", "0.750", "0.650", "0.350"]
-    assert axes.get_title() == "equal weights kept: 25 %"
+    assert axes.get_title() == "right three: 25 % of the weights"
     assert ticks(axes.xaxis)[:2] == ["all\nweights", "those of\nclusters"]
 
 
@@ -110,3 +110,11 @@ def test_a_thousand_labels_have_small_marks():
     assert figure.axes[2].containers[0].lines[0].get_markersize() == 1
     figure = dilution(Tables(layers=(13,), samples=2).dilution, CIFAR10, None, HEADING)
     assert figure.axes[2].containers[0].lines[0].get_markersize() > 4
+
+
+def test_other_diluted_layers_have_curves_beside_the_last_ones():
+    axes = draw(measurements(retrained=True, layers=(10, 13))).axes[0]
+    assert legend(axes)[:2] == ["layer 10, head as trained", "layer 10, head trained anew"]
+    first = next(line for line in axes.lines if line.get_label() == "layer 10, head as trained")
+    np.testing.assert_allclose(first.get_xydata().astype(float), [[0, 0.85], [8, 0.45]])
+    assert len(axes.containers) == 2  # those of the last layer alone have bars

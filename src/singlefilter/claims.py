@@ -82,6 +82,13 @@ def matching_runs(needs: Sequence[Need], runs: Sequence[Run]) -> list[Run]:
     return min(candidates, key=lambda runs: (len(_all_reasons(needs, runs)), -runs[0].params.epochs_scale), default=[])
 
 
+def differences(run: Run) -> list[str]:
+    """Say in what a run differs from the paper's: data, row of archs, epochs, samples, threshold."""
+    need = Need(run.params.arch)
+    known = run.params.arch in ROW_DIGESTS
+    return [*(_network_reasons(need, run) if known else []), *_conditions(need, run.params)]
+
+
 def number_text(value: float, low: float, high: float) -> str:
     """Write a number with its interval: "0.9412 [0.9388, 0.9436]", or "–"."""
     if pd.isna(value):

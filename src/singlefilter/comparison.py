@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from singlefilter.claims import judge, judge_across, matching_runs, number_text, summarise_claims
+from singlefilter.claims import differences, judge, judge_across, matching_runs, number_text, summarise_claims
 from singlefilter.paper import LAYERS, SAMPLES, paper_text, paper_value
 from singlefilter.paper_claims import CLAIMS
 from singlefilter.runs import Run, accuracy_difference, network_accuracy
@@ -40,8 +40,7 @@ def comparison_text(runs: Runs) -> str:
         runs: By the names of their records.
     """
     parts = [
-        "Whole networks and their last examined layers; mean ± standard deviation over samples, and the share of the "
-        "paper's epochs.",
+        "Whole networks and their last examined layers; mean ± standard deviation over samples.",
         _networks(runs),
         "Each layer: success rate of the head on it, and noise per filter.",
         _layers(runs),
@@ -76,19 +75,20 @@ def _networks(runs: Runs) -> str:
     for network in dict.fromkeys([*LAYERS, *sorted(run.network for run in runs.values())]):
         rows += [_paper_row(network)] if network in LAYERS else []
         rows += [_network_row(name, run) for name, run in runs.items() if run.network == network]
-    head = ["network", "run", "samples", "epochs", "success rate", "noise", "clusters per filter", "cluster size"]
-    return _markdown([*head, "signal to noise"], rows)
+    head = ["network", "run", "samples", "success rate", "noise", "clusters per filter", "cluster size"]
+    return _markdown([*head, "signal to noise", "differs from the paper"], rows)
 
 
 def _paper_row(network: str) -> list[str]:
     last = [paper_text(network, LAYERS[network][-1], statistic) for statistic in STATISTICS[1:]]
-    return [network, "the paper", str(SAMPLES[network]), "1", paper_text(network, None, "accuracy"), *last]
+    return [network, "the paper", str(SAMPLES[network]), paper_text(network, None, "accuracy"), *last, ""]
 
 
 def _network_row(name: str, run: Run) -> list[str]:
     row = run.by_layer[run.params.chosen_arch.examined_layers[-1]]
     last = [_statistic_text(row, statistic) for statistic in STATISTICS[1:]]
-    return [run.network, f"`{name}`", str(run.samples), _epochs_text(run), _network_text(run), *last]
+    about = "; ".join(differences(run))
+    return [run.network, f"`{name}`", str(run.samples), _network_text(run), *last, about]
 
 
 def _layers(runs: Runs) -> str:

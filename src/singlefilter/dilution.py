@@ -6,7 +6,8 @@ Each measurement is one row of metrics/dilution/seed*.csv, whose columns are:
 * kind: what is removed.
   none: nothing. random: filters at random. label: the filters of which some cluster includes the label.
   clusters: every weight W[j, f, :] of which j is in no cluster of f. magnitude: all but the largest weights, as many
-  as clusters keeps. random_weights: all but weights at random, as many again.
+  as clusters keeps. random_weights: all but weights at random, as many again. random_retrained: the filters of random's
+  first draw, the head trained anew on those that are left; only where dilution.retrain_heads asks for it.
 * label: the label whose filters are silenced; empty for the other kinds.
 * removed_filters: number of filters silenced; empty where single weights are removed.
 * weights_kept: fraction of the head's weights that is left.

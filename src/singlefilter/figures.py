@@ -13,7 +13,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 # What the paper gives: (layer, statistic) -> number; None for the whole network, statistics as in layers.csv.
 Paper = Mapping[tuple[int | None, str], float]
@@ -225,6 +225,14 @@ def label_epochs(axes: Axes, last: int) -> None:
     axes.set_xlabel("epoch")
     axes.set_xlim(-0.5, last + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+
+
+def log_axis(axes: Axes) -> None:
+    """Make the vertical axis logarithmic, with plain numbers at 1, 2 and 5."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(lambda number, _: f"{number:g}")  # the library's own writes formulas
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def choose_layers(layers: Sequence[int], most: int = 5) -> list[int]:

@@ -10,13 +10,16 @@ from singlefilter.dilution import REMOVED_SHARE, Measurement, filter_places
 from singlefilter.heads import accuracy, train_heads
 from singlefilter.params import Params
 
-QUARTERS = (1, 2, 3)  # of the filters, removed beside the paper's share: few, since each needs a training
+QUARTERS = (0, 1, 2, 3)  # of the filters, removed beside the paper's share: few, since each needs a training
 
 
 def retrained_counts(filters: int) -> list[int]:
-    """Numbers of filters to remove before the head is trained anew: quarters, and the paper's 150 of 512."""
+    """Numbers of filters to remove before the head is trained anew: quarters, and the paper's 150 of 512.
+
+    None, the first of them, is what the others compare with: the same training with all filters.
+    """
     counts = {round(filters * quarter / 4) for quarter in QUARTERS} | {round(filters * REMOVED_SHARE)}
-    return sorted(counts - {0, filters})
+    return sorted(counts - {filters})
 
 
 def retrain_heads(

@@ -27,6 +27,7 @@ from singlefilter.figures import (
     label_texts,
     legend_above,
     legend_below,
+    log_axis,
     mean_text,
     new_figure,
     paper_look,
@@ -116,8 +117,13 @@ def signal_to_noise(
     for axes, names in ((ratios, _RATIOS), (sums, _SUMS), (margins, ["margin"])):
         label_layers(axes, layers["layer"])
         say_if_unknown(axes, layers[[f"{name}_mean" for name in names]])
+    measured = layers[[f"{name}_mean" for name in _RATIOS]]
+    if measured.notna().any(axis=None) and (measured.dropna(how="all").min() > 0).all():
+        log_axis(ratios)  # the counted ratio may be a hundred times the measured
     for axes in (ratios, sums):
-        axes.set_ylim(bottom=0)
+        if axes.get_yscale() == "linear":
+            axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+            axes.axhline(0, color=NETWORK, linewidth=0.8, zorder=0)
     return figure
 
 

@@ -111,7 +111,7 @@ def layer_table(layers: pd.DataFrame, history: pd.DataFrame, threshold: float, p
 
 
 def cluster_sizes(layers: pd.DataFrame, threshold: float, paper: Paper, heading: str) -> Figure:
-    """Draw the share of each size among the clusters of a layer, the last layer's first (Figs. 5A and 8B).
+    """Draw the share of each size among the clusters of the layers, the last one darkest (Figs. 5A and 8B).
 
     Args:
         layers: layers.csv; a row a layer.
@@ -119,7 +119,7 @@ def cluster_sizes(layers: pd.DataFrame, threshold: float, paper: Paper, heading:
         paper: What the paper gives; the layers' mean sizes are written.
         heading: What the run is.
     """
-    chosen = choose_layers(layers["layer"].tolist(), MOST_PANELS)[::-1]
+    chosen = choose_layers(layers["layer"].tolist(), MOST_PANELS)
     shares = layers.set_index("layer").loc[chosen, _share_columns(layers)].to_numpy()  # (layers, K)
     drawn = np.flatnonzero((shares >= 0.0005).any(axis=0))  # a share that can be seen
     largest = max(int(drawn[-1]) + 1 if drawn.size else 1, min(4, shares.shape[1]))
@@ -130,7 +130,7 @@ def cluster_sizes(layers: pd.DataFrame, threshold: float, paper: Paper, heading:
     panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
     for axes, layer, of_layer in zip(panels, chosen, shares, strict=False):
         mean = layers.set_index("layer").loc[layer]
-        _draw_sizes(axes, of_layer[:largest], last=layer == chosen[0])
+        _draw_sizes(axes, of_layer[:largest], last=layer == chosen[-1])
         text = mean_text(mean["cluster_size_mean"], mean["cluster_size_std"], 2)
         axes.set_title(f"layer {layer}: mean {text}{_below(paper.get((layer, 'cluster_size')))}")
     for axes in panels[len(chosen) :]:

@@ -3,7 +3,6 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
 from singlefilter.figures import (
     NETWORK,
@@ -18,6 +17,7 @@ from singlefilter.figures import (
     label_epochs,
     label_layers,
     legend_below,
+    log_axis,
     mark_paper,
     mean_text,
     network_accuracy,
@@ -86,14 +86,11 @@ def training(history: pd.DataFrame, heading: str) -> Figure:
     _draw_histories(left, history, {"loss": (TRAIN, "--", "training set")})
     left.set_ylabel("loss (cross-entropy, nats)")
     accuracies = _draw_histories(middle, history, _ACCURACIES)
-    middle.set_ylabel("accuracy (fraction)")
+    middle.set_ylabel("success rate (fraction)")
     rates = _draw_histories(right, history, _RATES)
     right.set_ylabel("learning rate")
     if (history[[*_RATES]] > 0).any(axis=None):
-        right.set_yscale("log")
-        right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        right.yaxis.set_major_formatter(lambda rate, _: f"{rate:g}")  # the library's own writes formulas
-        right.yaxis.set_minor_locator(NullLocator())
+        log_axis(right)
     for axes in (left, middle, right):
         label_epochs(axes, history["epoch"].max())
         axes.grid(True)

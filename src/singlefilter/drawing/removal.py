@@ -38,7 +38,7 @@ _WEIGHTS = {
 
 
 def dilution(table: pd.DataFrame, class_names: Sequence[str], paper: tuple[int, float] | None, heading: str) -> Figure:
-    """Draw the success rate of the last layer's head without some of its filters or weights (Discussion).
+    """Draw the success rates of heads without some of their filters or weights, the last layer's in full (Discussion).
 
     Args:
         table: The samples' dilution tables, one after the other; a row a measurement.
@@ -56,7 +56,7 @@ def dilution(table: pd.DataFrame, class_names: Sequence[str], paper: tuple[int, 
         heading,
     )
     grid = figure.add_gridspec(2, 2, height_ratios=[1, 1])
-    _draw_random(figure.add_subplot(grid[0, 0]), rows, paper)
+    _draw_random(figure.add_subplot(grid[0, 0]), rows, table[table["layer"] != layer], paper)
     _draw_weights(figure.add_subplot(grid[0, 1]), rows)
     _draw_labels(figure.add_subplot(grid[1, :]), rows, class_names)
     return figure
@@ -81,9 +81,14 @@ def means_over_samples(rows: pd.DataFrame, by: str, name: str = "accuracy") -> p
     return pd.DataFrame({"mean": groups[name].mean(), "std": np.sqrt(variance)})
 
 
-def _draw_random(axes: Axes, rows: pd.DataFrame, paper: tuple[int, float] | None) -> None:
-    """Draw the success rate against the number of filters removed at random."""
+def _draw_random(axes: Axes, rows: pd.DataFrame, others: pd.DataFrame, paper: tuple[int, float] | None) -> None:
+    """Draw the success rate against the number of filters removed at random; thin and pale of the other layers."""
     entries: list[Artist] = []
+    for (layer, kind), of_layer in others[others["kind"].isin(_RANDOM)].groupby(["layer", "kind"]):
+        _, marker, line, name = _RANDOM[kind]
+        means = means_over_samples(of_layer, "removed_filters")["mean"]
+        look = {"color": OTHERS, "marker": marker, "linestyle": line, "linewidth": 1, "markersize": 3}
+        entries += axes.plot(means.index, means, label=f"layer {layer}, {name}", **look)
     for kind, (colour, marker, line, name) in _RANDOM.items():
         of_kind = rows[rows["kind"] == kind]
         if of_kind.empty:
@@ -109,7 +114,7 @@ def _draw_weights(axes: Axes, rows: pd.DataFrame) -> None:
         top = mean + (0 if pd.isna(deviation) else deviation)
         axes.annotate(mean_text(mean, None, 3), (place, top), (0, 4), textcoords="offset points", ha="center")
     kept = rows.loc[rows["kind"] == "clusters", "weights_kept"].mean()
-    axes.set_title(f"equal weights kept: {100 * kept:.0f} %")
+    axes.set_title(f"right three: {100 * kept:.0f} % of the weights")
     axes.set_xticks(places, list(_WEIGHTS.values()))
     axes.set_ylabel("success rate (fraction)")
     axes.set_ylim(0, 1.12)
@@ -132,7 +137,7 @@ def _draw_labels(axes: Axes, rows: pd.DataFrame, class_names: Sequence[str]) -> 
     legend_above(axes, entries, columns=3)
     axes.set_ylabel("success rate (fraction)")
     axes.set_ylim(-0.03, 1.05)
-    axes.set_xlabel("label whose filters are silenced: all of which some cluster includes it")
+    axes.set_xlabel("label whose filters are silenced: those with a cluster that it is in")
     axes.set_xlim(-0.6, len(class_names) - 0.4)
     label_axis(axes, "x", label_texts(class_names))
     axes.grid(True)
