@@ -15,7 +15,9 @@ from operator import getitem
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from ruamel.yaml import YAML
@@ -474,6 +476,15 @@ def test_a_stage_without_its_input_says_what_to_do(stage, missing, made_by, tmp_
     assert message.startswith(f"{name}: {missing} is missing")
     assert message.endswith(f"Make it again: dvc repro --force --single-item {made_by}")
     assert "\n" not in message
+
+
+def test_dilution_begins_with_exactly_the_heads_success_rate(finished):
+    table = pd.read_csv(finished.folder / "metrics/dilution/seed0.csv")
+    with h5py.File(finished.folder / "models/heads/seed0.h5") as file:
+        heads = {layer: file[f"layer{layer}"].attrs["test_accuracy"] for layer in (1, 2)}
+    whole = table[table["kind"].isin(["none", "random"]) & (table["removed_filters"] == 0)]
+    assert whole["layer"].tolist() == [1, 1, 2, 2]
+    assert whole["accuracy"].tolist() == [heads[1], heads[1], heads[2], heads[2]]
 
 
 def test_the_fields_of_other_heads_are_refused(finished, tmp_path):
