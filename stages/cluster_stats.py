@@ -15,13 +15,13 @@ from singlefilter.params import Params
 from singlefilter.progress import Progress
 from singlefilter.resampling import intervals
 from singlefilter.runs import Run
+from singlefilter.table_files import read_samples
 from singlefilter.tables import (
     FILTERS_COLUMNS,
     LABELS_COLUMNS,
     histograms_table,
     layers_table,
     nulls_table,
-    read_samples,
     sizes_table,
     summarise,
     thresholds_table,

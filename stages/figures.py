@@ -24,7 +24,8 @@ from singlefilter.files import read_hdf5, replacing
 from singlefilter.paper import paper_values
 from singlefilter.params import Params
 from singlefilter.statistics import normalised_slabs
-from singlefilter.tables import layers_text, read_samples, read_table
+from singlefilter.table_files import read_samples, read_table
+from singlefilter.tables import layers_text
 from stages import run
 
 # The tables of cluster_stats, and of each a column that those of earlier versions lack.

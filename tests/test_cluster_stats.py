@@ -11,6 +11,7 @@ from singlefilter.nulls import NULLS
 from singlefilter.params import load_params
 from singlefilter.statistics import SWEPT_THRESHOLDS
 from stages.cluster_stats import main
+from tests.hand_made_filters import clipped_filters
 from tests.hdf5_files import edited
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,18 +20,7 @@ TABLES = [
     *("sizes.csv", "summary.json", "thresholds.csv", "training.csv"),
 ]
 HISTORY = "epoch,train_accuracy,test_accuracy,validation_accuracy,test_accuracy_without_bias\n"
-
-# Five filters of four labels.
-ABOVE = np.array(
-    [
-        [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]],  # (0, 1), noise 1
-        [[1, 0, 0, 1], [0, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 1]],  # (0), (2), (3), noise 2
-        [[0, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]],  # none, noise 3
-        [[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]],  # silent
-        [[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1]],  # (0, 1, 2, 3), noise 0
-    ],
-    dtype=bool,
-)
+ABOVE = clipped_filters()
 
 
 @pytest.fixture
