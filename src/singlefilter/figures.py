@@ -1,5 +1,7 @@
 """The house style of the figures: letters, colours, axes, legends and files. The figures are the modules of drawing."""
 
+import io
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -110,7 +112,12 @@ def save(figure: Figure, path: Path, form: str) -> None:
     """
     # The library's version and the date would change the bytes.
     metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[form]
-    figure.savefig(path, format=form, metadata=metadata)
+    if form == "svg":
+        text = io.StringIO()
+        figure.savefig(text, format=form, metadata=metadata)
+        path.write_text(_number_clips(text.getvalue()), encoding="utf-8")
+    else:
+        figure.savefig(path, format=form, metadata=metadata)
     figure.set_layout_engine("none")
 
 
@@ -286,3 +293,10 @@ def _drawable(text: str) -> bool:
 
 def _replace_undrawable(text: str) -> str:
     return "".join(character if _drawable(character) else "?" for character in text)
+
+
+def _number_clips(svg: str) -> str:
+    """Name an SVG's clipping paths by their order: the library hashes layout digits that vary from run to run."""
+    names = re.findall(r'<clipPath id="(\w+)"', svg)
+    numbered = {name: f"clip{number}" for number, name in enumerate(names)}
+    return re.sub(r'(?<=["#])p[0-9a-f]{10}(?=["\)])', lambda found: numbered.get(found[0], found[0]), svg)
