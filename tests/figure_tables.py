@@ -1,6 +1,6 @@
 """Synthetic tables and matrices as the stages write them, for the figures' tests: made up, and like the paper's."""
 
-import io
+import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -64,9 +64,10 @@ def drawing_style(**changes: object) -> Iterator[None]:
 
 def rendered(figure: Figure, form: str = "png") -> bytes:
     """The bytes of a figure's file."""
-    content = io.BytesIO()
-    figures.save(figure, content, form)
-    return content.getvalue()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"figure.{form}"
+        figures.save(figure, path, form)
+        return path.read_bytes()
 
 
 def ticks(axis: Axis) -> list[str]:
