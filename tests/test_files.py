@@ -1,15 +1,30 @@
 import hashlib
+import os
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import BinaryIO
 
 import h5py
 import numpy as np
 import pytest
 
+from singlefilter import files
 from singlefilter.errors import InputError
 from singlefilter.files import read_digest, read_hdf5, replacing, require_space, write_hdf5
+
+ROOT = Path(__file__).resolve().parents[1]
+KILLED = """
+import os, pathlib, signal, sys
+from singlefilter.files import replacing
+with replacing(pathlib.Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def names_in(folder: Path) -> list[str]:
@@ -58,7 +73,20 @@ def test_block_that_fails_leaves_what_was_there_and_nothing_else(tmp_path, error
     assert not old or path.read_text() == old
 
 
-def test_what_a_killed_run_left_behind_is_overwritten(tmp_path):
+def test_what_a_killed_run_left_behind_is_removed_by_the_next(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(path)], env={"PYTHONPATH": str(ROOT / "src")})
+    assert killed.returncode == -signal.SIGKILL
+    assert len(names_in(tmp_path)) == 2
+    assert path.read_text() == "old"
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new"
+    assert names_in(tmp_path) == ["table.csv"]
+
+
+def test_what_a_killed_run_left_under_the_same_name_is_overwritten(tmp_path):
     path = tmp_path / "table.csv"
     with replacing(path) as temporary:
         left_behind = temporary
@@ -67,6 +95,19 @@ def test_what_a_killed_run_left_behind_is_overwritten(tmp_path):
     with replacing(path) as temporary:
         temporary.write_text("newer")
     assert path.read_text() == "newer"
+    assert names_in(tmp_path) == ["table.csv"]
+
+
+def test_two_processes_that_write_the_same_file_at_once_both_leave_it_whole(tmp_path, monkeypatch):
+    path = tmp_path / "table.csv"
+    with replacing(path) as first:
+        first.write_text("the first, which takes longer")
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "getpid", os.getppid)  # another process that is running
+            with replacing(path) as second:
+                second.write_text("the second")
+        assert path.read_text() == "the second"
+    assert path.read_text() == "the first, which takes longer"
     assert names_in(tmp_path) == ["table.csv"]
 
 
@@ -170,6 +211,26 @@ def test_error_of_the_reader_is_its_own(tmp_path):
     write_example(tmp_path / "file.h5")
     with pytest.raises(OSError, match="mine"), read_hdf5(tmp_path / "file.h5", "download"):
         raise OSError("mine")
+
+
+def test_a_reader_whose_file_is_replaced_meanwhile_reads_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "file.h5"
+    write_example(path)
+
+    def digest_while_another_writes(file: BinaryIO) -> str:
+        with write_hdf5(path) as other:
+            other.attrs["name"] = "another"
+        return content_digest(file)
+
+    content_digest = files._content_digest
+    with monkeypatch.context() as patched:
+        calls = iter([digest_while_another_writes])
+        patched.setattr(files, "_content_digest", lambda file: next(calls, content_digest)(file))
+        with read_hdf5(path, "download") as file:
+            assert file.attrs["name"] == "example"
+            assert file["test/labels"][()].tolist() == list(range(1000))
+    with read_hdf5(path, "download") as file:
+        assert file.attrs["name"] == "another"
 
 
 def test_reading_does_not_change_the_file(tmp_path):

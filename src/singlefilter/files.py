@@ -25,10 +25,12 @@ def replacing(path: Path) -> Iterator[Path]:
         path: The file to be written. Its folder is made; what it held before stays until the new is whole.
 
     Yields:
-        The temporary file's path, on the same file system. It is removed if the block raises.
+        The temporary file's path, on the same file system; each process has its own. It is removed if the block raises,
+        and where a process was killed, by the next one that writes `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
+    _remove_left_overs(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield temporary
         _flush_to_disk(temporary)
@@ -85,12 +87,11 @@ def read_hdf5(path: Path, made_by: str) -> Iterator[h5py.File]:
     Raises:
         InputError: The file is missing, of another kind or version, or not as it was written.
     """
-    digest = read_digest(path, made_by)
-    with path.open("rb") as whole:
-        if _content_digest(whole) != digest:
+    with _open(path, made_by) as whole:  # once: the path may have a new file a moment later
+        if _read_seal(whole, path, made_by) != _content_digest(whole):
             raise unusable(path, "is damaged: its content is not what was written", made_by)
-    with h5py.File(path, "r") as file:
-        yield file
+        with h5py.File(whole, "r") as file:
+            yield file
 
 
 def read_digest(path: Path, made_by: str) -> str:
@@ -103,11 +104,19 @@ def read_digest(path: Path, made_by: str) -> str:
     Raises:
         InputError: The file is missing, or of another kind or version.
     """
+    with _open(path, made_by) as file:
+        return _read_seal(file, path, made_by)
+
+
+def _open(path: Path, made_by: str) -> BinaryIO:
     try:
-        with path.open("rb") as file:
-            seal = file.read(len(SEAL) + 64)
+        return path.open("rb")
     except FileNotFoundError as error:
         raise unusable(path, "is missing", made_by) from error
+
+
+def _read_seal(file: BinaryIO, path: Path, made_by: str) -> str:
+    seal = file.read(len(SEAL) + 64)
     if len(seal) < len(SEAL) + 64 or not seal.startswith(SEAL):
         raise unusable(path, "is not a file of this project's present format", made_by)
     return seal[len(SEAL) :].decode("ascii", errors="replace")
@@ -120,6 +129,24 @@ def _gibibytes(count: int) -> str:
 def _content_digest(file: BinaryIO) -> str:
     file.seek(USER_BLOCK)
     return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _remove_left_overs(path: Path) -> None:
+    """Remove what processes of this machine that are no more had begun to write in the place of `path`."""
+    for left_over in path.parent.glob(f".{path.name}.*.partial"):
+        process = left_over.name.split(".")[-2]
+        if process.isdecimal() and not _is_running(int(process)):
+            left_over.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # no signal, only the question
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
 
 
 def _flush_to_disk(path: Path) -> None:
