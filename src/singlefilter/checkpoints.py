@@ -44,21 +44,22 @@ class Checkpoint:
         content = buffer.getvalue()
         with replacing(self._newest) as temporary:
             temporary.write_bytes(hashlib.sha256(content).digest() + content)
-            if self._newest.exists():
+            with contextlib.suppress(FileNotFoundError):  # there is none yet
                 self._newest.replace(self._previous)
         self._saved = time.monotonic()
 
     def load(self) -> dict[str, Any] | None:
         """Give the newest state that is whole, or None; nothing in the file is executed."""
         for path in (self._newest, self._previous):
-            if not path.exists():
+            try:
+                stored = path.read_bytes()
+            except FileNotFoundError:
                 continue
-            stored = path.read_bytes()
             with contextlib.suppress(pickle.UnpicklingError):  # what is no checkpoint of ours
                 if hashlib.sha256(stored[32:]).digest() == stored[:32]:
                     return torch.load(io.BytesIO(stored[32:]), weights_only=True, map_location="cpu")
             print(f"{path} is damaged, and removed")
-            path.unlink()  # lest it takes the place of the whole one before it
+            path.unlink(missing_ok=True)  # lest it takes the place of the whole one before it
         return None
 
     def remove(self) -> None:
