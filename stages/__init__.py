@@ -4,14 +4,21 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 # This tree's library goes before an installed one: a temporary copy of the tree must run its own code.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+# While a stage of the command line is being imported, nothing needs tidying up: Ctrl-C ends it without a traceback.
+if sys.argv[0] == "-m" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 LOG = Path("logs/stages.jsonl")
 
@@ -42,7 +49,8 @@ def run(
         params = load_params()
         if per_sample and given["seed"] not in params.seeds:
             raise InputError(f"--seed: is {given['seed']}; allowed are the seeds of params.yaml, {[*params.seeds]}")
-        main(params, **given)
+        with stopped_by_signals():
+            main(params, **given)
         what = {"dataset": params.dataset, "arch": params.arch, "epochs_scale": params.epochs_scale}
         _log({"stage": name, **given, **what, "seconds": round(time.monotonic() - began, 1)})
     except InputError as error:
@@ -53,8 +61,24 @@ def run(
         if "allocate" not in str(error):
             raise
         sys.exit(f"{name}: {str(error).splitlines()[0]}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM leave the block as an error does, so that half-written files are removed on the way."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as nohup has it, or a shell for its background jobs
+            signal.signal(number, _stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 def _log(entry: dict[str, object]) -> None:

@@ -45,7 +45,7 @@ KILLS = [
     ("epoch", 2, "SIGINT", 130),
     ("write", 2, "SIGKILL", -9),
     ("rename", 2, "SIGKILL", -9),  # between the two renames: the newest is now the previous, and nothing in its place
-    ("epoch", 2, "SIGTERM", -15),
+    ("epoch", 2, "SIGTERM", 143),
 ]
 DONE_BY_THEN = (
     3  # one epoch before the first kill, one before the second, none kept before the third, one before the last

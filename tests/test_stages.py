@@ -1,12 +1,16 @@
 """How a stage is run: what it logs, and how it ends."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from singlefilter.errors import InputError
+from singlefilter.files import replacing
 from singlefilter.params import Params
 from stages import run
 
@@ -47,7 +51,6 @@ def test_a_stage_that_ends_well_adds_a_line_to_the_log():
             RuntimeError("not enough memory: you tried to allocate 8 bytes.\nat alloc.cpp:9"),
             "example: not enough memory: you tried to allocate 8 bytes.",
         ),
-        (KeyboardInterrupt(), 130),
     ],
 )
 def test_a_stage_that_fails_ends_with_one_line_and_logs_nothing(error, ending):
@@ -58,6 +61,49 @@ def test_a_stage_that_fails_ends_with_one_line_and_logs_nothing(error, ending):
         run(stage, per_sample=True)
     assert raised.value.code == ending
     assert not LOG.exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stage_that_is_stopped_leaves_what_was_there_and_nothing_half_written(number, code):
+    before = signal.getsignal(number)
+    table = Path("metrics/table.csv")
+    table.parent.mkdir()
+    table.write_text("old")
+
+    def stage(params: Params, seed: int) -> None:
+        with replacing(table) as temporary:
+            temporary.write_text("half")
+            os.kill(os.getpid(), number)
+            pytest.fail("goes on")
+
+    with pytest.raises(SystemExit) as raised:
+        run(stage, per_sample=True)
+    assert raised.value.code == code
+    assert [path.name for path in table.parent.iterdir()] == ["table.csv"] and table.read_text() == "old"
+    assert not LOG.exists()
+    assert signal.getsignal(number) == before
+
+
+def test_a_signal_that_whoever_started_the_stage_ignores_is_ignored():
+    def stage(params: Params, seed: int) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        run(stage, per_sample=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert LOG.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stage_that_is_stopped_while_it_is_imported_says_nothing(number, tmp_path):
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages/__init__.py").symlink_to(ROOT / "stages/__init__.py")
+    stopped = f"import os\nfrom stages import run\nos.kill(os.getpid(), {number})\n"
+    (tmp_path / "stages/example.py").write_text(stopped, encoding="utf-8")
+    ended = subprocess.run([sys.executable, "-m", "stages.example"], cwd=tmp_path, capture_output=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-number, b"", b"")
 
 
 def test_a_seed_that_params_yaml_does_not_have_is_refused(monkeypatch):
