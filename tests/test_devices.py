@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import torch
 
@@ -12,6 +14,12 @@ def settings_restored(monkeypatch):
     """chosen_device sets PyTorch's own switches."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", torch.backends.cudnn.allow_tf32)
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", torch.backends.cudnn.benchmark)
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", torch.backends.cudnn.deterministic)
+    monkeypatch.delenv("SINGLEFILTER_DETERMINISTIC", raising=False)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")  # lest what is set here outlives the test
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    yield
+    torch.use_deterministic_algorithms(False)
 
 
 def test_environment_chooses_the_device(monkeypatch):
@@ -39,6 +47,27 @@ def test_float32_means_float32_on_a_gpu_too(monkeypatch):
     torch.backends.cudnn.allow_tf32 = True
     chosen_device()
     assert not torch.backends.cudnn.allow_tf32
+
+
+@pytest.mark.parametrize(("value", "deterministic"), [(None, False), ("0", False), ("1", True)])
+def test_environment_chooses_algorithms_that_add_in_a_fixed_order(value, deterministic, monkeypatch):
+    monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
+    if value:
+        monkeypatch.setenv("SINGLEFILTER_DETERMINISTIC", value)
+    torch.backends.cudnn.deterministic = torch.backends.cudnn.benchmark = not deterministic
+    chosen_device()
+    assert torch.are_deterministic_algorithms_enabled() == deterministic
+    assert torch.backends.cudnn.deterministic == deterministic
+    assert not torch.backends.cudnn.benchmark
+    assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == (":4096:8" if deterministic else None)
+
+
+def test_a_choice_of_algorithms_that_is_none_is_refused(monkeypatch):
+    monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
+    monkeypatch.setenv("SINGLEFILTER_DETERMINISTIC", "true")
+    with pytest.raises(InputError) as raised:
+        chosen_device()
+    assert str(raised.value) == "SINGLEFILTER_DETERMINISTIC: is 'true'; allowed are 0 and 1"
 
 
 def test_step_off_the_gpu_calls_the_function_each_time():

@@ -13,8 +13,10 @@ WARM_UP_CALLS = 3  # what PyTorch's notes on CUDA graphs ask for before a record
 def chosen_device() -> torch.device:
     """Give the device that SINGLEFILTER_DEVICE names; by default the GPU if there is one, else the processor.
 
+    With SINGLEFILTER_DETERMINISTIC=1 only algorithms are used that add in a fixed order; on a processor all do.
+
     Raises:
-        InputError: The variable names a device that is not here.
+        InputError: A variable names a device that is not here, or is neither 0 nor 1.
     """
     name = os.environ.get("SINGLEFILTER_DEVICE", "cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -25,8 +27,20 @@ def chosen_device() -> torch.device:
             f"SINGLEFILTER_DEVICE: {name!r} is not a device of this machine; leave it unset, or use cpu or cuda"
         ) from error
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32
-    torch.backends.cudnn.benchmark = device.type == "cuda"  # every batch has the same shape
+    deterministic = _deterministic()
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.deterministic = deterministic
+    torch.backends.cudnn.benchmark = device.type == "cuda" and not deterministic  # every batch has the same shape
     return device
+
+
+def _deterministic() -> bool:
+    value = os.environ.get("SINGLEFILTER_DETERMINISTIC", "0")
+    if value not in ("0", "1"):
+        raise InputError(f"SINGLEFILTER_DETERMINISTIC: is {value!r}; allowed are 0 and 1")
+    if value == "1":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it PyTorch refuses matrix products
+    return value == "1"
 
 
 def warn_if_slow(device: torch.device, precision: str) -> None:
