@@ -1,6 +1,8 @@
 """Files that are whole or not there at all."""
 
+import errno
 import hashlib
+import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,6 +17,8 @@ from singlefilter.errors import InputError, unusable
 # What a file begins with, before the digest of all that comes after: the place that HDF5 leaves free, its user block.
 SEAL = b"singlefilter 1 sha256 "  # 1: the version of the files' format
 USER_BLOCK = 512  # bytes
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
 
 @contextmanager
@@ -26,16 +30,20 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Yields:
         The temporary file's path, on the same file system. It is removed if the block raises.
+
+    Raises:
+        InputError: The disk is full, or the file or its folder may not be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
-    try:
-        yield temporary
-        _flush_to_disk(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _flush_to_disk(path.parent)
+    with _naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            _flush_to_disk(temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _flush_to_disk(path.parent)
 
 
 def require_space(folder: Path, needed: int, way_out: str) -> None:
@@ -49,7 +57,8 @@ def require_space(folder: Path, needed: int, way_out: str) -> None:
     Raises:
         InputError: The disk has less free.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    with _naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise InputError(
@@ -66,7 +75,7 @@ def write_hdf5(path: Path) -> Iterator[h5py.File]:
     rest, by which read_hdf5 notices damage; other readers of HDF5 skip it.
     """
     with replacing(path) as temporary:
-        with h5py.File(temporary, "w", userblock_size=USER_BLOCK) as file:
+        with _Disk(temporary, "w+") as disk, h5py.File(disk, "w", userblock_size=USER_BLOCK) as file:
             yield file
         with temporary.open("r+b") as whole:
             digest = _content_digest(whole)
@@ -111,6 +120,55 @@ def read_digest(path: Path, made_by: str) -> str:
     if len(seal) < len(SEAL) + 64 or not seal.startswith(SEAL):
         raise unusable(path, "is not a file of this project's present format", made_by)
     return seal[len(SEAL) :].decode("ascii", errors="replace")
+
+
+class _Disk(io.FileIO):
+    """A file for h5py to write to, which tells at its end, and not before, what the system refused.
+
+    HDF5 writes what it still holds when a file is closed, and again when Python ends; where that fails, on a full disk,
+    the process dies of a segmentation fault. So what comes after the first refusal is taken in, and dropped.
+    """
+
+    refused: OSError | None = None
+
+    def write(self, content: memoryview) -> int:
+        rest = content = memoryview(content).cast("B")
+        try:
+            while rest and not self.refused:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.refused = error
+        return len(content)
+
+    def truncate(self, size: int) -> int:
+        try:
+            return size if self.refused else super().truncate(size)
+        except OSError as error:
+            self.refused = error
+            return size
+
+    def __exit__(self, *exception: object) -> None:
+        super().__exit__(*exception)
+        if self.refused:
+            raise self.refused
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turn the system's refusal to write into one line that names the file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            free = _gibibytes(shutil.disk_usage(path.parent).free)
+            way_out = f"it needs more than the {free} that its disk has free; free more"
+        elif error.errno == errno.EFBIG:
+            way_out = "lift the limit on the size of files (ulimit -f)"
+        elif error.errno in NOT_WRITABLE:
+            way_out = "let it and its folder be written, or put the project elsewhere"
+        else:
+            raise
+        raise InputError(f"{path} cannot be written: {os.strerror(error.errno)}; {way_out}") from error
 
 
 def _gibibytes(count: int) -> str:
