@@ -7,12 +7,15 @@ import torch
 from singlefilter import devices, networks, training
 from singlefilter.checkpoints import Checkpoint, code_digest
 from singlefilter.datasets import read_dataset
+from singlefilter.files import read_digest
 from singlefilter.params import Params
+from singlefilter.provenance import made_with
+from singlefilter.table_files import sample_files, write_digests
 from stages import run
 
 
 def main(params: Params, seed: int) -> None:
-    data = read_dataset(Path("data/dataset.h5"))
+    data = read_dataset(Path("data/dataset.h5"), made_with(params, None, "images"))
     device = devices.chosen_device()
     devices.warn_if_slow(device, params.precision)
     row = params.chosen_dataset
@@ -30,8 +33,11 @@ def main(params: Params, seed: int) -> None:
     )
     network = training.new_network(data, params, seed)
     history = training.train(network, data, params, seed, device, checkpoint)
-    networks.save_network(Path(f"models/backbone/seed{seed}.h5"), network, data.digest)
-    training.write_history(Path(f"metrics/history/seed{seed}.csv"), history)
+    path, made = Path(f"models/backbone/seed{seed}.h5"), made_with(params, seed, "network")
+    networks.save_network(path, network, data.digest, made)
+    table, digests = sample_files(Path("metrics/history"), seed)
+    training.write_history(table, history)
+    write_digests(digests, [table], made | {"network": read_digest(path, f"train_backbone@{seed}")})
     checkpoint.remove()
 
 

@@ -172,8 +172,11 @@ def test_what_may_not_be_written_is_named(tmp_path, monkeypatch):
     assert sorted(names_in(tmp_path)) == ["file", "folder.csv"]
 
 
-def test_missing_file_is_refused_with_the_stage_that_makes_it(tmp_path):
+def test_missing_file_and_a_folder_in_its_place_are_refused_with_the_stage_that_makes_it(tmp_path):
     path = tmp_path / "layer13.h5"
+    path.mkdir()
+    assert refusal_of(path).startswith(f"{path} cannot be read (Is a directory). Make it again: dvc repro --force")
+    path.rmdir()
     assert refusal_of(path) == f"{path} is missing. Make it again: dvc repro --force --single-item extract_features@0"
     assert names_in(tmp_path) == []
 

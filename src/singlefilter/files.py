@@ -3,20 +3,24 @@
 import errno
 import hashlib
 import io
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from types import MappingProxyType
+from typing import Any, BinaryIO
 
 import h5py
 
-from singlefilter.errors import InputError, unusable
+from singlefilter.errors import InputError, unreadable, unusable
+from singlefilter.provenance import require_same
 
 # What a file begins with, before the digest of all that comes after: the place that HDF5 leaves free, its user block.
 SEAL = b"singlefilter 1 sha256 "  # 1: the version of the files' format
 USER_BLOCK = 512  # bytes
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
@@ -68,14 +72,22 @@ def require_space(folder: Path, needed: int, way_out: str) -> None:
 
 
 @contextmanager
-def write_hdf5(path: Path) -> Iterator[h5py.File]:
+def write_hdf5(path: Path, made_with: Mapping[str, Any] = NOTHING) -> Iterator[h5py.File]:
     """Open an HDF5 file for writing that takes the place of `path` once the block has ended well.
 
     The same content gives the same bytes: h5py stores no times unless asked to. The file begins with a digest of the
     rest, by which read_hdf5 notices damage; other readers of HDF5 skip it.
+
+    Args:
+        path: The file.
+        made_with: What tells its run from others, by name; kept as JSON in the attribute made_with.
+
+    Raises:
+        InputError: The disk is full, or the file or its folder may not be written.
     """
     with replacing(path) as temporary:
         with _Disk(temporary, "w+") as disk, h5py.File(disk, "w", userblock_size=USER_BLOCK) as file:
+            file.attrs["made_with"] = json.dumps(dict(made_with), sort_keys=True)
             yield file
         with temporary.open("r+b") as whole:
             digest = _content_digest(whole)
@@ -84,22 +96,29 @@ def write_hdf5(path: Path) -> Iterator[h5py.File]:
 
 
 @contextmanager
-def read_hdf5(path: Path, made_by: str) -> Iterator[h5py.File]:
+def read_hdf5(path: Path, made_by: str, made_with: Mapping[str, Any] = NOTHING) -> Iterator[h5py.File]:
     """Open an HDF5 file that write_hdf5 wrote.
 
     Args:
         path: The file.
         made_by: The stage that makes it, for the error's way out.
+        made_with: What it must have been made with.
 
     Raises:
-        InputError: The file is missing, of another kind or version, or not as it was written.
+        InputError: The file is missing, of another kind, version or run, or not as it was written.
     """
     digest = read_digest(path, made_by)
     with path.open("rb") as whole:
         if _content_digest(whole) != digest:
             raise unusable(path, "is damaged: its content is not what was written", made_by)
     with h5py.File(path, "r") as file:
+        require_same(made_with_of(file), made_with, path, made_by)
         yield file
+
+
+def made_with_of(file: h5py.File) -> dict[str, Any]:
+    """Give what a file that write_hdf5 wrote was made with."""
+    return json.loads(file.attrs.get("made_with", "{}"))
 
 
 def read_digest(path: Path, made_by: str) -> str:
@@ -115,8 +134,8 @@ def read_digest(path: Path, made_by: str) -> str:
     try:
         with path.open("rb") as file:
             seal = file.read(len(SEAL) + 64)
-    except FileNotFoundError as error:
-        raise unusable(path, "is missing", made_by) from error
+    except OSError as error:
+        raise unreadable(path, error, made_by) from error
     if len(seal) < len(SEAL) + 64 or not seal.startswith(SEAL):
         raise unusable(path, "is not a file of this project's present format", made_by)
     return seal[len(SEAL) :].decode("ascii", errors="replace")
