@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from singlefilter.architecture import layer_shapes
+from singlefilter.architecture import feature_bytes
 from singlefilter.augment import augment, scale
 from singlefilter.batches import draw_moves
 from singlefilter.datasets import Data, Split
@@ -79,7 +79,8 @@ def write_features(
     Raises:
         InputError: An output is too large for float16, or not finite; or the disk cannot hold them all.
     """
-    require_space(folder, _bytes_needed(network, data, layers, views), "examine fewer layers or heads.views")
+    needed = feature_bytes(network.backbone, network.image_size, layers, data.passes(views.count))
+    require_space(folder, needed, "examine fewer layers or heads.views")
     network.to(device).eval()
     with ExitStack() as stack:
         files = {
@@ -160,13 +161,6 @@ def open_features(path: Path, made_by: str, made_with: Mapping[str, Any] = NOTHI
 
 def _positions_together(features: np.ndarray) -> np.ndarray:
     return features.reshape(*features.shape[:2], -1)  # (N, F, H, W) -> (N, F, S)
-
-
-def _bytes_needed(network: Network, data: Data, layers: Sequence[int], views: Views) -> int:
-    shapes = layer_shapes(network.backbone.convolutions, network.image_size)
-    images = sum(len(split.labels) for split in data.splits.values())
-    images += len(data.train.labels) * max(views.count - 1, 0)
-    return images * sum(shapes[layer - 1].outputs for layer in layers) * np.dtype(np.float16).itemsize
 
 
 def _origin(network: Network, data: Data, views: Views) -> str:
