@@ -11,6 +11,7 @@ from torch import Tensor
 from singlefilter import devices, heads
 from singlefilter.checkpoints import Checkpoint, code_digest
 from singlefilter.features import LayerFeatures, feature_path, open_features
+from singlefilter.files import read_digest
 from singlefilter.params import Params
 from singlefilter.provenance import made_with
 from stages import run
@@ -19,12 +20,12 @@ from stages import run
 def main(params: Params, seed: int) -> None:
     device = devices.chosen_device()
     layers = params.chosen_arch.examined_layers
-    features, made = {}, made_with(params, seed, "features")
+    network = read_digest(Path(f"models/backbone/seed{seed}.h5"), f"train_backbone@{seed}")
+    features, made = {}, made_with(params, seed, "features") | {"network": network}
     for layer in layers:
         with open_layer(seed, layer, made) as file:
             features[layer], labels = read_split(file, "train", device)
             label_count, origin = len(file.class_names), file.origin
-            made |= {"network": file.made_with["network"]}  # the same one for all layers
     checkpoint = Checkpoint(
         Path("checkpoints/heads"),
         heads=params.chosen_arch.heads.model_dump(),

@@ -467,7 +467,7 @@ def test_what_dvc_refuses_without_naming_it_check_params_names(finished, tmp_pat
     [
         (train_backbone, "data/dataset.h5", "download"),
         (extract_features, "data/dataset.h5", "download"),
-        (train_heads, "features/seed0/layer1.h5", "extract_features@0"),
+        (train_heads, "models/backbone/seed0.h5", "train_backbone@0"),
         (filter_matrices, "models/heads/seed0.h5", "train_heads@0"),
         (dilute_filters, "features/seed0/layer1.h5", "extract_features@0"),
         (cluster_stats, "metrics/filters/seed0.h5", "filter_matrices@0"),
@@ -515,7 +515,7 @@ def test_the_fields_of_other_heads_are_refused(finished, tmp_path):
 def test_a_refused_command_is_one_line_on_the_terminal(tmp_path, environment):
     ended = make_place(tmp_path, environment).python("stages.train_heads", "--seed", "0")
     assert ended.code == 1
-    assert re.fullmatch(r"train_heads: features/seed0/layer1\.h5 is missing\. .+ extract_features@0\n", ended.output)
+    assert re.fullmatch(r"train_heads: models/backbone/seed0\.h5 is missing\. .+ train_backbone@0\n", ended.output)
 
 
 def test_an_experiment_runs_and_metrics_diff_shows_its_change(finished, tmp_path):

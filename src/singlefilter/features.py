@@ -17,7 +17,7 @@ from singlefilter.augment import augment, scale
 from singlefilter.batches import draw_moves
 from singlefilter.datasets import Data, Split
 from singlefilter.errors import InputError, unusable
-from singlefilter.files import NOTHING, made_with_of, read_hdf5, require_space, write_hdf5
+from singlefilter.files import NOTHING, read_hdf5, require_space, write_hdf5
 from singlefilter.networks import Network
 from singlefilter.progress import Progress
 
@@ -103,7 +103,6 @@ class LayerFeatures:
     Attributes:
         class_names: The names of the K labels.
         origin: Says of which network and images these features are, SHA-256 in hex.
-        made_with: What else they were made with.
     """
 
     def __init__(self, file: h5py.File, path: Path, made_by: str):
@@ -112,7 +111,6 @@ class LayerFeatures:
             raise self._error("is no file of features")
         self.class_names = [str(name) for name in file.attrs["class_names"]]
         self.origin = str(file.attrs["origin"])
-        self.made_with = made_with_of(file)
 
     def whole(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Read the features of a split, float16 (N, F, S), and the labels, int64 (N,)."""
