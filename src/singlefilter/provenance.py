@@ -34,9 +34,9 @@ def made_with(params: Params, seed: int | None, step: str) -> dict[str, Any]:
             "backbone": arch.backbone,
         },
         "features": {"heads.views": arch.heads.views},
-        "heads": {"heads": arch.heads},
+        "heads": {"heads": arch.heads, "examined_layers": arch.examined_layers},
         "dilution": {"threshold": params.threshold, "dilution": params.dilution},
-        "tables": {"seeds": params.seeds, "arch": params.arch, "examined_layers": arch.examined_layers},
+        "tables": {"seeds": params.seeds, "arch": params.arch},
     }
     values: dict[str, Any] = {}
     for name in STEPS[: STEPS.index(step) + 1]:
