@@ -57,8 +57,8 @@ def run(
         sys.exit(f"{name}: {error}")
     except (OSError, MemoryError) as error:
         sys.exit(f"{name}: {type(error).__name__}: {error}")
-    except RuntimeError as error:  # of PyTorch, which has no MemoryError
-        if "allocate" not in str(error):
+    except RuntimeError as error:  # of PyTorch and HDF5, which have no MemoryError
+        if "alloc" not in str(error):
             raise
         sys.exit(f"{name}: {str(error).splitlines()[0]}")
 
@@ -87,6 +87,9 @@ def _log(entry: dict[str, object]) -> None:
     if torch := sys.modules.get("torch"):
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
         entry |= {"torch": str(torch.__version__), "device": device}
-    LOG.parent.mkdir(exist_ok=True)
-    with LOG.open("a", encoding="utf-8") as log:
-        log.write(json.dumps(entry) + "\n")
+    try:
+        LOG.parent.mkdir(exist_ok=True)
+        with LOG.open("a", encoding="utf-8") as log:
+            log.write(json.dumps(entry) + "\n")
+    except OSError as error:  # all outs are written: that counts
+        print(f"{LOG} cannot be written ({error}); the stage is done all the same", file=sys.stderr)

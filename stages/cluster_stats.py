@@ -9,13 +9,14 @@ import pandas as pd
 from singlefilter.architecture import multiply_accumulates
 from singlefilter.claims import judge, summarise_claims
 from singlefilter.errors import unusable
-from singlefilter.files import read_hdf5, replacing
+from singlefilter.files import made_with_of, read_digest, read_hdf5, replacing
 from singlefilter.layers import Matrices, measure_layer
 from singlefilter.params import Params
 from singlefilter.progress import Progress
+from singlefilter.provenance import made_with
 from singlefilter.resampling import intervals
 from singlefilter.runs import Run
-from singlefilter.table_files import read_samples
+from singlefilter.table_files import read_samples, write_digests
 from singlefilter.tables import (
     FILTERS_COLUMNS,
     LABELS_COLUMNS,
@@ -30,28 +31,57 @@ from stages import run
 
 MEASURED_BY_EPOCH = dict.fromkeys(("test_accuracy", "validation_accuracy", "test_accuracy_without_bias"), float)
 MEASURED_DILUTED = {"layer": int, "removed_filters": float, "accuracy": float}
+METRICS = Path("metrics")
 
 
 def main(params: Params) -> None:
-    histories = read_samples(Path("metrics/history"), params.seeds, MEASURED_BY_EPOCH, "train_backbone")
-    dilution = read_samples(Path("metrics/dilution"), params.seeds, MEASURED_DILUTED, "dilute_filters")
+    histories = read_samples(
+        METRICS / "history",
+        params.seeds,
+        MEASURED_BY_EPOCH,
+        "train_backbone",
+        lambda seed: made_with(params, seed, "network") | inputs_of_matrices(params, seed, "network"),
+    )
+    dilution = read_samples(
+        METRICS / "dilution",
+        params.seeds,
+        MEASURED_DILUTED,
+        "dilute_filters",
+        lambda seed: made_with(params, seed, "dilution") | inputs_of_matrices(params, seed, "heads"),
+    )
     tables = measure(params)
     layers = layers_table(tables["samples"], intervals(tables["draws"].drop(columns="seed")))
     layers = layers.merge(costs(params, len(set(tables["labels"]["label"]))), on="layer")
     thresholds = thresholds_table(tables["thresholds"])
     claims = judge(Run(params, layers, thresholds, histories, dilution))
-    write_csv("layers", layers)
-    write_csv("sizes", sizes_table(layers, tables["samples"]))
-    write_csv("nulls", nulls_table(tables["nulls"]))
-    write_csv("thresholds", thresholds)
-    write_csv("histograms", histograms_table(tables["histograms"]))
-    write_csv("filters", tables["filters"][FILTERS_COLUMNS])
-    write_csv("labels", tables["labels"][LABELS_COLUMNS])
-    write_csv("training", histories)
-    write_csv("claims", claims)
+    written = [
+        write_csv("layers", layers),
+        write_csv("sizes", sizes_table(layers, tables["samples"])),
+        write_csv("nulls", nulls_table(tables["nulls"])),
+        write_csv("thresholds", thresholds),
+        write_csv("histograms", histograms_table(tables["histograms"])),
+        write_csv("filters", tables["filters"][FILTERS_COLUMNS]),
+        write_csv("labels", tables["labels"][LABELS_COLUMNS]),
+        write_csv("training", histories),
+        write_csv("claims", claims),
+    ]
     summary = summarise(layers, histories.groupby("seed").tail(1)) | {"claims": summarise_claims(claims)}
-    with replacing(Path("metrics/summary.json")) as path:
-        path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    path = METRICS / "summary.json"
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    matrices = {f"matrices.{seed}": read_digest(*matrices_of(seed)) for seed in params.seeds}
+    write_digests(METRICS / "tables.sha256", [*written, path], made_with(params, None, "tables") | matrices)
+
+
+def matrices_of(seed: int) -> tuple[Path, str]:
+    """A sample's file of matrices, and the stage that makes it."""
+    return METRICS / f"filters/seed{seed}.h5", f"filter_matrices@{seed}"
+
+
+def inputs_of_matrices(params: Params, seed: int, name: str) -> dict[str, str]:
+    """The digest of the network or of the heads that a sample's matrices are of, which its tables must share."""
+    with read_hdf5(*matrices_of(seed), made_with(params, seed, "heads")) as file:
+        return {name: made_with_of(file)[name]}
 
 
 def costs(params: Params, label_count: int) -> pd.DataFrame:
@@ -69,15 +99,15 @@ def measure(params: Params) -> dict[str, pd.DataFrame]:
     items = [(seed, layer) for seed in params.seeds for layer in params.chosen_arch.examined_layers]
     for index in Progress("clusters", len(items), unit="layer"):
         seed, layer = items[index]
-        for name, table in measure_sample(seed, layer, params.threshold).items():
+        for name, table in measure_sample(params, seed, layer).items():
             parts[name].append(table.assign(seed=seed, layer=layer))
     return {name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()}
 
 
-def measure_sample(seed: int, layer: int, threshold: float) -> dict[str, pd.DataFrame]:
+def measure_sample(params: Params, seed: int, layer: int) -> dict[str, pd.DataFrame]:
     """The tables of layers.measure_layer of one layer of one sample, the head's accuracies beside its statistics."""
-    path, made_by = Path(f"metrics/filters/seed{seed}.h5"), f"filter_matrices@{seed}"
-    with read_hdf5(path, made_by) as file:
+    path, made_by = matrices_of(seed)
+    with read_hdf5(path, made_by, made_with(params, seed, "heads")) as file:
         if f"layer{layer}" not in file:
             raise unusable(path, f"has no layer{layer}", made_by)
         group = file[f"layer{layer}"]
@@ -85,7 +115,7 @@ def measure_sample(seed: int, layer: int, threshold: float) -> dict[str, pd.Data
             Matrices(group[f"{split}/fields"], group[f"{split}/decisions"], file[f"{split}/images_per_label"][:])
             for split in ("test", "train")
         )
-        tables = measure_layer(test, train, file.attrs["class_names"], threshold, layer, seed)
+        tables = measure_layer(test, train, file.attrs["class_names"], params.threshold, layer, seed)
         accuracies = {
             "accuracy": group.attrs["test_accuracy"],
             "train_accuracy": group.attrs["train_accuracy"],
@@ -94,9 +124,11 @@ def measure_sample(seed: int, layer: int, threshold: float) -> dict[str, pd.Data
     return tables | {"samples": tables["samples"].assign(**accuracies)}
 
 
-def write_csv(name: str, table: pd.DataFrame) -> None:
-    with replacing(Path(f"metrics/{name}.csv")) as path:
-        table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n", encoding="utf-8")
+def write_csv(name: str, table: pd.DataFrame) -> Path:
+    path = METRICS / f"{name}.csv"
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n", encoding="utf-8")
+    return path
 
 
 if __name__ == "__main__":

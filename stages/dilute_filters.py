@@ -16,8 +16,10 @@ from singlefilter.features import LayerFeatures, feature_path, open_features
 from singlefilter.files import read_digest, read_hdf5, replacing
 from singlefilter.heads import read_head
 from singlefilter.params import Params
+from singlefilter.provenance import made_with
 from singlefilter.retraining import retrain_heads
 from singlefilter.statistics import cluster_layer
+from singlefilter.table_files import sample_files, write_digests
 from stages import run
 
 
@@ -25,32 +27,36 @@ def main(params: Params, seed: int) -> None:
     rows = []
     checkpoints = []
     for layer in params.diluted_layers:
-        measurements = list(dilute(read_layer(seed, layer, params.threshold), (seed, layer)))
+        measurements = list(dilute(read_layer(params, seed, layer), (seed, layer)))
         if params.dilution.retrain_heads:
             retrained, checkpoint = retrain_layer(params, seed, layer)
             measurements += retrained
             checkpoints.append(checkpoint)
         rows += [{"seed": seed, "layer": layer, **asdict(measurement)} for measurement in measurements]
     table = pd.DataFrame(rows).astype({"label": "Int64", "removed_filters": "Int64"})  # whole numbers beside empty ones
-    with replacing(Path(f"metrics/dilution/seed{seed}.csv")) as path:
-        table.to_csv(path, index=False, lineterminator="\n", encoding="utf-8")
+    path, digests = sample_files(Path("metrics/dilution"), seed)
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+    made = made_with(params, seed, "dilution") | {"heads": read_digest(heads_path(seed), f"train_heads@{seed}")}
+    write_digests(digests, [path], made)
     for checkpoint in checkpoints:
         checkpoint.remove()
 
 
-def read_layer(seed: int, layer: int, threshold: float) -> Layer:
+def read_layer(params: Params, seed: int, layer: int) -> Layer:
     """Read a layer's head and test set, and find its clusters."""
-    with open_layer(seed, layer) as file:
+    with open_layer(params, seed, layer) as file:
         features, labels = file.whole("test")
-        weights, _ = read_head(Path(f"models/heads/seed{seed}.h5"), layer, file.origin, f"train_heads@{seed}")
+        made_by, made = f"train_heads@{seed}", made_with(params, seed, "heads")
+        weights, _ = read_head(heads_path(seed), layer, file.origin, made_by, made)
     # float16 is slow to widen, and every dilution would do it again.
-    return Layer(weights, features.astype(np.float32), labels, read_member(seed, layer, threshold))
+    return Layer(weights, features.astype(np.float32), labels, read_member(params, seed, layer))
 
 
 def retrain_layer(params: Params, seed: int, layer: int) -> tuple[list[Measurement], Checkpoint]:
     """Train a layer's head anew on what random removals leave; its checkpoint is to be removed when all is written."""
     device = chosen_device()
-    with open_layer(seed, layer) as file:
+    with open_layer(params, seed, layer) as file:
         train, test = ([torch.from_numpy(part).to(device) for part in file.whole(split)] for split in ("train", "test"))
         label_count, origin = len(file.class_names), file.origin
     checkpoint = Checkpoint(
@@ -67,21 +73,24 @@ def retrain_layer(params: Params, seed: int, layer: int) -> tuple[list[Measureme
     return retrain_heads(train, test, label_count, params, (seed, layer), checkpoint), checkpoint
 
 
-def read_member(seed: int, layer: int, threshold: float) -> np.ndarray:
+def read_member(params: Params, seed: int, layer: int) -> np.ndarray:
     """Find which labels are in some cluster of each filter, Boolean (F, K)."""
     path, made_by = Path(f"metrics/filters/seed{seed}.h5"), f"filter_matrices@{seed}"
-    heads = read_digest(Path(f"models/heads/seed{seed}.h5"), f"train_heads@{seed}")
-    with read_hdf5(path, made_by) as file:
+    heads = {"heads": read_digest(heads_path(seed), f"train_heads@{seed}")}
+    with read_hdf5(path, made_by, made_with(params, seed, "heads") | heads) as file:
         if f"layer{layer}" not in file:
             raise unusable(path, f"has no layer{layer}", made_by)
-        if file.attrs["heads"] != heads:
-            raise unusable(path, "holds the fields of other heads", made_by)
         fields, images_per_label = file[f"layer{layer}/test/fields"], file["test/images_per_label"][:]
-        return cluster_layer(fields, images_per_label, [threshold])[threshold].numbers >= 0
+        return cluster_layer(fields, images_per_label, [params.threshold])[params.threshold].numbers >= 0
 
 
-def open_layer(seed: int, layer: int) -> AbstractContextManager[LayerFeatures]:
-    return open_features(feature_path(Path(f"features/seed{seed}"), layer), f"extract_features@{seed}")
+def open_layer(params: Params, seed: int, layer: int) -> AbstractContextManager[LayerFeatures]:
+    path = feature_path(Path(f"features/seed{seed}"), layer)
+    return open_features(path, f"extract_features@{seed}", made_with(params, seed, "features") | {"layer": layer})
+
+
+def heads_path(seed: int) -> Path:
+    return Path(f"models/heads/seed{seed}.h5")
 
 
 if __name__ == "__main__":

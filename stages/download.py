@@ -6,6 +6,7 @@ from pathlib import Path
 from singlefilter.datasets import hold_out, write_dataset
 from singlefilter.errors import InputError
 from singlefilter.params import Params
+from singlefilter.provenance import made_with
 from singlefilter.sources import load_source
 from stages import run
 
@@ -23,7 +24,7 @@ def main(params: Params) -> None:
         raise InputError(
             f"{error}\nIf {DATASET} is gone, the last one comes back with: dvc checkout {DATASET}"
         ) from error
-    write_dataset(DATASET, data)
+    write_dataset(DATASET, data, made_with(params, None, "images"))
     counts = ", ".join(f"{len(split.labels):,} {name} images" for name, split in data.splits.items())
     print(f"{data.name}: {counts}; {len(data.class_names)} classes ({data.class_names[0]} … {data.class_names[-1]})")
 

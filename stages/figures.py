@@ -20,9 +20,10 @@ from singlefilter.drawing.rates import success_rates, training
 from singlefilter.drawing.removal import dilution
 from singlefilter.errors import unusable
 from singlefilter.figures import Paper, choose_layers, run_heading, save, use_style
-from singlefilter.files import read_hdf5, replacing
+from singlefilter.files import made_with_of, read_digest, read_hdf5, replacing
 from singlefilter.paper import paper_values
 from singlefilter.params import Params
+from singlefilter.provenance import made_with
 from singlefilter.statistics import normalised_slabs
 from singlefilter.table_files import read_samples, read_table
 from singlefilter.tables import layers_text
@@ -60,9 +61,15 @@ class FirstSample:
 
 
 def main(params: Params) -> None:
-    tables = {name: read_stage_table(name) for name in TABLES}
+    tables = {name: read_stage_table(params, name) for name in TABLES}
     layers, history = tables["layers"], tables["training"]
-    removals = read_samples(Path("metrics/dilution"), params.seeds, {"layer": int, "accuracy": float}, "dilute_filters")
+    removals = read_samples(
+        Path("metrics/dilution"),
+        params.seeds,
+        {"layer": int, "accuracy": float},
+        "dilute_filters",
+        lambda seed: made_with(params, seed, "dilution") | heads_of_matrices(params, seed),
+    )
     sample = read_first_sample(params, tables["filters"])
     paper = paper_of(params)
 
@@ -89,13 +96,26 @@ def main(params: Params) -> None:
     print(f"figures: {Path('plots').resolve()}/*.png and *.svg")
 
 
-def read_stage_table(name: str) -> pd.DataFrame:
-    """Read a table of cluster_stats."""
-    path = Path(f"metrics/{name}.csv")
-    table = read_table(path, "cluster_stats", **TEXTS.get(name, {}))
+def read_stage_table(params: Params, name: str) -> pd.DataFrame:
+    """Read a table of cluster_stats, which must be of the matrices that are there."""
+    path, digests = Path(f"metrics/{name}.csv"), Path("metrics/tables.sha256")
+    matrices = {f"matrices.{seed}": read_digest(*matrices_of(seed)) for seed in params.seeds}
+    made = made_with(params, None, "tables") | matrices
+    table = read_table(path, digests, "cluster_stats", made, **TEXTS.get(name, {}))
     if TABLES[name] not in table:
         raise unusable(path, f"has no column {TABLES[name]}", "cluster_stats")
     return table
+
+
+def matrices_of(seed: int) -> tuple[Path, str]:
+    """A sample's file of matrices, and the stage that makes it."""
+    return Path(f"metrics/filters/seed{seed}.h5"), f"filter_matrices@{seed}"
+
+
+def heads_of_matrices(params: Params, seed: int) -> dict[str, str]:
+    """The digest of the heads that a sample's matrices are of, which its dilution must share."""
+    with read_hdf5(*matrices_of(seed), made_with(params, seed, "heads")) as file:
+        return {"heads": made_with_of(file)["heads"]}
 
 
 def read_first_sample(params: Params, filters: pd.DataFrame) -> FirstSample:
@@ -109,8 +129,8 @@ def read_first_sample(params: Params, filters: pd.DataFrame) -> FirstSample:
         if layer not in chosen:
             raise unusable(Path("metrics/filters.csv"), f"has no layer {layer}", "cluster_stats")
 
-    path, made_by = Path(f"metrics/filters/seed{seed}.h5"), f"filter_matrices@{seed}"
-    with read_hdf5(path, made_by) as file:
+    path, made_by = matrices_of(seed)
+    with read_hdf5(path, made_by, made_with(params, seed, "heads")) as file:
         for layer in layers:
             if f"layer{layer}" not in file:
                 raise unusable(path, f"has no layer{layer}", made_by)

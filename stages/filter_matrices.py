@@ -7,24 +7,29 @@ import h5py
 from singlefilter.devices import chosen_device
 from singlefilter.features import feature_path, open_features
 from singlefilter.fields import filter_matrices, images_a_pass
-from singlefilter.files import read_digest, write_hdf5
+from singlefilter.files import made_with_of, read_digest, read_hdf5, write_hdf5
 from singlefilter.heads import read_head
 from singlefilter.params import Params
 from singlefilter.progress import Progress
+from singlefilter.provenance import made_with
 from stages import run
 
 
 def main(params: Params, seed: int) -> None:
     layers = params.chosen_arch.examined_layers
-    with write_hdf5(Path(f"metrics/filters/seed{seed}.h5")) as out:
-        out.attrs["heads"] = read_digest(Path(f"models/heads/seed{seed}.h5"), f"train_heads@{seed}")
+    heads, made_by = Path(f"models/heads/seed{seed}.h5"), f"train_heads@{seed}"
+    with read_hdf5(heads, made_by, made_with(params, seed, "heads")) as file:
+        made = made_with_of(file) | {"heads": read_digest(heads, made_by)}
+    with write_hdf5(Path(f"metrics/filters/seed{seed}.h5"), made) as out:
         for number in Progress(f"filters, sample {seed}", len(layers), unit="layer"):
-            _write_layer(out, layers[number], seed)
+            _write_layer(out, params, layers[number], seed)
 
 
-def _write_layer(out: h5py.File, layer: int, seed: int) -> None:
+def _write_layer(out: h5py.File, params: Params, layer: int, seed: int) -> None:
     device = chosen_device()
-    with open_features(feature_path(Path(f"features/seed{seed}"), layer), f"extract_features@{seed}") as features:
+    path = feature_path(Path(f"features/seed{seed}"), layer)
+    made = made_with(params, seed, "features") | {"layer": layer}
+    with open_features(path, f"extract_features@{seed}", made) as features:
         head = Path(f"models/heads/seed{seed}.h5")
         weights, accuracies = read_head(head, layer, features.origin, f"train_heads@{seed}")
         group = out.create_group(f"layer{layer}")

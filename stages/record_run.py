@@ -16,8 +16,10 @@ import pandas as pd
 from singlefilter.claims import NOT_COMPARABLE, judge
 from singlefilter.errors import InputError
 from singlefilter.params import Params, load_params
-from singlefilter.records import chosen_rows, read_record, read_run, workspace_files
+from singlefilter.provenance import made_with
+from singlefilter.records import TABLES, chosen_rows, read_record, read_run, workspace_files
 from singlefilter.runs import Run
+from singlefilter.table_files import read_checked, sample_files
 from stages import LOG, run
 
 RECORDS = Path("metrics/reference")
@@ -38,6 +40,7 @@ def main(params: Params, name: str, note: str, figures: Sequence[str]) -> None:
     check_old_record(folder, params)
     files = workspace_files(Path("metrics"), params.seeds)
     check_verdicts(read_run(params, files))
+    check_digests(params)
     for figure in figures:
         files[f"{figure}.png"] = figure_file(figure)
     with replacing_folder(folder) as temporary:
@@ -94,6 +97,16 @@ def check_verdicts(present: Run) -> None:
             raise InputError(
                 f"{path} says {' '.join(found)}; params.yaml and the tables say {' '.join(judged)}. {way_out}"
             )
+
+
+def check_digests(params: Params) -> None:
+    """Check that the present run's tables are as the stages wrote them, with params.yaml's parameters."""
+    metrics = Path("metrics")
+    for name in TABLES:
+        read_checked(metrics / name, metrics / "tables.sha256", "cluster_stats", made_with(params, None, "tables"))
+    for kind, stage, step in (("history", "train_backbone", "network"), ("dilution", "dilute_filters", "dilution")):
+        for seed in params.seeds:
+            read_checked(*sample_files(metrics / kind, seed), f"{stage}@{seed}", made_with(params, seed, step))
 
 
 def verdicts(table: pd.DataFrame) -> list[tuple[str, str, str]]:

@@ -1,7 +1,9 @@
 """Train a linear head on each examined layer of a sample, from scratch or from where a stopped run was."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,16 +11,19 @@ from torch import Tensor
 from singlefilter import devices, heads
 from singlefilter.checkpoints import Checkpoint, code_digest
 from singlefilter.features import LayerFeatures, feature_path, open_features
+from singlefilter.files import read_digest
 from singlefilter.params import Params
+from singlefilter.provenance import made_with
 from stages import run
 
 
 def main(params: Params, seed: int) -> None:
     device = devices.chosen_device()
     layers = params.chosen_arch.examined_layers
-    features = {}
+    network = read_digest(Path(f"models/backbone/seed{seed}.h5"), f"train_backbone@{seed}")
+    features, made = {}, made_with(params, seed, "features") | {"network": network}
     for layer in layers:
-        with open_layer(seed, layer) as file:
+        with open_layer(seed, layer, made) as file:
             features[layer], labels = read_split(file, "train", device)
             label_count, origin = len(file.class_names), file.origin
     checkpoint = Checkpoint(
@@ -36,16 +41,18 @@ def main(params: Params, seed: int) -> None:
     accuracies = {}
     for layer in layers:
         accuracies[layer] = {"train_accuracy": heads.accuracy(features[layer], labels, weights[layer])}
-        with open_layer(seed, layer) as file:
+        with open_layer(seed, layer, made) as file:
             for split in file.held_out:
                 held_out = read_split(file, split, device)
                 accuracies[layer][f"{split}_accuracy"] = heads.accuracy(*held_out, weights[layer])
-    heads.write_heads(Path(f"models/heads/seed{seed}.h5"), weights, accuracies, origin)
+    made |= made_with(params, seed, "heads")
+    heads.write_heads(Path(f"models/heads/seed{seed}.h5"), weights, accuracies, origin, made)
     checkpoint.remove()
 
 
-def open_layer(seed: int, layer: int) -> AbstractContextManager[LayerFeatures]:
-    return open_features(feature_path(Path(f"features/seed{seed}"), layer), f"extract_features@{seed}")
+def open_layer(seed: int, layer: int, made: Mapping[str, Any]) -> AbstractContextManager[LayerFeatures]:
+    path = feature_path(Path(f"features/seed{seed}"), layer)
+    return open_features(path, f"extract_features@{seed}", {**made, "layer": layer})
 
 
 def read_split(file: LayerFeatures, split: str, device: torch.device) -> tuple[Tensor, Tensor]:

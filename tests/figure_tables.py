@@ -17,8 +17,10 @@ from matplotlib.figure import Figure
 
 from singlefilter import figures
 from singlefilter.drawing import controls, fields, layers, matrices, network, rates, removal
-from singlefilter.files import write_hdf5
-from singlefilter.params import load_params
+from singlefilter.files import read_digest, write_hdf5
+from singlefilter.params import Params, load_params
+from singlefilter.provenance import made_with
+from singlefilter.table_files import sample_files, write_digests
 
 ROOT = Path(__file__).parents[1]
 HEADING = "vgg16 on digits, 1 sample, 0.05 of the full epochs"
@@ -305,8 +307,8 @@ class Tables:
         np.fill_diagonal(totals, generator.normal(90, 8, self.labels_count))
         return totals
 
-    def write(self, folder: Path) -> None:
-        """Write what the stage figures reads."""
+    def write(self, folder: Path, params: Params) -> None:
+        """Write what the stage figures reads, as made with these parameters."""
         for name in ("filters", "dilution"):
             (folder / "metrics" / name).mkdir(parents=True, exist_ok=True)
         names = {"layers": "layers_table"}
@@ -316,10 +318,17 @@ class Tables:
         (folder / "metrics/claims.csv").write_text(CLAIMS, encoding="utf-8")
         for seed in range(self.samples):
             self._dilution(seed).to_csv(folder / f"metrics/dilution/seed{seed}.csv", index=False)
-            with write_hdf5(folder / f"metrics/filters/seed{seed}.h5") as file:
+            table, digests = sample_files(folder / "metrics/dilution", seed)
+            write_digests(digests, [table], made_with(params, seed, "dilution") | {"heads": "abc"})
+            made = made_with(params, seed, "heads") | {"heads": "abc"}
+            with write_hdf5(folder / f"metrics/filters/seed{seed}.h5", made) as file:
                 file.attrs["class_names"] = list(self.class_names)
                 file["test/images_per_label"] = np.full(self.labels_count, 1000)
                 for layer in self.layers:
                     sums = -np.abs(self.fields(layer)) if layer in self.silent else 1000 * self.fields(layer)
                     file[f"layer{layer}/test/fields"] = np.stack([sums] * self.filters_count)
                     file[f"layer{layer}/test/decisions"] = np.stack([self.decisions(layer)] * self.filters_count)
+        made = made_with(params, None, "tables")
+        for path in (folder / "metrics/filters").iterdir():
+            made[f"matrices.{path.stem.removeprefix('seed')}"] = read_digest(path, "filter_matrices")
+        write_digests(folder / "metrics/tables.sha256", (folder / "metrics").glob("*.csv"), made)

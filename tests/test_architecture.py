@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from singlefilter.architecture import LayerShape, layer_shapes, multiply_accumulates
+from singlefilter.architecture import LayerShape, feature_bytes, layer_shapes, multiply_accumulates
 from singlefilter.networks import Network
 from singlefilter.params import load_params
 
@@ -58,3 +58,11 @@ def test_multiply_accumulates_are_half_of_what_pytorch_counts(arch):
     with FlopCounterMode(display=False) as counter:
         network(images)
     assert 2 * multiply_accumulates(backbone, 7, 32)[1] == counter.get_total_flops()
+
+
+def test_features_of_a_cifar10_vgg16_take_3_7_gigabytes():
+    vgg16 = ARCHS["vgg16"]
+    outputs = 64 * 16**2 + 128 * 8**2 + 256 * 4**2 + 512 * 2**2 + 512  # after each of the five pools
+    needed = feature_bytes(vgg16.backbone, 32, vgg16.examined_layers, 60_000)
+    assert needed == outputs * 60_000 * 2
+    assert round(needed / 1e9, 1) == 3.7

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 import sys
 from pathlib import Path
@@ -163,11 +164,28 @@ def test_a_damaged_newest_state_never_takes_the_place_of_the_whole_one(checkpoin
     assert checkpoint.load() == {"done": 1}
 
 
+def sealed(content: bytes) -> bytes:
+    """What stands in the file of the run with DETERMINANTS if its state is this content."""
+    run = hashlib.sha256(json.dumps(DETERMINANTS, sort_keys=True).encode()).digest()
+    return hashlib.sha256(run + content).digest() + content
+
+
+def test_a_state_of_another_run_is_damaged_under_this_ones_name(checkpoint, tmp_path, capsys):
+    checkpoint.save({"done": 1})
+    newest = files(tmp_path)["newest"]
+    other = Checkpoint(tmp_path / "other", **(DETERMINANTS | {"seed": 1}))
+    other.save({"done": 5})
+    (path,) = (tmp_path / "other").iterdir()
+    path.replace(newest)
+    assert checkpoint.load() is None
+    assert capsys.readouterr().out == f"{newest} is damaged, and removed\n"
+
+
 def test_what_cannot_be_unpickled_gives_the_previous_state_although_its_digest_is_right(checkpoint, tmp_path):
     checkpoint.save({"done": 1})
     checkpoint.save({"done": 2})
     content = b"no state of ours"
-    files(tmp_path)["newest"].write_bytes(hashlib.sha256(content).digest() + content)
+    files(tmp_path)["newest"].write_bytes(sealed(content))
     assert checkpoint.load() == {"done": 1}
     assert files(tmp_path).keys() == {"previous"}
 
@@ -187,7 +205,7 @@ def test_pickled_code_is_not_executed_even_under_a_right_digest(checkpoint, tmp_
     planted = io.BytesIO()
     torch.save({"done": Planted(tmp_path / "planted")}, planted)
     content = planted.getvalue()
-    files(tmp_path)["newest"].write_bytes(hashlib.sha256(content).digest() + content)
+    files(tmp_path)["newest"].write_bytes(sealed(content))
     assert checkpoint.load() is None
     assert not (tmp_path / "planted").exists()
     torch.load(io.BytesIO(content), weights_only=False)

@@ -9,15 +9,18 @@ from singlefilter.errors import InputError
 from singlefilter.files import write_hdf5
 from singlefilter.nulls import NULLS
 from singlefilter.params import load_params
+from singlefilter.provenance import made_with
 from singlefilter.statistics import SWEPT_THRESHOLDS
+from singlefilter.table_files import sample_files, write_digests
 from stages.cluster_stats import main
 from tests.hand_made_filters import clipped_filters
 from tests.hdf5_files import edited
+from tests.table_digests import digest_again
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = [
     *("claims.csv", "filters.csv", "histograms.csv", "labels.csv", "layers.csv", "nulls.csv"),
-    *("sizes.csv", "summary.json", "thresholds.csv", "training.csv"),
+    *("sizes.csv", "summary.json", "tables.sha256", "thresholds.csv", "training.csv"),
 ]
 HISTORY = "epoch,train_accuracy,test_accuracy,validation_accuracy,test_accuracy_without_bias\n"
 ABOVE = clipped_filters()
@@ -33,9 +36,12 @@ def project(tmp_path, monkeypatch):
     dilution.mkdir()
     for seed in params.seeds:
         (history / f"seed{seed}.csv").write_text(f"{HISTORY}0,,0.1,,\n1,0.9,0.{9 - seed},,\n")
+        digest_sample(history, seed, made_with(params, seed, "network") | {"network": "abc"})
         rows = f"{seed},13,none,0,0.8\n{seed},13,random,2,0.7\n{seed},13,label,2,0.{6 - seed}\n"
         (dilution / f"seed{seed}.csv").write_text(f"seed,layer,kind,removed_filters,accuracy\n{rows}")
-        with write_hdf5(Path(f"metrics/filters/seed{seed}.h5")) as file:
+        digest_sample(dilution, seed, made_with(params, seed, "dilution") | {"heads": "def"})
+        made = made_with(params, seed, "heads") | {"network": "abc", "heads": "def"}
+        with write_hdf5(Path(f"metrics/filters/seed{seed}.h5"), made) as file:
             file.attrs["class_names"] = ["cat", "dog, big", "frog", "ship"]
             file["test/images_per_label"] = file["train/images_per_label"] = np.full(4, 2)
             for layer in params.chosen_arch.examined_layers:
@@ -47,6 +53,11 @@ def project(tmp_path, monkeypatch):
                 group["test/decisions"] = np.where(ABOVE, 3, 0)
                 group["train/decisions"] = np.zeros((5, 4, 4), dtype=int)
     return params
+
+
+def digest_sample(folder: Path, seed: int, made: dict) -> None:
+    table, digests = sample_files(folder, seed)
+    write_digests(digests, [table], made)
 
 
 def test_the_stage_writes_the_tables(project):
@@ -158,6 +169,7 @@ def test_the_stage_averages_the_accuracies_on_the_validation_set(project):
     for seed in project.seeds:
         path = Path(f"metrics/history/seed{seed}.csv")
         path.write_text(f"{HISTORY}0,,0.1,0.2,\n1,0.9,0.5,0.{8 - seed},\n")
+        digest_again(path.with_suffix(".sha256"))
         with edited(f"metrics/filters/seed{seed}.h5") as file:
             for number, layer in enumerate(project.chosen_arch.examined_layers):
                 file[f"layer{layer}"].attrs["validation_accuracy"] = 0.25 + 0.125 * number + 0.0625 * seed
@@ -186,10 +198,11 @@ def test_the_stage_writes_the_same_bytes_again(project):
 def test_the_stage_names_the_samples_file_that_is_missing_or_short(project, folder, stage):
     path = Path(f"metrics/{folder}/seed3.csv")
     header = path.read_text().splitlines()[0]
-    states = [("is missing or not whole", ""), ("has no rows", f"{header}\n"), ("is not whole", "epoch,layer\n1,2\n")]
+    states = [("is not whole", ""), ("has no rows", f"{header}\n"), ("is not whole", "epoch,layer\n1,2\n")]
     states.append(("is not whole", f"{header}\n1,none,none,none,none\n"))
     for state, content in states:
         path.write_text(content)
+        digest_again(path.with_suffix(".sha256"))
         with pytest.raises(InputError, match=rf"seed3\.csv {state}.*--single-item {stage}@3"):
             main(project)
     path.unlink()

@@ -75,6 +75,7 @@ def test_the_walk_over_imports_finds_lazy_ones_and_the_packages_themselves():
         "src/singlefilter/errors.py",
         "src/singlefilter/files.py",
         "src/singlefilter/params.py",  # stages/__init__.py imports it within a function
+        "src/singlefilter/provenance.py",
         "stages/__init__.py",
         "stages/check_params.py",
     ]

@@ -15,7 +15,9 @@ from singlefilter.augment import augment
 from singlefilter.datasets import Data, Split, hold_out, write_dataset
 from singlefilter.errors import InputError
 from singlefilter.features import PLAIN, Views, feature_path, open_features, write_features
+from singlefilter.files import read_digest
 from singlefilter.networks import Network, load_network, save_network
+from singlefilter.provenance import made_with
 from stages import extract_features
 from tests.hdf5_files import edited
 
@@ -175,11 +177,14 @@ def test_the_stage_takes_the_views_of_the_parameters_and_of_its_sample(
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
-    write_dataset(Path("data/dataset.h5"), data)
-    save_network(Path("models/backbone/seed3.h5"), network, data.digest)
-    extract_features.main(make_params(heads={"views": 2}), 3)
+    params, path = make_params(heads={"views": 2}), Path("models/backbone/seed3.h5")
+    write_dataset(Path("data/dataset.h5"), data, made_with(params, None, "images"))
+    save_network(path, network, data.digest, made_with(params, 3, "network"))
+    extract_features.main(params, 3)
     written_data = extract_features.read_dataset(Path("data/dataset.h5"))
-    write_features(tmp_path / "expected", network, written_data, [1, 2], CPU, Views(2, 1, True, 3))
+    made = made_with(params, 3, "features") | {"network": read_digest(path, "train_backbone@3")}
+    views = Views(2, 1, True, 3)
+    write_features(tmp_path / "expected", network, written_data, [1, 2], CPU, views, made_with=made)
     for layer in (1, 2):
         found = feature_path(Path("features/seed3"), layer).read_bytes()
         assert found == feature_path(tmp_path / "expected", layer).read_bytes()

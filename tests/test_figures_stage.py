@@ -10,9 +10,10 @@ import pytest
 from figure_tables import ROOT, Tables, drawing_style
 
 from singlefilter.errors import InputError
-from singlefilter.files import write_hdf5
+from singlefilter.files import made_with_of, write_hdf5
 from singlefilter.params import Params, load_params
 from stages.figures import main, paper_of, paper_removal, read_first_sample, read_stage_table
+from tests.table_digests import digest_again
 
 NAMES = [
     *("cluster_sizes", "decisions", "dilution", "field_histograms", "filters", "label_appearances"),
@@ -29,10 +30,11 @@ LOADED = load_params(ROOT / "params.yaml")
 def params(tmp_path, monkeypatch) -> Params:
     """Parameters of two samples and two layers, in a folder with all that the stage reads."""
     monkeypatch.chdir(tmp_path)
-    TABLES.write(tmp_path)
     row = LOADED.archs["vgg6"].model_copy(update={"examined_layers": (1, 2)})
     changes = {"arch": "vgg6", "archs": {"vgg6": row}, "seeds": (0, 1)}
-    return LOADED.model_copy(update=changes | {"figures": LOADED.figures.model_copy(update={"dpi": 50})})
+    made = LOADED.model_copy(update=changes | {"figures": LOADED.figures.model_copy(update={"dpi": 50})})
+    TABLES.write(tmp_path, made)
+    return made
 
 
 def rewrite(path: Path, changes: Mapping[str, np.ndarray | None]) -> None:
@@ -40,8 +42,8 @@ def rewrite(path: Path, changes: Mapping[str, np.ndarray | None]) -> None:
     with h5py.File(path) as file:
         content = {}
         file.visititems(lambda name, item: content.update({name: item[:]}) if isinstance(item, h5py.Dataset) else None)
-        names = list(file.attrs["class_names"])
-    with write_hdf5(path) as file:
+        names, made = list(file.attrs["class_names"]), made_with_of(file)
+    with write_hdf5(path, made) as file:
         file.attrs["class_names"] = names
         for name, values in (content | changes).items():
             if values is not None:
@@ -60,11 +62,12 @@ def test_stage_draws_every_figure_twice_to_the_same_bytes_and_says_where(params,
 
 
 def test_tables_keep_class_names_and_cluster_lists_as_text(params):
-    assert read_stage_table("labels")["class_name"].tolist() == ["nan", "1"] * 4
+    assert read_stage_table(params, "labels")["class_name"].tolist() == ["nan", "1"] * 4
     # One cluster of one label in every filter: read without care, the column would be numbers.
     table = pd.read_csv("metrics/filters.csv").assign(labels=1)
     table.to_csv("metrics/filters.csv", index=False)
-    assert read_stage_table("filters")["labels"].tolist() == ["1"] * len(table)
+    digest_again("metrics/tables.sha256")
+    assert read_stage_table(params, "filters")["labels"].tolist() == ["1"] * len(table)
 
 
 def test_first_sample_has_the_chosen_filters_fields_as_means_over_images(params):
@@ -87,16 +90,16 @@ def test_first_sample_has_the_chosen_filters_fields_as_means_over_images(params)
 
 def test_totals_are_the_last_layers_fields_without_silent_filters(params):
     # Means [[2, 0], [0.5, -2]] over 2; [[1, 4], [3, 0]] over 4; and a silent one.
+    filters = read_stage_table(params, "filters")
     sums = np.array([[[2.0, 0], [1, -4]], [[1, 4], [6, 0]], [[-1, -1], [-1, -1]]])
     rewrite(MATRICES, {"test/images_per_label": np.array([1, 2]), "layer2/test/fields": sums})
-    filters = read_stage_table("filters")
     assert read_first_sample(params, filters).totals.tolist() == [[1.25, 1], [1, -1]]
     rewrite(MATRICES, {"layer2/test/fields": -np.ones((3, 2, 2))})
     assert np.isnan(read_first_sample(params, filters).totals).all()
 
 
 def test_layers_of_silent_filters_have_no_matrices(params):
-    filters = read_stage_table("filters").assign(silent=lambda table: table["layer"] == 1)
+    filters = read_stage_table(params, "filters").assign(silent=lambda table: table["layer"] == 1)
     found = read_first_sample(params, filters)
     assert found.fields[1] is None and found.decisions[1] is None and found.fields[2] is not None
 
@@ -140,18 +143,19 @@ def test_stage_names_a_missing_file_and_the_way_out(params, missing, made_by):
 def test_stage_refuses_tables_of_an_earlier_version(params):
     table = pd.read_csv("metrics/thresholds.csv").drop(columns="walk")
     table.to_csv("metrics/thresholds.csv", index=False)
+    digest_again("metrics/tables.sha256")
     with pytest.raises(InputError, match=r"thresholds\.csv has no column walk\. .*--single-item cluster_stats"):
         main(params)
 
 
 def test_stage_refuses_matrices_and_tables_of_other_samples_or_layers(params):
+    filters = read_stage_table(params, "filters")
+    with pytest.raises(InputError, match=r"filters\.csv has no layer 2\. .*--single-item cluster_stats"):
+        read_first_sample(params, filters[filters["layer"] == 1])
+    with pytest.raises(InputError, match=r"filters\.csv has no sample 0\. .*--single-item cluster_stats"):
+        read_first_sample(params, filters[filters["seed"] == 1])
     rewrite(MATRICES, {"layer2/test/fields": None, "layer2/test/decisions": None})
     with pytest.raises(InputError, match=r"seed0\.h5 has no layer2\. Make it again: .*--single-item filter_matrices@0"):
-        main(params)
-    table = pd.read_csv("metrics/filters.csv")
-    table[table["layer"] == 1].to_csv("metrics/filters.csv", index=False)
-    with pytest.raises(InputError, match=r"filters\.csv has no layer 2\. .*--single-item cluster_stats"):
-        main(params)
-    table[table["seed"] == 1].to_csv("metrics/filters.csv", index=False)
-    with pytest.raises(InputError, match=r"filters\.csv has no sample 0\. .*--single-item cluster_stats"):
+        read_first_sample(params, filters)
+    with pytest.raises(InputError, match=r"csv is of another run: made with matrices\.0 .* repro cluster_stats$"):
         main(params)

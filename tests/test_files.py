@@ -1,10 +1,14 @@
+import errno
 import hashlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import BinaryIO
@@ -159,8 +163,60 @@ def refusal_of(path: Path) -> str:
     return str(raised.value)
 
 
-def test_missing_file_is_refused_with_the_stage_that_makes_it(tmp_path):
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """As with `ulimit -f`, whoever runs the tests."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("size", [0, 600, 5_000, 20_000, 49_000])  # the whole file has 49,784 bytes
+def test_hdf5_that_does_not_fit_is_refused_with_its_name_and_the_old_file_stays(tmp_path, size):
+    path = tmp_path / "file.h5"
+    write_example(path)
+    before = path.read_bytes()
+    with pytest.raises(InputError) as raised, files_no_larger_than(size):
+        write_example(path)
+    assert str(raised.value) == (
+        f"{path} cannot be written: File too large; lift the limit on the size of files (ulimit -f)"
+    )
+    assert path.read_bytes() == before
+    assert names_in(tmp_path) == ["file.h5"]
+
+
+def test_a_full_disk_is_named_with_what_it_has_free(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=3 * 2**29))
+    with pytest.raises(InputError) as raised, replacing(tmp_path / "table.csv") as temporary:
+        temporary.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert str(raised.value) == (
+        f"{tmp_path}/table.csv cannot be written: No space left on device; "
+        "it needs more than the 1.5 GiB that its disk has free; free more"
+    )
+    assert names_in(tmp_path) == []
+
+
+def test_what_may_not_be_written_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.csv" / "inner").mkdir(parents=True)
+    for path in (tmp_path / "file" / "table.csv", tmp_path / "folder.csv"):
+        with pytest.raises(InputError, match=f"^{path} cannot be written: "), replacing(path) as temporary:
+            temporary.write_text("new")
+    monkeypatch.setattr(os, "replace", lambda *paths: os.rename("no such file", "at all"))
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "table.csv") as temporary:  # not for want of room
+        temporary.write_text("new")
+    assert sorted(names_in(tmp_path)) == ["file", "folder.csv"]
+
+
+def test_missing_file_and_a_folder_in_its_place_are_refused_with_the_stage_that_makes_it(tmp_path):
     path = tmp_path / "layer13.h5"
+    path.mkdir()
+    assert refusal_of(path).startswith(f"{path} cannot be read (Is a directory). Make it again: dvc repro --force")
+    path.rmdir()
     assert refusal_of(path) == f"{path} is missing. Make it again: dvc repro --force --single-item extract_features@0"
     assert names_in(tmp_path) == []
 

@@ -13,9 +13,10 @@ from singlefilter.batches import Batches
 from singlefilter.checkpoints import Checkpoint
 from singlefilter.errors import InputError
 from singlefilter.features import feature_path
-from singlefilter.files import write_hdf5
+from singlefilter.files import read_digest, write_hdf5
 from singlefilter.heads import accuracy, read_head, train_heads, write_heads
 from singlefilter.params import Params
+from singlefilter.provenance import made_with
 from stages import train_heads as stage
 
 CPU = torch.device("cpu")
@@ -181,8 +182,13 @@ def test_the_stage_measures_every_head_on_every_set(counts, make_params, tmp_pat
         for layer, filters in ((1, 4), (2, 6))
         for split, count in counts.items()
     }
+    network = Path("models/backbone/seed0.h5")
+    with write_hdf5(network):
+        pass
     for layer in (1, 2):
-        with write_hdf5(feature_path(Path("features/seed0"), layer)) as file:
+        made = made_with(make_params(), 0, "features") | {"network": read_digest(network, "train_backbone@0")}
+        made |= {"layer": layer}
+        with write_hdf5(feature_path(Path("features/seed0"), layer), made) as file:
             file.attrs["class_names"], file.attrs["origin"] = ["red", "green", "blue"], "abc"
             for split in counts:
                 file[f"{split}/features"], file[f"{split}/labels"] = features[layer, split], labels[split]

@@ -51,6 +51,7 @@ def test_a_stage_that_ends_well_adds_a_line_to_the_log():
             RuntimeError("not enough memory: you tried to allocate 8 bytes.\nat alloc.cpp:9"),
             "example: not enough memory: you tried to allocate 8 bytes.",
         ),
+        (RuntimeError("std::bad_alloc"), "example: std::bad_alloc"),
     ],
 )
 def test_a_stage_that_fails_ends_with_one_line_and_logs_nothing(error, ending):
@@ -104,6 +105,14 @@ def test_a_stage_that_is_stopped_while_it_is_imported_says_nothing(number, tmp_p
     (tmp_path / "stages/example.py").write_text(stopped, encoding="utf-8")
     ended = subprocess.run([sys.executable, "-m", "stages.example"], cwd=tmp_path, capture_output=True)
     assert (ended.returncode, ended.stdout, ended.stderr) == (-number, b"", b"")
+
+
+def test_a_log_that_cannot_be_written_does_not_fail_a_stage_that_is_done(capsys):
+    Path("logs").write_text("a file in the folder's place")
+    run(lambda params, seed: None, per_sample=True)
+    warning = capsys.readouterr().err
+    assert warning.startswith("logs/stages.jsonl cannot be written ([Errno 17] File exists: 'logs')")
+    assert warning.count("\n") == 1
 
 
 def test_a_seed_that_params_yaml_does_not_have_is_refused(monkeypatch):

@@ -2,7 +2,9 @@
 
 import dataclasses
 import math
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import numpy as np
@@ -17,6 +19,7 @@ from singlefilter.datasets import Data, hold_out, write_dataset
 from singlefilter.errors import InputError
 from singlefilter.networks import Network, save_network
 from singlefilter.params import Params
+from singlefilter.provenance import made_with
 from singlefilter.training import Epoch, evaluate, new_network, train, write_history
 from stages import train_backbone
 
@@ -230,10 +233,11 @@ def test_divergence_leaves_no_out_and_no_checkpoint(data, make_params, tmp_path,
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
     monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0)
-    write_dataset(Path("data/dataset.h5"), data)
     rates = {"learning_rate": 1e30, "momentum": 0.5, "weight_decay": 0.0, "decay": CONSTANT}
-    with pytest.raises(InputError):
-        train_backbone.main(make_params(backbone={"fully_connected_rates": rates}), seed=0)
+    params = make_params(backbone={"fully_connected_rates": rates})
+    write_dataset(Path("data/dataset.h5"), data, made_with(params, None, "images"))
+    with pytest.raises(InputError, match="has diverged"):
+        train_backbone.main(params, seed=0)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["dataset.h5"]
 
 
@@ -319,3 +323,26 @@ def test_bf16_trains_near_float32_with_weights_in_float32(data, make_params, che
     assert history[1].loss != exact[1].loss
     assert history[1].loss == pytest.approx(exact[1].loss, rel=0.02)
     assert all(weights.dtype == torch.float32 for weights in network.parameters())
+
+
+def test_what_the_disk_cannot_hold_is_refused_before_training(data, make_params, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    usage = SimpleNamespace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    params = make_params(heads={"views": 20})
+    network = new_network(data, params, 0)
+
+    def require(free: int, refused: str) -> None:
+        usage.free = free
+        train_backbone.require_room(network, data, params, 0)
+        usage.free -= 1
+        with pytest.raises(InputError, match=f"^{refused} is to hold .* GiB, .*; free the rest, or "):
+            train_backbone.require_room(network, data, params, 0)
+
+    features = 2 * (22 * 20 + 13) * (4 * 4 * 4 + 6 * 4 * 4)  # two layers' outputs in float16
+    require(features, "features")
+    old = tmp_path / "features" / "seed0" / "layer1.h5"  # goes before the new ones come
+    old.parent.mkdir()
+    old.write_bytes(bytes(features))
+    weights = sum(values.element_size() * values.numel() for values in network.state_dict().values())
+    require(7 * weights, "models")

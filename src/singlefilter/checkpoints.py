@@ -27,9 +27,10 @@ class Checkpoint:
     """
 
     def __init__(self, folder: Path, **determinants: Any):
-        key = hashlib.sha256(json.dumps(determinants, sort_keys=True).encode()).hexdigest()
-        self._newest = folder / f"{key[:32]}.pt"
-        self._previous = folder / f"{key[:32]}.previous.pt"
+        self._key = hashlib.sha256(json.dumps(determinants, sort_keys=True).encode())
+        name = self._key.hexdigest()[:32]
+        self._newest = folder / f"{name}.pt"
+        self._previous = folder / f"{name}.previous.pt"
         self._saved = time.monotonic()
 
     def save_if_due(self, state: Mapping[str, Any]) -> None:
@@ -43,7 +44,7 @@ class Checkpoint:
         torch.save(state, buffer)
         content = buffer.getvalue()
         with replacing(self._newest) as temporary:
-            temporary.write_bytes(hashlib.sha256(content).digest() + content)
+            temporary.write_bytes(self._digest(content) + content)
             with contextlib.suppress(FileNotFoundError):  # there is none yet
                 self._newest.replace(self._previous)
         self._saved = time.monotonic()
@@ -56,11 +57,15 @@ class Checkpoint:
             except FileNotFoundError:
                 continue
             with contextlib.suppress(pickle.UnpicklingError):  # what is no checkpoint of ours
-                if hashlib.sha256(stored[32:]).digest() == stored[:32]:
+                if self._digest(stored[32:]) == stored[:32]:
                     return torch.load(io.BytesIO(stored[32:]), weights_only=True, map_location="cpu")
             print(f"{path} is damaged, and removed")
             path.unlink(missing_ok=True)  # lest it takes the place of the whole one before it
         return None
+
+    def _digest(self, content: bytes) -> bytes:
+        """Give the digest of a state of this run; under another run's name it is damaged."""
+        return hashlib.sha256(self._key.digest() + content).digest()
 
     def remove(self) -> None:
         """Remove the state of a run that has ended well."""

@@ -2,14 +2,16 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from singlefilter.errors import InputError, unusable
-from singlefilter.files import read_hdf5, write_hdf5
+from singlefilter.files import NOTHING, read_hdf5, write_hdf5
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +42,10 @@ class Data:
         """The splits that there are, by their names."""
         splits = {"train": self.train, "test": self.test, "validation": self.validation}
         return {name: split for name, split in splits.items() if split is not None}
+
+    def passes(self, views: int) -> int:
+        """The number of images that go through a network with so many augmented passes of train in place of its own."""
+        return sum(len(split.labels) for split in self.splits.values()) + len(self.train.labels) * max(views - 1, 0)
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -86,13 +92,13 @@ def hold_out(data: Data, size: int, seed: int) -> Data:
     return dataclasses.replace(data, train=rest, validation=validation)
 
 
-def write_dataset(path: Path, data: Data) -> None:
+def write_dataset(path: Path, data: Data, made_with: Mapping[str, Any] = NOTHING) -> None:
     """Write a data set, its images in the order of their digests: every packaging of it gives the same bytes.
 
     The file has the groups train and test, and validation if there is one, each with images, labels and the attribute
     fingerprint, and at its root the attributes name and class_names.
     """
-    with write_hdf5(path) as file:
+    with write_hdf5(path, made_with) as file:
         file.attrs["name"] = data.name
         file.attrs.create("class_names", data.class_names, dtype=h5py.string_dtype())
         for name, split in data.splits.items():
@@ -103,13 +109,13 @@ def write_dataset(path: Path, data: Data) -> None:
             group["labels"] = ordered.labels.astype(np.int64)
 
 
-def read_dataset(path: Path) -> Data:
-    """Read what write_dataset wrote.
+def read_dataset(path: Path, made_with: Mapping[str, Any] = NOTHING) -> Data:
+    """Read what write_dataset wrote, with these parameters.
 
     Raises:
-        InputError: The file is missing, or its content is not the one that was written.
+        InputError: The file is missing, of another run, or its content is not the one that was written.
     """
-    with read_hdf5(path, made_by="download") as file:
+    with read_hdf5(path, "download", made_with) as file:
         try:
             splits = {name: _read_split(group) for name, group in file.items()}
             return Data(str(file.attrs["name"]), tuple(map(str, file.attrs["class_names"])), **splits)

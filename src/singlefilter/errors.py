@@ -7,6 +7,12 @@ class InputError(Exception):
     """Something given to the project cannot be used; the message says what, what is allowed, and the way out."""
 
 
+def unreadable(path: Path, error: OSError, made_by: str) -> InputError:
+    """Give the error for a stage's out that the system does not let be read; see unusable."""
+    what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+    return unusable(path, what, made_by)
+
+
 def unusable(path: Path, what: str, made_by: str) -> InputError:
     """Give the error for a stage's out that cannot be used.
 

@@ -1,22 +1,23 @@
 """What the examined layers of a frozen network put out for every image: one HDF5 file a layer."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import torch
 from torch import Tensor
 
-from singlefilter.architecture import layer_shapes
+from singlefilter.architecture import feature_bytes
 from singlefilter.augment import augment, scale
 from singlefilter.batches import draw_moves
 from singlefilter.datasets import Data, Split
 from singlefilter.errors import InputError, unusable
-from singlefilter.files import read_hdf5, require_space, write_hdf5
+from singlefilter.files import NOTHING, read_hdf5, require_space, write_hdf5
 from singlefilter.networks import Network
 from singlefilter.progress import Progress
 
@@ -57,6 +58,7 @@ def write_features(
     device: torch.device,
     views: Views = PLAIN,
     label: str = "features",
+    made_with: Mapping[str, Any] = NOTHING,
 ) -> None:
     """Pass every image through the frozen network and write each layer's outputs (paper, Fig. 1B-C).
 
@@ -72,14 +74,19 @@ def write_features(
         device: Where to compute.
         views: Which images of the training set; with n augmented passes its N is n times the number of images.
         label: What the progress is called.
+        made_with: What the files are to say that they were made with, beside their layer.
 
     Raises:
         InputError: An output is too large for float16, or not finite; or the disk cannot hold them all.
     """
-    require_space(folder, _bytes_needed(network, data, layers, views), "examine fewer layers or heads.views")
+    needed = feature_bytes(network.backbone, network.image_size, layers, data.passes(views.count))
+    require_space(folder, needed, "examine fewer layers or heads.views")
     network.to(device).eval()
     with ExitStack() as stack:
-        files = {layer: stack.enter_context(write_hdf5(feature_path(folder, layer))) for layer in layers}
+        files = {
+            layer: stack.enter_context(write_hdf5(feature_path(folder, layer), {**made_with, "layer": layer}))
+            for layer in layers
+        }
         for file in files.values():
             file.attrs["class_names"] = list(data.class_names)
             file.attrs["origin"] = _origin(network, data, views)
@@ -135,29 +142,23 @@ class LayerFeatures:
 
 
 @contextmanager
-def open_features(path: Path, made_by: str) -> Iterator[LayerFeatures]:
+def open_features(path: Path, made_by: str, made_with: Mapping[str, Any] = NOTHING) -> Iterator[LayerFeatures]:
     """Open a file that write_features wrote.
 
     Args:
         path: The layer's file.
         made_by: The stage that makes it, for the error's way out.
+        made_with: What they must have been made with.
 
     Raises:
-        InputError: The file is missing, damaged or holds something else.
+        InputError: The file is missing, damaged, of another run or holds something else.
     """
-    with read_hdf5(path, made_by) as file:
+    with read_hdf5(path, made_by, made_with) as file:
         yield LayerFeatures(file, path, made_by)
 
 
 def _positions_together(features: np.ndarray) -> np.ndarray:
     return features.reshape(*features.shape[:2], -1)  # (N, F, H, W) -> (N, F, S)
-
-
-def _bytes_needed(network: Network, data: Data, layers: Sequence[int], views: Views) -> int:
-    shapes = layer_shapes(network.backbone.convolutions, network.image_size)
-    images = sum(len(split.labels) for split in data.splits.values())
-    images += len(data.train.labels) * max(views.count - 1, 0)
-    return images * sum(shapes[layer - 1].outputs for layer in layers) * np.dtype(np.float16).itemsize
 
 
 def _origin(network: Network, data: Data, views: Views) -> str:

@@ -1,20 +1,28 @@
 """Files that are whole or not there at all."""
 
+import errno
 import hashlib
+import io
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from types import MappingProxyType
+from typing import Any, BinaryIO
 
 import h5py
 
-from singlefilter.errors import InputError, unusable
+from singlefilter.errors import InputError, unreadable, unusable
+from singlefilter.provenance import require_same
 
 # What a file begins with, before the digest of all that comes after: the place that HDF5 leaves free, its user block.
 SEAL = b"singlefilter 1 sha256 "  # 1: the version of the files' format
 USER_BLOCK = 512  # bytes
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
 
 @contextmanager
@@ -27,17 +35,21 @@ def replacing(path: Path) -> Iterator[Path]:
     Yields:
         The temporary file's path, on the same file system; each process has its own. It is removed if the block raises,
         and where a process was killed, by the next one that writes `path`.
+
+    Raises:
+        InputError: The disk is full, or the file or its folder may not be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_left_overs(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield temporary
-        _flush_to_disk(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _flush_to_disk(path.parent)
+    with _naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left_overs(path)
+        try:
+            yield temporary
+            _flush_to_disk(temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _flush_to_disk(path.parent)
 
 
 def require_space(folder: Path, needed: int, way_out: str) -> None:
@@ -51,7 +63,8 @@ def require_space(folder: Path, needed: int, way_out: str) -> None:
     Raises:
         InputError: The disk has less free.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    with _naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise InputError(
@@ -61,14 +74,22 @@ def require_space(folder: Path, needed: int, way_out: str) -> None:
 
 
 @contextmanager
-def write_hdf5(path: Path) -> Iterator[h5py.File]:
+def write_hdf5(path: Path, made_with: Mapping[str, Any] = NOTHING) -> Iterator[h5py.File]:
     """Open an HDF5 file for writing that takes the place of `path` once the block has ended well.
 
     The same content gives the same bytes: h5py stores no times unless asked to. The file begins with a digest of the
     rest, by which read_hdf5 notices damage; other readers of HDF5 skip it.
+
+    Args:
+        path: The file.
+        made_with: What tells its run from others, by name; kept as JSON in the attribute made_with.
+
+    Raises:
+        InputError: The disk is full, or the file or its folder may not be written.
     """
     with replacing(path) as temporary:
-        with h5py.File(temporary, "w", userblock_size=USER_BLOCK) as file:
+        with _Disk(temporary, "w+") as disk, h5py.File(disk, "w", userblock_size=USER_BLOCK) as file:
+            file.attrs["made_with"] = json.dumps(dict(made_with), sort_keys=True)
             yield file
         with temporary.open("r+b") as whole:
             digest = _content_digest(whole)
@@ -77,21 +98,28 @@ def write_hdf5(path: Path) -> Iterator[h5py.File]:
 
 
 @contextmanager
-def read_hdf5(path: Path, made_by: str) -> Iterator[h5py.File]:
+def read_hdf5(path: Path, made_by: str, made_with: Mapping[str, Any] = NOTHING) -> Iterator[h5py.File]:
     """Open an HDF5 file that write_hdf5 wrote.
 
     Args:
         path: The file.
         made_by: The stage that makes it, for the error's way out.
+        made_with: What it must have been made with.
 
     Raises:
-        InputError: The file is missing, of another kind or version, or not as it was written.
+        InputError: The file is missing, of another kind, version or run, or not as it was written.
     """
     with _open(path, made_by) as whole:  # once: the path may have a new file a moment later
         if _read_seal(whole, path, made_by) != _content_digest(whole):
             raise unusable(path, "is damaged: its content is not what was written", made_by)
         with h5py.File(whole, "r") as file:
+            require_same(made_with_of(file), made_with, path, made_by)
             yield file
+
+
+def made_with_of(file: h5py.File) -> dict[str, Any]:
+    """Give what a file that write_hdf5 wrote was made with."""
+    return json.loads(file.attrs.get("made_with", "{}"))
 
 
 def read_digest(path: Path, made_by: str) -> str:
@@ -111,8 +139,8 @@ def read_digest(path: Path, made_by: str) -> str:
 def _open(path: Path, made_by: str) -> BinaryIO:
     try:
         return path.open("rb")
-    except FileNotFoundError as error:
-        raise unusable(path, "is missing", made_by) from error
+    except OSError as error:
+        raise unreadable(path, error, made_by) from error
 
 
 def _read_seal(file: BinaryIO, path: Path, made_by: str) -> str:
@@ -120,6 +148,55 @@ def _read_seal(file: BinaryIO, path: Path, made_by: str) -> str:
     if len(seal) < len(SEAL) + 64 or not seal.startswith(SEAL):
         raise unusable(path, "is not a file of this project's present format", made_by)
     return seal[len(SEAL) :].decode("ascii", errors="replace")
+
+
+class _Disk(io.FileIO):
+    """A file for h5py to write to, which tells at its end, and not before, what the system refused.
+
+    HDF5 writes what it still holds when a file is closed, and again when Python ends; where that fails, on a full disk,
+    the process dies of a segmentation fault. So what comes after the first refusal is taken in, and dropped.
+    """
+
+    refused: OSError | None = None
+
+    def write(self, content: memoryview) -> int:
+        rest = content = memoryview(content).cast("B")
+        try:
+            while rest and not self.refused:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.refused = error
+        return len(content)
+
+    def truncate(self, size: int) -> int:
+        try:
+            return size if self.refused else super().truncate(size)
+        except OSError as error:
+            self.refused = error
+            return size
+
+    def __exit__(self, *exception: object) -> None:
+        super().__exit__(*exception)
+        if self.refused:
+            raise self.refused
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turn the system's refusal to write into one line that names the file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            free = _gibibytes(shutil.disk_usage(path.parent).free)
+            way_out = f"it needs more than the {free} that its disk has free; free more"
+        elif error.errno == errno.EFBIG:
+            way_out = "lift the limit on the size of files (ulimit -f)"
+        elif error.errno in NOT_WRITABLE:
+            way_out = "let it and its folder be written, or put the project elsewhere"
+        else:
+            raise
+        raise InputError(f"{path} cannot be written: {os.strerror(error.errno)}; {way_out}") from error
 
 
 def _gibibytes(count: int) -> str:

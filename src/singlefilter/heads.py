@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from singlefilter.batches import Batches
 from singlefilter.checkpoints import Checkpoint
 from singlefilter.devices import Step
 from singlefilter.errors import InputError, unusable
-from singlefilter.files import read_hdf5, write_hdf5
+from singlefilter.files import NOTHING, read_hdf5, write_hdf5
 from singlefilter.optimisation import all_finite, nesterov, optimiser_state, restore_optimiser, set_rates
 from singlefilter.params import Params
 from singlefilter.progress import Progress
@@ -114,7 +115,11 @@ def accuracy(features: Tensor, labels: Tensor, weights: Tensor) -> float:
 
 
 def write_heads(
-    path: Path, weights: Mapping[int, Tensor], accuracies: Mapping[int, Mapping[str, float]], origin: str
+    path: Path,
+    weights: Mapping[int, Tensor],
+    accuracies: Mapping[int, Mapping[str, float]],
+    origin: str,
+    made_with: Mapping[str, Any] = NOTHING,
 ) -> None:
     """Write the heads as HDF5: `layer<m>/weights` float32 (K, F, S), with their accuracies as attributes.
 
@@ -123,8 +128,9 @@ def write_heads(
         weights: For each layer its head, float32 (K, F, S).
         accuracies: For each layer its success rates, such as test_accuracy.
         origin: The origin of the features that the heads were trained on.
+        made_with: What else they were made with.
     """
-    with write_hdf5(path) as file:
+    with write_hdf5(path, made_with) as file:
         file.attrs["origin"] = origin
         for layer, values in weights.items():
             group = file.create_group(f"layer{layer}")
@@ -132,7 +138,9 @@ def write_heads(
             group.attrs.update(accuracies[layer])
 
 
-def read_head(path: Path, layer: int, origin: str, made_by: str) -> tuple[np.ndarray, dict[str, float]]:
+def read_head(
+    path: Path, layer: int, origin: str, made_by: str, made_with: Mapping[str, Any] = NOTHING
+) -> tuple[np.ndarray, dict[str, float]]:
     """Read a layer's head.
 
     Args:
@@ -140,6 +148,7 @@ def read_head(path: Path, layer: int, origin: str, made_by: str) -> tuple[np.nda
         layer: The layer, counted from 1.
         origin: The origin of the features that the head is to be used with.
         made_by: The stage that makes it, for the error's way out.
+        made_with: What else it must have been made with.
 
     Returns:
         The weights, float32 (K, F, S), and the success rates train_accuracy, test_accuracy, and validation_accuracy if
@@ -148,7 +157,7 @@ def read_head(path: Path, layer: int, origin: str, made_by: str) -> tuple[np.nda
     Raises:
         InputError: The file is missing, damaged, holds no head of this layer, or one of other features.
     """
-    with read_hdf5(path, made_by) as file:
+    with read_hdf5(path, made_by, made_with) as file:
         try:
             group, found = file[f"layer{layer}"], file.attrs["origin"]
             weights, accuracies = group["weights"][()], {name: float(value) for name, value in group.attrs.items()}

@@ -1,14 +1,15 @@
 """A row of params.yaml's architecture table as a network, with its layers to tap."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from singlefilter.architecture import LayerShape, layer_shapes
 from singlefilter.errors import unusable
-from singlefilter.files import read_hdf5, write_hdf5
+from singlefilter.files import NOTHING, read_hdf5, write_hdf5
 from singlefilter.params import POOLS, Backbone
 
 
@@ -55,15 +56,16 @@ class Network(nn.Module):
         return outputs
 
 
-def save_network(path: Path, network: Network, images: str) -> None:
+def save_network(path: Path, network: Network, images: str, made_with: Mapping[str, Any] = NOTHING) -> None:
     """Write a network's weights and what is needed to build it again, as HDF5.
 
     Args:
         path: The file.
         network: The network.
         images: The digest of the images that it was trained on.
+        made_with: What else it was made with.
     """
-    with write_hdf5(path) as file:
+    with write_hdf5(path, made_with) as file:
         file.attrs["images"] = images
         file.attrs["backbone"] = network.backbone.model_dump_json()
         file.attrs["labels"] = network.labels
@@ -72,19 +74,20 @@ def save_network(path: Path, network: Network, images: str) -> None:
             file[name] = tensor.cpu().contiguous().numpy()
 
 
-def load_network(path: Path, images: str, made_by: str) -> Network:
+def load_network(path: Path, images: str, made_by: str, made_with: Mapping[str, Any] = NOTHING) -> Network:
     """Build the network that save_network wrote; nothing in the file is executed.
 
     Args:
         path: The file.
         images: The digest of the images that the network is to be used with.
         made_by: The stage that makes it, for the error's way out.
+        made_with: What else it must have been made with.
 
     Raises:
-        InputError: The file is missing, damaged, does not fit the network that it describes, or holds one that was
-            trained on other images.
+        InputError: The file is missing, damaged, of another run, does not fit the network that it describes, or holds
+            one that was trained on other images.
     """
-    with read_hdf5(path, made_by) as file:
+    with read_hdf5(path, made_by, made_with) as file:
         try:
             backbone = Backbone.model_validate_json(file.attrs["backbone"])
             found = file.attrs["images"]

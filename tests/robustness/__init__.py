@@ -1,4 +1,4 @@
-"""What a user's machine does to a pipeline, done to this one on purpose; `python -m tests.robustness` from the root."""
+"""What a user's machine does to the pipeline, done to it on purpose; `python -m tests.robustness` from the root."""
 
 import sys
 from pathlib import Path

@@ -6,7 +6,7 @@ import sys
 
 from tests.robustness.harness import Options, machine, show
 
-SUBJECTS = ("reproducible", "interrupted", "concurrent", "long")
+SUBJECTS = ("reproducible", "long")
 
 
 def main() -> None:

@@ -24,9 +24,9 @@ BETWEEN_CHECKPOINTS = 10  # epochs
 CONVOLUTIONS = (16, "M", 32, "M", 64, "M")
 HEAD_SHAPES = {1: (64, 64), 2: (128, 16), 3: (256, 4)}  # filters and positions of each layer
 NOTES = (
-    f"Resident memory after each of {EPOCHS} epochs of synthetic data, in a process of its own, with a checkpoint every "
-    f"{BETWEEN_CHECKPOINTS} epochs. Flat: from epoch {FIRST} on the largest is at most {MOST_GROWTH:.0%} above the "
-    "smallest."
+    f"Resident memory after each of {EPOCHS} epochs of synthetic data, in a process of its own, with a checkpoint "
+    f"every {BETWEEN_CHECKPOINTS} epochs. Flat: from epoch {FIRST} on the largest is at most "
+    f"{MOST_GROWTH:.0%} above the smallest."
 )
 
 

@@ -1,0 +1,162 @@
+"""A tiny project, and its stages run alone in it: each in a process of its own, without DVC."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from ruamel.yaml import YAML
+
+import stages
+from tests.robustness import ROOT
+from tests.test_dependencies import STAGES, is_code, paths
+from tests.tiny_project import Place, make_place
+
+# Those whose outs are another's input, or the user's; in the order of the chain.
+CHAIN = [name for name in STAGES if name not in ("check_params", "compare_runs", "vega")]
+IGNORED = re.compile(r"\.git/|logs/|.*__pycache__|.*\.partial$|checkpoints/")
+PROGRESS = re.compile(r".*(\d+/\d+, \d+:\d\d|epoch \d+/\d+)")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A stage that has ended: its exit status, and what it wrote to either stream."""
+
+    code: int
+    error: str
+    output: str
+
+    @property
+    def is_one_line(self) -> bool:
+        return self.code not in (0, None) and self.error.count("\n") == 1 and "Traceback" not in self.error
+
+
+def environment() -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "DATASET_"))}
+    return kept | {"SINGLEFILTER_DEVICE": "cpu", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def make_project(folder: Path, changes: Mapping[str, Any] | None = None) -> Path:
+    """Make a project of tiny size in which all stages have run."""
+    place = make_place(folder, environment())
+    change_params(folder, changes or {})
+    shutil.rmtree(folder / ".git")
+    run_chain(folder)
+    return place.folder
+
+
+def run_chain(folder: Path, after: str | None = None) -> None:
+    """Run the chain's stages, or those after one."""
+    for name in CHAIN[CHAIN.index(after) + 1 if after else 0 :]:
+        ended = run(folder, name)
+        assert ended.code == 0, (name, ended)
+
+
+def change_params(folder: Path, changes: Mapping[str, Any]) -> None:
+    Place(folder, {}).set_params(changes)
+
+
+def copied(project: Path, folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    return shutil.copytree(project, folder, ignore=shutil.ignore_patterns("reference"), symlinks=True)
+
+
+def run(folder: Path, name: str, before: Callable[[], None] = lambda: None) -> Ended:
+    """Run a stage in a fork of this process, which spares it the imports."""
+    module = import_module(f"stages.{name}")
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as error:
+        process = os.fork()
+        if process == 0:
+            _run_here(module, name, folder, before, output.fileno(), error.fileno())
+        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        return Ended(code, *(_text(file) for file in (error, output)))
+
+
+def run_process(folder: Path, name: str, prefix: Sequence[str] = (), extra: Mapping[str, str] | None = None) -> Ended:
+    """Run a stage as a user does, in a new Python, after a prefix such as `prlimit`; it ends as Python does."""
+    command = [*prefix, sys.executable, "-m", f"stages.{name}", *_arguments(name)]
+    done = subprocess.run(
+        command, cwd=folder, env=environment() | (extra or {}), capture_output=True, text=True, timeout=300
+    )
+    return Ended(done.returncode, done.stderr, done.stdout)
+
+
+def inputs_of(folder: Path, name: str) -> list[str]:
+    """The files that a stage reads, as dvc.yaml lists them; but for the images, and what is only there for DVC."""
+    files: list[str] = []
+    for dep in STAGES[name]["deps"]:
+        path = folder / dep.replace("${item.seed}", "0")
+        if not is_code(dep) and dep not in ("data/images", "data/params_checked.txt", "metrics/reference"):
+            found = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+            files += [str(file.relative_to(folder)) for file in found]
+    return files
+
+
+def outs_of(folder: Path, name: str) -> dict[str, bytes]:
+    """The files that a stage has made, and what they hold."""
+    stage = STAGES[name]
+    listed = paths(stage.get("outs", []) + stage.get("metrics", []) + stage.get("plots", []))
+    outs = [folder / path.replace("${item.seed}", "0") for path in listed]
+    files = [file for out in outs for file in (sorted(out.rglob("*")) if out.is_dir() else [out])]
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files if file.is_file()}
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    """All files of a project but its log and checkpoints, and what they hold."""
+    files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if not IGNORED.match(name)}
+
+
+def yaml_values(folder: Path) -> dict[str, Any]:
+    return YAML(typ="safe").load(folder / "params.yaml")
+
+
+def markdown(rows: Sequence[tuple[str, int, str]]) -> str:
+    lines = ["| what was done | how often | what happened |", "| --- | --- | --- |"]
+    return "\n".join(lines + [f"| {what} | {count} | {happened} |" for what, count, happened in rows])
+
+
+def _arguments(name: str) -> list[str]:
+    return ["--seed", "0"] if "matrix" in STAGES.get(name, {}) else []
+
+
+def _run_here(module: Any, name: str, folder: Path, before: Callable[[], None], output: int, error: int) -> None:
+    code = 1
+    try:
+        os.dup2(output, 1)
+        os.dup2(error, 2)
+        os.chdir(folder)
+        torch.set_num_threads(1)
+        os.environ.update(environment())
+        sys.argv = [f"stages/{name}.py", *_arguments(name)]
+        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
+        before()
+        stages.run(module.main, bool(_arguments(name)), getattr(module, "ARGUMENTS", None))
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _text(file: Any) -> str:
+    file.seek(0)
+    return file.read()
+
+
+__all__ = ["CHAIN", "ROOT"]
