@@ -1,6 +1,7 @@
 """Train a linear head on each examined layer of a sample, from scratch or from where a stopped run was."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,18 @@ from singlefilter.params import Params
 from singlefilter.provenance import made_with
 from stages import run
 
+SHARE_OF_MEMORY = 0.5  # that the features of a sample may take
+
 
 def main(params: Params, seed: int) -> None:
     device = devices.chosen_device()
     layers = params.chosen_arch.examined_layers
     network = read_digest(Path(f"models/backbone/seed{seed}.h5"), f"train_backbone@{seed}")
     features, made = {}, made_with(params, seed, "features") | {"network": network}
+    in_memory = device.type != "cpu" or fit_in_memory(layer_path(seed, layer) for layer in layers)
     for layer in layers:
         with open_layer(seed, layer, made) as file:
-            features[layer], labels = read_split(file, "train", device)
+            features[layer], labels = read_split(file, "train", device, in_memory)
             label_count, origin = len(file.class_names), file.origin
     checkpoint = Checkpoint(
         Path("checkpoints/heads"),
@@ -51,13 +55,23 @@ def main(params: Params, seed: int) -> None:
 
 
 def open_layer(seed: int, layer: int, made: Mapping[str, Any]) -> AbstractContextManager[LayerFeatures]:
-    path = feature_path(Path(f"features/seed{seed}"), layer)
-    return open_features(path, f"extract_features@{seed}", {**made, "layer": layer})
+    return open_features(layer_path(seed, layer), f"extract_features@{seed}", {**made, "layer": layer})
 
 
-def read_split(file: LayerFeatures, split: str, device: torch.device) -> tuple[Tensor, Tensor]:
-    features, labels = file.whole(split)
-    return torch.from_numpy(features).to(device), torch.from_numpy(labels).to(device)
+def layer_path(seed: int, layer: int) -> Path:
+    return feature_path(Path(f"features/seed{seed}"), layer)
+
+
+def read_split(file: LayerFeatures, split: str, device: torch.device, in_memory: bool = True) -> tuple[Tensor, Tensor]:
+    features, labels = file.whole(split) if in_memory else file.mapped(split)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nor is it written to
+        return torch.from_numpy(features).to(device), torch.from_numpy(labels).to(device)
+
+
+def fit_in_memory(paths: Iterable[Path]) -> bool:
+    """Say whether files of features leave enough memory to other things; if not, batches are read when they are due."""
+    return sum(path.stat().st_size for path in paths if path.exists()) <= SHARE_OF_MEMORY * devices.main_memory()
 
 
 if __name__ == "__main__":

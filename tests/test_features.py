@@ -228,6 +228,15 @@ def test_the_origin_tells_weights_images_and_labels(network, data, tmp_path):
     assert len({first, *found}) == 6
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_what_is_mapped_is_what_the_whole_gives_and_stays_in_the_file(split, written):
+    with open_features(feature_path(written, 2), STAGE) as file:
+        (mapped, labels), (whole, expected) = file.mapped(split), file.whole(split)
+    assert isinstance(mapped, np.memmap) and not mapped.flags.writeable
+    assert np.array_equal(mapped, whole) and whole.any()
+    assert np.array_equal(labels, expected)
+
+
 @pytest.mark.parametrize("images", [1, 4, 11, 22, 1000])
 def test_the_stream_gives_what_the_whole_gives(images, written, data):
     with open_features(feature_path(written, 1), STAGE) as file, h5py.File(feature_path(written, 1)) as plain:

@@ -116,6 +116,15 @@ def test_the_fields_of_all_filters_sum_to_the_heads_own_outputs():
     np.testing.assert_array_equal(matrices(features, labels, head).fields.sum(axis=0), sums)
 
 
+def test_only_images_whose_fields_are_all_zero_decide_nothing():
+    # one filter of one position; its fields on the three outputs are 0, -1 and -2 times its output
+    weights = np.float32([0, -1, -2]).reshape(3, 1, 1)
+    features = np.float16([1, 0, 2]).reshape(3, 1, 1)
+    found = filter_matrices([(features, np.int64([0, 0, 1]))], weights, torch.device("cpu"))
+    assert found.decisions.tolist() == [[[1, 0, 0], [1, 0, 0], [0, 0, 0]]]
+    assert found.fields.tolist() == [[[0, -1, -2], [0, -2, -4], [0, 0, 0]]]
+
+
 def test_a_label_without_images_has_zero_sums_and_no_decisions():
     found = matrices(*exact_layer())
     assert found.images_per_label[3] == 0

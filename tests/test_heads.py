@@ -12,7 +12,7 @@ from singlefilter import checkpoints, heads, progress
 from singlefilter.batches import Batches
 from singlefilter.checkpoints import Checkpoint
 from singlefilter.errors import InputError
-from singlefilter.features import feature_path
+from singlefilter.features import LayerFeatures, feature_path
 from singlefilter.files import read_digest, write_hdf5
 from singlefilter.heads import accuracy, read_head, train_heads, write_heads
 from singlefilter.params import Params
@@ -171,27 +171,38 @@ def plain_accuracy(features: np.ndarray, labels: np.ndarray, weights: np.ndarray
     return sum(int(np.argmax(row)) == label for row, label in zip(outputs, labels, strict=True)) / len(labels)
 
 
-@pytest.mark.parametrize("counts", [{"train": 22, "test": 41}, {"train": 22, "test": 41, "validation": 31}])
-def test_the_stage_measures_every_head_on_every_set(counts, make_params, tmp_path, monkeypatch):
+@pytest.fixture
+def stage_inputs(make_params, tmp_path, monkeypatch):
+    """Gives a function that writes what the stage reads, so many images a split, and returns features and labels."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
-    generator = np.random.default_rng(8)
-    labels = {split: generator.integers(LABEL_COUNT, size=count) for split, count in counts.items()}
-    features = {
-        (layer, split): generator.random((count, filters, 2, 2)).astype(np.float16)
-        for layer, filters in ((1, 4), (2, 6))
-        for split, count in counts.items()
-    }
-    network = Path("models/backbone/seed0.h5")
-    with write_hdf5(network):
-        pass
-    for layer in (1, 2):
-        made = made_with(make_params(), 0, "features") | {"network": read_digest(network, "train_backbone@0")}
-        made |= {"layer": layer}
-        with write_hdf5(feature_path(Path("features/seed0"), layer), made) as file:
-            file.attrs["class_names"], file.attrs["origin"] = ["red", "green", "blue"], "abc"
-            for split in counts:
-                file[f"{split}/features"], file[f"{split}/labels"] = features[layer, split], labels[split]
+
+    def write(counts: dict[str, int]) -> tuple[dict[tuple[int, str], np.ndarray], dict[str, np.ndarray]]:
+        generator = np.random.default_rng(8)
+        labels = {split: generator.integers(LABEL_COUNT, size=count) for split, count in counts.items()}
+        features = {
+            (layer, split): generator.random((count, filters, 2, 2)).astype(np.float16)
+            for layer, filters in ((1, 4), (2, 6))
+            for split, count in counts.items()
+        }
+        network = Path("models/backbone/seed0.h5")
+        with write_hdf5(network):
+            pass
+        for layer in (1, 2):
+            made = made_with(make_params(), 0, "features") | {"network": read_digest(network, "train_backbone@0")}
+            made |= {"layer": layer}
+            with write_hdf5(feature_path(Path("features/seed0"), layer), made) as file:
+                file.attrs["class_names"], file.attrs["origin"] = ["red", "green", "blue"], "abc"
+                for split in counts:
+                    file[f"{split}/features"], file[f"{split}/labels"] = features[layer, split], labels[split]
+        return features, labels
+
+    return write
+
+
+@pytest.mark.parametrize("counts", [{"train": 22, "test": 41}, {"train": 22, "test": 41, "validation": 31}])
+def test_the_stage_measures_every_head_on_every_set(counts, make_params, stage_inputs):
+    features, labels = stage_inputs(counts)
     stage.main(make_params(), 0)
     for layer in (1, 2):
         weights, accuracies = read_head(Path("models/heads/seed0.h5"), layer, "abc", "train_heads@0")
@@ -199,6 +210,21 @@ def test_the_stage_measures_every_head_on_every_set(counts, make_params, tmp_pat
             f"{split}_accuracy": plain_accuracy(features[layer, split], labels[split], weights) for split in counts
         }
         assert len({*accuracies.values()}) == len(counts)
+
+
+def test_features_that_leave_too_little_memory_stay_in_their_files_and_give_the_same_heads(
+    make_params, stage_inputs, monkeypatch
+):
+    stage_inputs({"train": 22, "test": 41})
+    stage.main(make_params(), 0)
+    whole = Path("models/heads/seed0.h5").read_bytes()
+    Path("models/heads/seed0.h5").unlink()
+    monkeypatch.setattr(stage, "SHARE_OF_MEMORY", 0)
+    mapped = Mock(side_effect=LayerFeatures.mapped, autospec=True)
+    monkeypatch.setattr(LayerFeatures, "mapped", lambda *arguments: mapped(*arguments))
+    stage.main(make_params(), 0)
+    assert Path("models/heads/seed0.h5").read_bytes() == whole
+    assert [call.args[1] for call in mapped.call_args_list] == ["train", "train"]
 
 
 @pytest.mark.parametrize("elements", [1, 36 * 5, 36 * 22, 2**25])

@@ -43,6 +43,11 @@ def _deterministic() -> bool:
     return value == "1"
 
 
+def main_memory() -> int:
+    """Count the bytes of memory that the processor has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def warn_if_slow(device: torch.device, precision: str) -> None:
     """Say so if bf16 is asked of a processor that computes it only by way of float32."""
     if device.type == "cpu" and precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from singlefilter.files import NOTHING, read_hdf5, require_space, write_hdf5
 from singlefilter.networks import Network
 from singlefilter.progress import Progress
 
-IMAGES_A_PASS = 500  # bounds the memory: one pass's features beyond what is on disk
+IMAGES_A_PASS = 200  # bounds the memory: one pass's features beyond what is on disk
 LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -82,6 +83,7 @@ def write_features(
     needed = feature_bytes(network.backbone, network.image_size, layers, data.passes(views.count))
     require_space(folder, needed, "examine fewer layers or heads.views")
     network.to(device).eval()
+    origin = _origin(network, data, views)
     with ExitStack() as stack:
         files = {
             layer: stack.enter_context(write_hdf5(feature_path(folder, layer), {**made_with, "layer": layer}))
@@ -89,7 +91,7 @@ def write_features(
         }
         for file in files.values():
             file.attrs["class_names"] = list(data.class_names)
-            file.attrs["origin"] = _origin(network, data, views)
+            file.attrs["origin"] = origin
         for name, split in data.splits.items():
             moves = _moves(len(split.labels), views if name == "train" else PLAIN)
             _write_split(files, name, split, moves, network, device, f"{label}, {name}")
@@ -116,6 +118,12 @@ class LayerFeatures:
         """Read the features of a split, float16 (N, F, S), and the labels, int64 (N,)."""
         features, labels = self._split(split)
         return _positions_together(features[()]), labels
+
+    def mapped(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Give what whole gives, left in the file, of which the system keeps in memory what there is room for."""
+        features, labels = self._split(split)
+        place = features.id.get_offset()  # write_features stores them in one piece
+        return _positions_together(np.memmap(self._path, np.float16, "r", place, features.shape)), labels
 
     def stream(self, split: str, images: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Read the features, float16 (n, F, S), and labels, int64 (n,), of at most `images` images at a time."""
@@ -196,20 +204,39 @@ def _write_split(
         file[f"{name}/labels"] = labels
     passes = [(move, start) for move in moves for start in range(0, len(split.labels), IMAGES_A_PASS)]
     written = 0
-    for number in Progress(label, len(passes), unit="pass"):
-        move, start = passes[number]
-        inputs = _network_inputs(split, move, slice(start, start + IMAGES_A_PASS), device)
-        for layer, outputs in network.layer_outputs(inputs, list(files)).items():
-            if not outputs.abs().amax() <= LARGEST:  # neither is NaN
-                raise InputError(
-                    f"layer {layer}: outputs are beyond float16's {LARGEST:g}: training has diverged "
-                    "or only begun; raise epochs_scale, or lower the backbone's learning rates"
-                )
-            stored = outputs.to(torch.float16, memory_format=torch.contiguous_format).cpu().numpy()
-            if f"{name}/features" not in files[layer]:
-                files[layer].create_dataset(f"{name}/features", (len(labels), *stored.shape[1:]), np.float16)
-            files[layer][f"{name}/features"][written : written + len(stored)] = stored
-        written += len(inputs)
+    with ThreadPoolExecutor(1) as writer:  # of one pass while the next is computed
+        writing: Future[None] | None = None
+        for number in Progress(label, len(passes), unit="pass"):
+            move, start = passes[number]
+            inputs = _network_inputs(split, move, slice(start, start + IMAGES_A_PASS), device)
+            outputs = {layer: _stored(layer, out) for layer, out in network.layer_outputs(inputs, list(files)).items()}
+            if writing:
+                writing.result()
+            writing = writer.submit(_write_pass, files, f"{name}/features", outputs, written, len(labels))
+            written += len(inputs)
+        if writing:
+            writing.result()
+
+
+def _stored(layer: int, outputs: Tensor) -> np.ndarray:
+    """Give a layer's outputs as they are stored, float16 (n, F, H, W); refuse those that are too large for it."""
+    smallest, largest = outputs.aminmax()
+    if not (smallest >= -LARGEST and largest <= LARGEST):  # neither is NaN
+        raise InputError(
+            f"layer {layer}: outputs are beyond float16's {LARGEST:g}: training has diverged "
+            "or only begun; raise epochs_scale, or lower the backbone's learning rates"
+        )
+    return outputs.to(torch.float16, memory_format=torch.contiguous_format).cpu().numpy()
+
+
+def _write_pass(
+    files: Mapping[int, h5py.File], name: str, outputs: Mapping[int, np.ndarray], start: int, count: int
+) -> None:
+    """Write each layer's outputs of some images, of `count` in all, from number `start` on."""
+    for layer, values in outputs.items():
+        if name not in files[layer]:
+            files[layer].create_dataset(name, (count, *values.shape[1:]), np.float16)
+        files[layer][name][start : start + len(values)] = values
 
 
 def _network_inputs(split: Split, move: Moves | None, rows: slice, device: torch.device) -> Tensor:

@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-ELEMENTS_A_PASS = 2**25  # features or fields held at a time
+from singlefilter.products import product
+
+ELEMENTS_A_PASS = 2**22  # features or fields held at a time; few enough to stay in a processor's cache
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ def filter_matrices(
         device: Where to compute.
     """
     label_count, filters, _ = weights.shape
-    head = torch.from_numpy(weights).to(device).permute(1, 2, 0).contiguous()  # (K, F, S) -> (F, S, K)
-    outputs = torch.zeros(label_count, filters, head.shape[1], dtype=torch.float64, device=device)  # (K, F, S)
+    head = torch.from_numpy(weights).to(device).transpose(0, 1).contiguous()  # (K, F, S) -> (F, K, S)
+    outputs = torch.zeros(weights.shape, dtype=torch.float64, device=device)  # (K, F, S)
     decisions = torch.zeros(filters * label_count * label_count, dtype=torch.int64, device=device)
     images = torch.zeros(label_count, dtype=torch.int64, device=device)
     for values, batch_labels in batches:
@@ -56,7 +58,7 @@ def filter_matrices(
         images += torch.bincount(labels, minlength=label_count)
         outputs += _sums_by_label(features, labels, label_count)
         _count_decisions(decisions, features, labels, head)
-    fields = torch.einsum("ifs,fsj->fij", outputs, head.double())  # the sum over images first: it is linear
+    fields = torch.einsum("ifs,fjs->fij", outputs, head.double())  # the sum over images first: it is linear
     shape = (filters, label_count, label_count)
     return FilterMatrices(fields.cpu().numpy(), decisions.view(shape).cpu().numpy(), images.cpu().numpy())
 
@@ -64,16 +66,17 @@ def filter_matrices(
 def _sums_by_label(features: Tensor, labels: Tensor, label_count: int) -> Tensor:
     """Sum features (n, F, S) over the images of each label, (K, F, S)."""
     belongs = torch.nn.functional.one_hot(labels, label_count).to(features.dtype)  # (n, K)
-    return (belongs.T @ features.flatten(1)).view(label_count, *features.shape[1:])  # (K, F * S) -> (K, F, S)
+    sums = product(belongs.T.contiguous(), features.flatten(1).T)  # (K, n) @ (n, F * S) -> (K, F * S)
+    return sums.view(label_count, *features.shape[1:])  # (K, F * S) -> (K, F, S)
 
 
 def _count_decisions(decisions: Tensor, features: Tensor, labels: Tensor, head: Tensor) -> None:
     """Add the largest fields by filter, input label and output to the counts, int64 (F * K * K,)."""
-    filters, _, label_count = head.shape
-    fields = torch.bmm(features.transpose(0, 1), head)  # (F, n, S) @ (F, S, K) -> (F, n, K)
-    largest = fields.argmax(2)  # (F, n)
-    counted = (fields != 0).any(2)  # (F, n)
+    filters, label_count, _ = head.shape
+    fields = torch.bmm(head, features.permute(1, 2, 0))  # (F, K, S) @ (F, S, n) -> (F, K, n)
+    largest, output = fields.max(1)  # (F, n)
+    counted = (largest != 0) | (fields.amin(1) != 0)  # (F, n)
     rows = torch.arange(filters, device=labels.device)[:, None] * label_count + labels  # (F, n)
-    cells = rows * label_count + largest
+    cells = rows * label_count + output
     # In place: with many labels, the counts of one pass alone would fill the memory.
     decisions.scatter_add_(0, cells.flatten(), counted.flatten().long())

@@ -16,6 +16,7 @@ from singlefilter.errors import InputError, unusable
 from singlefilter.files import NOTHING, read_hdf5, write_hdf5
 from singlefilter.optimisation import all_finite, nesterov, optimiser_state, restore_optimiser, set_rates
 from singlefilter.params import Params
+from singlefilter.products import product
 from singlefilter.progress import Progress
 
 ELEMENTS_A_PASS = 2**25  # features turned into float32 at a time in measuring accuracy
@@ -51,23 +52,20 @@ def train_heads(
     heads, device = params.chosen_arch.heads, labels.device
     inputs = {layer: values.flatten(1) for layer, values in features.items()}  # (N, F, S) -> (N, F * S)
     weights = {layer: _initial_weights(layer, values.shape[1], label_count, seed) for layer, values in inputs.items()}
-    weights = {layer: values.to(device).requires_grad_() for layer, values in weights.items()}
+    weights = {layer: values.to(device) for layer, values in weights.items()}
     optimiser = nesterov([(weights.values(), heads)], device)
     batches = Batches(len(labels), heads.batch_size, seed, device)
     losses = torch.zeros(len(weights), device=device)
 
     def step() -> None:
         index, _, _ = batches.next()
-        loss = torch.stack(
-            [
-                nn.functional.cross_entropy(inputs[layer].index_select(0, index).float() @ head.T, labels[index])
-                for layer, head in weights.items()
-            ]
-        )
-        optimiser.zero_grad()
-        loss.sum().backward()
+        chosen = labels[index]
+        for number, (layer, head) in enumerate(weights.items()):
+            rows = inputs[layer].index_select(0, index).float()
+            fields = product(rows, head)  # (n, F * S) @ (F * S, K) -> (n, K)
+            losses[number] += nn.functional.cross_entropy(fields, chosen)
+            head.grad = product(_slopes(fields, chosen).T, rows.T)  # (K, n) @ (n, F * S) -> (K, F * S)
         optimiser.step()
-        losses.add_(loss.detach())
 
     first = _restore(checkpoint.load(), weights, optimiser)
     epochs = params.epochs(heads.epochs)
@@ -90,7 +88,7 @@ def train_heads(
         progress.note("loss " + " ".join(f"{mean:.3f}" for mean in means))
         if epoch + 1 < epochs:
             checkpoint.save_if_due(_state(epoch + 1, weights, optimiser))
-    return {layer: values.detach().view(label_count, *features[layer].shape[1:]) for layer, values in weights.items()}
+    return {layer: values.view(label_count, *features[layer].shape[1:]) for layer, values in weights.items()}
 
 
 @torch.no_grad()
@@ -175,10 +173,19 @@ def _initial_weights(layer: int, inputs: int, label_count: int, seed: int) -> Te
     return torch.from_numpy(draws.astype(np.float32))
 
 
+def _slopes(fields: Tensor, labels: Tensor) -> Tensor:
+    """Give the gradient of the mean cross-entropy with respect to the fields, (n, K): probability minus truth, over n.
+
+    Written out, since nothing else is differentiated, and each layer's rows are still in the cache for its gradient.
+    """
+    truth = labels[:, None] == torch.arange(fields.shape[1], device=labels.device)
+    return (fields.softmax(1) - truth.float()) / len(labels)
+
+
 def _state(done: int, weights: Mapping[int, Tensor], optimiser: torch.optim.SGD) -> dict:
     return {
         "done": done,
-        "weights": {layer: values.detach() for layer, values in weights.items()},
+        "weights": dict(weights),
         "optimiser": optimiser_state(optimiser),
     }
 
@@ -188,6 +195,6 @@ def _restore(state: dict | None, weights: Mapping[int, Tensor], optimiser: torch
     if state is None:
         return 0
     for layer, values in weights.items():
-        values.data.copy_(state["weights"][layer])
+        values.copy_(state["weights"][layer])
     restore_optimiser(optimiser, state["optimiser"])
     return state["done"]

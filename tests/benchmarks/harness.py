@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from singlefilter.devices import main_memory
 from singlefilter.params import Params, load_params
 from tests.benchmarks import ROOT
 
@@ -202,12 +203,11 @@ def show(title: str, notes: str, *tables: str) -> None:
 
 def machine(options: Options) -> str:
     """Say on what the numbers were measured, in Markdown."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     lines = [
         "# Benchmarks",
         "",
-        f"* {_processor()}, {os.cpu_count()} cores, {memory / GIB:.0f} GiB of memory; GPU: {gpu}",
+        f"* {_processor()}, {os.cpu_count()} cores, {main_memory() / GIB:.0f} GiB of memory; GPU: {gpu}",
         f"* {platform.system()}, Python {platform.python_version()}, torch {torch.__version__} with "
         f"{torch.get_num_threads()} threads, NumPy {np.__version__}",
         "* Times are medians; a ratio is the median of those of neighbours in time, textbook over ours.",

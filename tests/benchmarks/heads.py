@@ -143,6 +143,13 @@ def read_features(folder: Path, layers: Iterable[int]) -> tuple[dict[int, Tensor
     return features, torch.from_numpy(labels)
 
 
+def gather(features: Mapping[int, Tensor], size: int) -> None:
+    """Only put each batch's rows together, in float32: what the memory allows."""
+    for rows in torch.randperm(len(next(iter(features.values())))).split(size):
+        for values in features.values():
+            values.index_select(0, rows).float()
+
+
 def measure(folder: Path, params: Params, part: int, repeats: int) -> tuple[dict[str, np.ndarray], int]:
     """Time an epoch each way; give the seconds, float64 (repeats,), and the loader's workers."""
     features, labels = read_features(folder, params.chosen_arch.examined_layers)
@@ -155,6 +162,7 @@ def measure(folder: Path, params: Params, part: int, repeats: int) -> tuple[dict
         "float16": FromTensors(halves, labels, params).epoch,
         "float32": FromTensors(singles, labels, params).epoch,
         "ours": lambda: train_quietly(features, labels, LABELS, params, folder),
+        "gather": lambda: gather(halves, params.chosen_arch.heads.batch_size),
     }
     seconds = time_in_turn(ways, repeats)
     return seconds | {"files": seconds["files"] * len(labels) / part}, count
@@ -182,12 +190,14 @@ def report(options: Options) -> None:
         seconds, count = measure(folder, params, images // PART, options.times(5))
     of_features = 2 * images * sum(filters * positions for filters, positions in shapes.values())
     ours, heads = seconds["ours"], f"{len(shapes)} heads of {ARCH}"
+    share = f"{np.median(ours) / np.median(seconds['gather']):.2g}× gathering the batches alone"
     rows = [
         row(
             f"{heads}, DataLoader over the files with {count} workers (1/{PART} of the epoch timed, scaled)",
             seconds["files"],
             ours,
             LEAST_RATIO,
+            share,
         ),
         *(
             row(f"{heads}, plain {kind} tensors", seconds[kind], ours, LEAST_RATIO_TO_TENSORS)
