@@ -6,7 +6,7 @@ import sys
 
 from tests.robustness.harness import Options, machine, show
 
-SUBJECTS = ("reproducible", "long")
+SUBJECTS = ("reproducible", "interrupted", "interrupted_runs", "concurrent", "long")
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def report(subjects: tuple[str, ...] | list[str], options: Options) -> bool:
     for name in subjects:
         subject = importlib.import_module(f"tests.robustness.{name}")
         rows = subject.report(options)
-        show(name.capitalize(), subject.NOTES, rows)
+        show(name.replace("_", " ").capitalize(), subject.NOTES, rows)
         well &= all(row.well for row in rows)
     return well
 

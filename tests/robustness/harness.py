@@ -2,6 +2,8 @@
 
 import os
 import platform
+import re
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.tiny_project import Place, make_place, own_environment
+from tests.test_dependencies import STAGES
+from tests.tiny_project import Ended, Place, make_place, own_environment
 
 HEADINGS = ("what was done", "how often", "what happened")
 
@@ -59,10 +62,53 @@ def tiny_place(name: str = "project") -> Iterator[Place]:
         yield place
 
 
+@contextmanager
+def busy_place() -> Iterator[Place]:
+    """Give a tiny place with more to do in it, and a checkpoint after every epoch."""
+    with tiny_place() as place:
+        place.set_params({"epochs_scale": 1.0})
+        checkpoints = place.folder / "src/singlefilter/checkpoints.py"
+        code, count = re.subn("SECONDS_BETWEEN = [0-9]+", "SECONDS_BETWEEN = 0", checkpoints.read_text("utf-8"))
+        assert count == 1
+        checkpoints.write_text(code, encoding="utf-8")
+        commit(place)
+        yield place
+
+
 def commit(place: Place) -> None:
     """Commit the whole tree, the user's own images too, which are otherwise ignored."""
     place.git("add", "--force", ".")
     place.git("-c", "user.name=Someone", "-c", "user.email=someone@example.org", "commit", "--quiet", "-m", "Tiny")
+
+
+def start(place: Place, *arguments: str) -> subprocess.Popen[str]:
+    """Start a Python module in a group of its own, as a terminal does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        cwd=place.folder,
+        env=place.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> Ended:
+    """Wait for a process, and for all that it started and left."""
+    output = process.communicate(timeout=300)[0]
+    return Ended(process.returncode, output)
+
+
+def started_stage(place: Place, name: str) -> subprocess.Popen[str]:
+    """Start a stage's script without DVC."""
+    return start(place, f"stages.{name}", *(["--seed", "0"] if "matrix" in STAGES[name] else []))
+
+
+def target(name: str) -> str:
+    """What DVC calls a stage, or its only sample."""
+    return f"{name}@0" if "matrix" in STAGES[name] else name
 
 
 def differing(place: Place, expected: dict[str, str]) -> list[str]:
@@ -74,6 +120,11 @@ def differing(place: Place, expected: dict[str, str]) -> list[str]:
 
 def has_traceback(output: str) -> bool:
     return "Traceback (most recent call last)" in output
+
+
+def failure(ended: Ended) -> str:
+    """The last that a command said, on one line."""
+    return f"ended with {ended.code}: {' / '.join(ended.output.split(chr(10))[-6:])[-400:]}".replace("|", "/")
 
 
 def counted(count: int, what: str, plural: str = "") -> str:

@@ -1,7 +1,6 @@
 """The same parameters in fresh clones, each with something else about the machine or the user changed."""
 
 import getpass
-import json
 import os
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.robustness.harness import Options, Row, counted, differing, has_traceback, say, tiny_place
+from tests.robustness.harness import Options, Row, counted, differing, failure, has_traceback, say, tiny_place
 from tests.tiny_project import Place
 
 NOTES = (
@@ -106,7 +105,7 @@ def run_clone(tree: Place, variation: Variation) -> tuple[Place, str]:
         (folder / variation.file).write_text("What has nothing to do with it.\n", encoding="utf-8")
     ended = place.python("dvc", "repro", umask=variation.umask)
     if ended.code or has_traceback(ended.output):
-        return place, f"dvc repro ended with {ended.code}: {ended.output[-300:]}"
+        return place, f"dvc repro {failure(ended)}"
     return place, ""
 
 
@@ -125,7 +124,7 @@ def varied_row(tree: Place, variation: Variation, expected: dict[str, str]) -> R
     say(f"reproducible: {variation.what}")
     place, wrong = run_clone(tree, variation)
     if wrong:
-        return Row(variation.what, 1, json.dumps(wrong), well=False)
+        return Row(variation.what, 1, wrong, well=False)
     different = differing(place, expected)
     happened = f"{counted(len(expected) - len(different), 'file')} the same, {len(different)} others"
     if different:
