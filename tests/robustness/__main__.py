@@ -6,7 +6,7 @@ import sys
 
 from tests.robustness.harness import Options, machine, show
 
-SUBJECTS = ("reproducible", "long")
+SUBJECTS = ("reproducible", "damaged", "full_disk", "long")
 
 
 def main() -> None:
