@@ -12,12 +12,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import matplotlib.backends.backend_agg
+import matplotlib.backends.backend_svg
 import torch
+import torch._dynamo
 
 import stages
 from tests.test_dependencies import STAGES, is_code, paths
 from tests.tiny_project import Place, make_place
 
+# What the libraries themselves import late is imported here, once, instead of in each fork.
+LATE = (matplotlib.backends.backend_agg, matplotlib.backends.backend_svg, torch._dynamo)
 # Those whose outs are another's input, or the user's; in the order of the chain.
 CHAIN = [name for name in STAGES if name not in ("check_params", "compare_runs", "vega")]
 IGNORED = re.compile(r"\.git/|logs/|.*__pycache__|checkpoints/")
@@ -46,15 +51,10 @@ def make_project(folder: Path, changes: Mapping[str, Any] | None = None, seed: i
     make_place(folder, environment())
     change_params(folder, changes or {})
     shutil.rmtree(folder / ".git")
-    run_chain(folder, seed=seed)
-    return folder
-
-
-def run_chain(folder: Path, after: str | None = None, seed: int = 0) -> None:
-    """Run the chain's stages, or those after one."""
-    for name in CHAIN[CHAIN.index(after) + 1 if after else 0 :]:
+    for name in CHAIN:
         ended = run(folder, name, seed=seed)
         assert ended.code == 0, (name, ended)
+    return folder
 
 
 def change_params(folder: Path, changes: Mapping[str, Any]) -> None:
