@@ -21,6 +21,7 @@ if sys.argv[0] == "-m" and signal.getsignal(signal.SIGINT) is signal.default_int
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 LOG = Path("logs/stages.jsonl")
+NO_MEMORY = ("alloc", "could not create a primitive")  # what errors of PyTorch, HDF5 and oneDNN say then
 
 
 def run(
@@ -55,12 +56,14 @@ def run(
         _log({"stage": name, **given, **what, "seconds": round(time.monotonic() - began, 1)})
     except InputError as error:
         sys.exit(f"{name}: {error}")
-    except (OSError, MemoryError) as error:
+    except MemoryError as error:
+        sys.exit(f"{name}: too little memory{f': {error}' if str(error) else ''}")
+    except OSError as error:
         sys.exit(f"{name}: {type(error).__name__}: {error}")
-    except RuntimeError as error:  # of PyTorch and HDF5, which have no MemoryError
-        if "alloc" not in str(error):
+    except RuntimeError as error:
+        if not any(said in str(error) for said in NO_MEMORY):
             raise
-        sys.exit(f"{name}: {str(error).splitlines()[0]}")
+        sys.exit(f"{name}: too little memory: {str(error).splitlines()[0]}")
 
 
 @contextmanager

@@ -21,9 +21,7 @@ def main(params: Params) -> None:
         )
         data = hold_out(data, params.validation.size, params.validation.seed)
     except InputError as error:
-        raise InputError(
-            f"{error}\nIf {DATASET} is gone, the last one comes back with: dvc checkout {DATASET}"
-        ) from error
+        raise InputError(f"{error}; if {DATASET} is gone, the last one comes back: dvc checkout {DATASET}") from error
     write_dataset(DATASET, data, made_with(params, None, "images"))
     counts = ", ".join(f"{len(split.labels):,} {name} images" for name, split in data.splits.items())
     print(f"{data.name}: {counts}; {len(data.class_names)} classes ({data.class_names[0]} … {data.class_names[-1]})")

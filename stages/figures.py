@@ -1,7 +1,9 @@
 """Draw the figures from the tables and matrices."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -61,7 +63,8 @@ class FirstSample:
 
 
 def main(params: Params) -> None:
-    tables = {name: read_stage_table(params, name) for name in TABLES}
+    matrices = {f"matrices.{seed}": read_digest(*matrices_of(seed)) for seed in params.seeds}
+    tables = {name: read_stage_table(name, made_with(params, None, "tables") | matrices) for name in TABLES}
     layers, history = tables["layers"], tables["training"]
     removals = read_samples(
         Path("metrics/dilution"),
@@ -96,11 +99,9 @@ def main(params: Params) -> None:
     print(f"figures: {Path('plots').resolve()}/*.png and *.svg")
 
 
-def read_stage_table(params: Params, name: str) -> pd.DataFrame:
+def read_stage_table(name: str, made: Mapping[str, Any]) -> pd.DataFrame:
     """Read a table of cluster_stats, which must be of the matrices that are there."""
     path, digests = Path(f"metrics/{name}.csv"), Path("metrics/tables.sha256")
-    matrices = {f"matrices.{seed}": read_digest(*matrices_of(seed)) for seed in params.seeds}
-    made = made_with(params, None, "tables") | matrices
     table = read_table(path, digests, "cluster_stats", made, **TEXTS.get(name, {}))
     if TABLES[name] not in table:
         raise unusable(path, f"has no column {TABLES[name]}", "cluster_stats")

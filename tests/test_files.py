@@ -259,6 +259,11 @@ def test_the_digest_is_of_all_that_hdf5_reads(tmp_path):
     assert content[:86] == b"singlefilter 1 sha256 " + hashlib.sha256(content[512:]).hexdigest().encode()
     assert content[512:520] == b"\x89HDF\r\n\x1a\n"
     assert read_digest(path, "download") == content[22:86].decode()
+    for place in (30, len(content) - 1):  # of the digest, and of what it is of
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(InputError, match="file.h5 is damaged"):
+            read_digest(path, "download")
+    path.write_bytes(content)
     with h5py.File(path) as plain:  # as anyone else reads it
         assert plain.attrs["name"] == "example"
 

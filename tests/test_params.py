@@ -534,6 +534,10 @@ def test_empty_file_is_refused(tmp_path):
     assert refusal_of(path) == f"{path}: the file: is null; {ROWS}"
 
 
+def test_file_that_may_not_be_read_is_named(tmp_path):
+    assert refusal_of(tmp_path) == f"{tmp_path} cannot be read (Is a directory); let it be read"
+
+
 def test_missing_file_is_refused_with_the_way_out(tmp_path):
     path = tmp_path / "params.yaml"
     assert refusal_of(path) == f"{path} is missing; run from the project's root"

@@ -46,12 +46,14 @@ def test_a_stage_that_ends_well_adds_a_line_to_the_log():
     [
         (InputError("threshold: is 2"), "example: threshold: is 2"),
         (OSError("no space"), "example: OSError: no space"),
-        (MemoryError("too large"), "example: MemoryError: too large"),
+        (MemoryError("of 8 GiB"), "example: too little memory: of 8 GiB"),
+        (MemoryError(), "example: too little memory"),
         (
             RuntimeError("not enough memory: you tried to allocate 8 bytes.\nat alloc.cpp:9"),
-            "example: not enough memory: you tried to allocate 8 bytes.",
+            "example: too little memory: not enough memory: you tried to allocate 8 bytes.",
         ),
-        (RuntimeError("std::bad_alloc"), "example: std::bad_alloc"),
+        (RuntimeError("std::bad_alloc"), "example: too little memory: std::bad_alloc"),
+        (RuntimeError("could not create a primitive"), "example: too little memory: could not create a primitive"),
     ],
 )
 def test_a_stage_that_fails_ends_with_one_line_and_logs_nothing(error, ending):

@@ -110,8 +110,7 @@ def read_hdf5(path: Path, made_by: str, made_with: Mapping[str, Any] = NOTHING) 
         InputError: The file is missing, of another kind, version or run, or not as it was written.
     """
     with _open(path, made_by) as whole:  # once: the path may have a new file a moment later
-        if _read_seal(whole, path, made_by) != _content_digest(whole):
-            raise unusable(path, "is damaged: its content is not what was written", made_by)
+        _checked_digest(whole, path, made_by)
         with h5py.File(whole, "r") as file:
             require_same(made_with_of(file), made_with, path, made_by)
             yield file
@@ -130,10 +129,10 @@ def read_digest(path: Path, made_by: str) -> str:
         made_by: The stage that makes it, for the error's way out.
 
     Raises:
-        InputError: The file is missing, or of another kind or version.
+        InputError: The file is missing, of another kind or version, or not as it was written.
     """
     with _open(path, made_by) as file:
-        return _read_seal(file, path, made_by)
+        return _checked_digest(file, path, made_by)
 
 
 def _open(path: Path, made_by: str) -> BinaryIO:
@@ -143,11 +142,14 @@ def _open(path: Path, made_by: str) -> BinaryIO:
         raise unreadable(path, error, made_by) from error
 
 
-def _read_seal(file: BinaryIO, path: Path, made_by: str) -> str:
+def _checked_digest(file: BinaryIO, path: Path, made_by: str) -> str:
     seal = file.read(len(SEAL) + 64)
     if len(seal) < len(SEAL) + 64 or not seal.startswith(SEAL):
         raise unusable(path, "is not a file of this project's present format", made_by)
-    return seal[len(SEAL) :].decode("ascii", errors="replace")
+    digest = _content_digest(file)
+    if seal[len(SEAL) :] != digest.encode():
+        raise unusable(path, "is damaged: its content is not what was written", made_by)
+    return digest
 
 
 class _Disk(io.FileIO):

@@ -236,13 +236,15 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check params.yaml.
 
     Raises:
-        InputError: The file is missing or not YAML, or a value is not allowed; it names each key, its value and
-            what is allowed.
+        InputError: The file is missing, unreadable or not YAML, or a value is not allowed; it names each key, its
+            value and what is allowed.
     """
     try:
         values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing; run from the project's root") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); let it be read") from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {_yaml_problem(error)}") from error
     return parse_params(values, str(path))

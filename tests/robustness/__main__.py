@@ -6,7 +6,16 @@ import sys
 
 from tests.robustness.harness import Options, machine, show
 
-SUBJECTS = ("reproducible", "interrupted", "interrupted_runs", "concurrent", "long")
+SUBJECTS = (
+    "reproducible",
+    "interrupted",
+    "interrupted_runs",
+    "full_disk",
+    "damaged",
+    "parameters",
+    "concurrent",
+    "long",
+)
 
 
 def main() -> None:

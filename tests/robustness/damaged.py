@@ -1,23 +1,19 @@
-"""Every file that a stage reads, damaged or of another run: `python -m tests.robustness.damaged`.
-
-A stage must refuse it in one line that names it and says what to run, and leave all else as it was; or, where the
-damage is none to what it reads, make the same bytes as ever.
-"""
+"""Every file that a stage reads, damaged or of another run."""
 
 import os
 import shutil
-import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from singlefilter import checkpoints
 from tests.hdf5_files import edited
+from tests.robustness.harness import Options, Row, say
 from tests.robustness.stages_alone import (
     CHAIN,
     change_params,
@@ -25,13 +21,17 @@ from tests.robustness.stages_alone import (
     everything,
     inputs_of,
     make_project,
-    markdown,
     outs_of,
     run,
 )
 
+NOTES = (
+    "Each stage that reads a file runs with it alone, in a tiny project in which all stages have run. It must refuse "
+    "the file in one line that names it and says what to run, and leave all else as it was; or, where the damage is "
+    "none to what it reads, make the same bytes as ever."
+)
+
 READING = [name for name in CHAIN if name != "download"]
-SEED_1 = {"seeds": [1]}
 
 # What else a run may have been made with, and so what else params.yaml may say when a stage runs alone.
 OTHER_RUNS: dict[str, Mapping[str, Any]] = {
@@ -52,49 +52,52 @@ OTHER_RUNS: dict[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """One damage, and how the stage that met it ended."""
+    """One damage, and how the stage that met it ended; in capitals what must not be."""
 
     what: str
     where: str
     outcome: str
 
 
-def report(quick: bool) -> list[tuple[str, int, str]]:
-    """Do all of it; what was done, how often, and what happened."""
-    with tempfile.TemporaryDirectory() as name:
+def report(options: Options) -> list[Row]:
+    with TemporaryDirectory() as name:
         root = Path(name)
         project = make_project(root / "project")
-        cases = [*damages(project, root / "damaged", 1 if quick else 25)]
-        chosen = list(OTHER_RUNS)[:: 5 if quick else 1]
-        cases += other_runs(project, root, {what: OTHER_RUNS[what] for what in chosen})
-        cases += other_checkpoints(project, root / "checkpoints", every=4 if quick else 1)
-    for case in cases:
-        if case.outcome.isupper():
-            print(f"{case.outcome}: {case.what}, {case.where}", file=sys.stderr)
-    return table(cases)
+        cases: list[Case] = []
+        for part in (damages, other_runs, other_checkpoints):
+            say(f"damaged: {part.__name__}")
+            cases += part(project, root, options)
+    return rows_of(cases)
 
 
-def table(cases: list[Case]) -> list[tuple[str, int, str]]:
+def rows_of(cases: list[Case]) -> list[Row]:
     """A row for each kind of damage."""
     kinds: dict[str, Counter[str]] = {}
     for case in cases:
         kinds.setdefault(case.what, Counter())[case.outcome] += 1
+        if case.outcome.isupper():
+            say(f"{case.outcome}: {case.what}, {case.where}")
     return [
-        (what, outcomes.total(), "; ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common()))
+        Row(
+            what,
+            outcomes.total(),
+            "; ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common()),
+            well=not any(outcome.isupper() for outcome in outcomes),
+        )
         for what, outcomes in kinds.items()
     ]
 
 
-def damages(project: Path, folder: Path, places: int) -> Iterator[Case]:
+def damages(project: Path, root: Path, options: Options) -> Iterator[Case]:
     """Each file that each stage reads, damaged in every way."""
-    copied(project, folder)
+    folder = copied(project, root / "damaged")
     for stage in READING:
         for file in inputs_of(project, stage):
-            for what, damage in ways(places):
-                yield Case(f"{what}", f"{file} of {stage}", with_damage(folder, stage, file, damage))
+            for what, damage in ways(options.times(25), options.seed):
+                yield Case(what, f"{file} of {stage}", with_damage(folder, stage, file, damage))
 
 
-def ways(places: int) -> Iterator[tuple[str, Callable[[Path], None]]]:
+def ways(places: int, seed: int) -> Iterator[tuple[str, Callable[[Path], None]]]:
     """Ways to damage a file."""
     yield "a file that is missing", Path.unlink
     yield "an empty file", lambda path: path.write_bytes(b"")
@@ -106,8 +109,7 @@ def ways(places: int) -> Iterator[tuple[str, Callable[[Path], None]]]:
     yield "a file of another version", another_version
     yield "a byte flipped at the start", lambda path: flip(path, 0)
     yield "a byte flipped at the end", lambda path: flip(path, 1)
-    for place in range(places):
-        share = np.random.default_rng(place).random()
+    for share in np.random.default_rng(seed).random(places):
         yield "a byte flipped somewhere", lambda path, share=share: flip(path, share)
 
 
@@ -131,14 +133,17 @@ def with_damage(folder: Path, stage: str, file: str, damage: Callable[[Path], An
     content = path.read_bytes()
     try:
         damage(path)
-        # Digests are named beside the table that they do not fit.
-        names = (
-            [file] if not file.endswith(".sha256") else [file, "metrics/claims.csv", file.replace(".sha256", ".csv")]
-        )
+        names = [file, *tables_of(file, content)]
         return outcome_of(folder, stage, outs_of(folder, stage), names)
     finally:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         path.write_bytes(content)
+
+
+def tables_of(file: str, content: bytes) -> list[str]:
+    """The tables whose digests a file holds: one of them is named where a digest does not fit."""
+    lines = content.decode().splitlines()[1:] if file.endswith(".sha256") else []
+    return [str(Path(file).with_name(line.split()[1])) for line in lines]
 
 
 def outcome_of(folder: Path, stage: str, expected: Mapping[str, bytes], names: Sequence[str]) -> str:
@@ -157,57 +162,64 @@ def outcome_of(folder: Path, stage: str, expected: Mapping[str, bytes], names: S
     return "refused in one line, with its name and what to run"
 
 
-def other_runs(project: Path, root: Path, changes: Mapping[str, Mapping[str, Any]]) -> Iterator[Case]:
+def other_runs(project: Path, root: Path, options: Options) -> Iterator[Case]:
     """The files of other runs under this run's names; and this run's files where params.yaml says another run."""
-    for number, (what, changed) in enumerate(changes.items()):
-        other = make_project(root / f"other{number}", changed)
-        yield from swaps(project, other, root / "swapped", f"a file of a run with {what}")
-        yield from alone(project, other, root / "alone", changed, f"params.yaml with {what}, stages run alone")
+    for what in list(OTHER_RUNS)[:: 5 if options.quick else 1]:
+        changes = OTHER_RUNS[what]
+        other = make_project(root / "other", changes)
+        yield from swaps(project, other, root, f"a file of a run with {what}")
+        yield from alone(project, other, root, changes, f"params.yaml with {what}, stages run alone")
         shutil.rmtree(other)
-    yield from swaps(project, another_sample(root / "sample"), root / "swapped", "a file of another sample")
+    yield from swaps(project, another_sample(root / "sample"), root, "a file of another sample")
+    images = other_images(project, root / "images")
+    yield from swaps(project, images, root, "a file of a run with other images of the same name")
     same = another_training(project, root / "training")
-    yield from swaps(project, same, root / "swapped", "a file of another training with the same parameters")
-    yield from layers_swapped(project, root / "swapped")
+    yield from swaps(project, same, root, "a file of another training with the same parameters")
+    yield from layers_swapped(project, root)
 
 
-def swaps(project: Path, other: Path, folder: Path, what: str) -> Iterator[Case]:
+def swaps(project: Path, other: Path, root: Path, what: str) -> Iterator[Case]:
     """Each input of each stage, and the features of all layers, from another run."""
-    copied(project, folder)
+    same_params = (project / "params.yaml").read_bytes() == (other / "params.yaml").read_bytes()
     for stage in READING:
-        inputs = inputs_of(project, stage)
-        for files in [*([file] for file in inputs), [file for file in inputs if file.startswith("features/")]]:
-            there = [file for file in files if (other / file).exists()]
-            if all((other / file).read_bytes() == (project / file).read_bytes() for file in there):
-                continue
-            for file in there:
+        inputs = [file for file in inputs_of(project, stage) if (other / file).exists()]
+        different = [file for file in inputs if (project / file).read_bytes() != (other / file).read_bytes()]
+        features = [file for file in different if file.startswith("features/")]
+        for files in [*([file] for file in different), *([features] if len(features) > 1 else [])]:
+            folder = copied(project, root / "swapped")
+            for file in files:
                 shutil.copyfile(other / file, folder / file)
-            outcome = outcome_of(folder, stage, outs_of(project, stage), inputs)
-            yield Case(what, f"{', '.join(there)} of {stage}", outcome)
-            for file in there:
-                shutil.copyfile(project / file, folder / file)
+            if same_params and files == different:  # all that it reads is that other run's, and so is what it makes
+                outcome = outcome_of(folder, stage, outs_of(other, stage), inputs).replace("as ever", "as that run")
+            else:
+                outcome = outcome_of(folder, stage, outs_of(project, stage), inputs)
+            yield Case(what, f"{', '.join(files)} of {stage}", outcome)
 
 
-def alone(project: Path, other: Path, folder: Path, changed: Mapping[str, Any], what: str) -> Iterator[Case]:
+def alone(project: Path, other: Path, root: Path, changes: Mapping[str, Any], what: str) -> Iterator[Case]:
     """Each stage with other parameters than its inputs were made with: refused, or the outs of that other run."""
     for stage in READING:
-        copied(project, folder)
-        change_params(folder, changed)
+        folder = copied(project, root / "alone")
+        change_params(folder, changes)
         outcome = outcome_of(folder, stage, outs_of(other, stage), inputs_of(project, stage))
         yield Case(what, stage, outcome.replace("same bytes as ever", "bytes that these parameters give"))
 
 
 def another_sample(folder: Path) -> Path:
     """The files of the sample with seed 1 under the names of seed 0."""
-    from tests.robustness import stages_alone
-
-    arguments = stages_alone._arguments
-    stages_alone._arguments = lambda name: ["--seed", "1"] if arguments(name) else []
-    try:
-        make_project(folder, SEED_1)
-    finally:
-        stages_alone._arguments = arguments
+    make_project(folder, {"seeds": [1]}, seed=1)
     for path in sorted(folder.rglob("seed1*")):
         path.rename(path.with_name(path.name.replace("seed1", "seed0")))
+    return folder
+
+
+def other_images(project: Path, folder: Path) -> Path:
+    """The same parameters and names, but one of the images another."""
+    copied(project, folder)
+    images = folder / "data/images/tiny/train"
+    shutil.copyfile(images / "red/0.png", images / "blue/0.png")
+    for stage in CHAIN:
+        assert run(folder, stage).code == 0
     return folder
 
 
@@ -216,35 +228,35 @@ def another_training(project: Path, folder: Path) -> Path:
     copied(project, folder)
     with edited(folder / "models/backbone/seed0.h5") as file:
         file["layers.0.0.weight"][0] += 0.01
-    for name in CHAIN[CHAIN.index("train_backbone") + 1 : CHAIN.index("cluster_stats")]:
-        assert run(folder, name).code == 0
+    for stage in CHAIN[CHAIN.index("extract_features") : CHAIN.index("cluster_stats")]:
+        assert run(folder, stage).code == 0
     return folder
 
 
-def layers_swapped(project: Path, folder: Path) -> Iterator[Case]:
-    copied(project, folder)
-    names = sorted((folder / "features/seed0").glob("*.h5"))
+def layers_swapped(project: Path, root: Path) -> Iterator[Case]:
+    folder = copied(project, root / "swapped")
+    names = sorted(str(path.relative_to(project)) for path in (project / "features/seed0").iterdir())
     for source, target in (names, reversed(names)):
-        shutil.copyfile(project / source.relative_to(folder), target)
+        shutil.copyfile(project / source, folder / target)
         for stage in ("train_heads", "filter_matrices", "dilute_filters"):
-            outcome = outcome_of(folder, stage, outs_of(project, stage), inputs_of(project, stage))
+            outcome = outcome_of(folder, stage, outs_of(project, stage), [target])
             yield Case("a layer's features under another layer's name", stage, outcome)
-        shutil.copyfile(project / target.relative_to(folder), target)
+        shutil.copyfile(project / target, folder / target)
 
 
-def other_checkpoints(project: Path, folder: Path, every: int) -> Iterator[Case]:
+def other_checkpoints(project: Path, root: Path, options: Options) -> Iterator[Case]:
     """Checkpoints of stopped stages, damaged in every way: never used, and the run ends as an undisturbed one."""
     for stage in ("train_backbone", "train_heads", "dilute_filters"):
-        for what, damage in [*ways(3)][::every]:
-            for names in (["*[0-9a-f].pt"], ["*.pt"]):
-                copied(project, folder)
+        for what, damage in [*ways(3, options.seed)][:: 4 if options.quick else 1]:
+            for newest in (True, False):
+                folder = copied(project, root / "checkpoints")
                 stopped = run(folder, stage, stop_after_two_checkpoints)
                 assert stopped.code == 9, stopped
-                for path in [path for name in names for path in sorted((folder / "checkpoints").rglob(name))]:
-                    if names == ["*.pt"] or ".previous" not in path.name:
+                for path in sorted((folder / "checkpoints").rglob("*.pt")):
+                    if not (newest and ".previous" in path.name):
                         damage(path)
                 outcome = outcome_of(folder, stage, outs_of(project, stage), ["checkpoints"])
-                yield Case(f"checkpoint: {what}", stage, outcome)
+                yield Case(f"{'the newest' if newest else 'each'} checkpoint: {what}", stage, outcome)
 
 
 def stop_after_two_checkpoints() -> None:
@@ -259,7 +271,3 @@ def stop_after_two_checkpoints() -> None:
 
     checkpoints.SECONDS_BETWEEN = 0
     checkpoints.Checkpoint.save = save_and_count
-
-
-if __name__ == "__main__":
-    print(markdown(report("--quick" in sys.argv)))

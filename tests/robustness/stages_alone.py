@@ -3,28 +3,29 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import matplotlib.backends.backend_agg
+import matplotlib.backends.backend_svg
 import torch
-from ruamel.yaml import YAML
+import torch._dynamo
 
 import stages
-from tests.robustness import ROOT
 from tests.test_dependencies import STAGES, is_code, paths
 from tests.tiny_project import Place, make_place
 
+# What the libraries themselves import late is imported here, once, instead of in each fork.
+LATE = (matplotlib.backends.backend_agg, matplotlib.backends.backend_svg, torch._dynamo)
 # Those whose outs are another's input, or the user's; in the order of the chain.
 CHAIN = [name for name in STAGES if name not in ("check_params", "compare_runs", "vega")]
-IGNORED = re.compile(r"\.git/|logs/|.*__pycache__|.*\.partial$|checkpoints/")
-PROGRESS = re.compile(r".*(\d+/\d+, \d+:\d\d|epoch \d+/\d+)")
+IGNORED = re.compile(r"\.git/|logs/|.*__pycache__|checkpoints/")
 
 
 @dataclass(frozen=True)
@@ -45,20 +46,15 @@ def environment() -> dict[str, str]:
     return kept | {"SINGLEFILTER_DEVICE": "cpu", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def make_project(folder: Path, changes: Mapping[str, Any] | None = None) -> Path:
-    """Make a project of tiny size in which all stages have run."""
-    place = make_place(folder, environment())
+def make_project(folder: Path, changes: Mapping[str, Any] | None = None, seed: int = 0) -> Path:
+    """Make a project of tiny size in which all stages have run, for one sample."""
+    make_place(folder, environment())
     change_params(folder, changes or {})
     shutil.rmtree(folder / ".git")
-    run_chain(folder)
-    return place.folder
-
-
-def run_chain(folder: Path, after: str | None = None) -> None:
-    """Run the chain's stages, or those after one."""
-    for name in CHAIN[CHAIN.index(after) + 1 if after else 0 :]:
-        ended = run(folder, name)
+    for name in CHAIN:
+        ended = run(folder, name, seed=seed)
         assert ended.code == 0, (name, ended)
+    return folder
 
 
 def change_params(folder: Path, changes: Mapping[str, Any]) -> None:
@@ -70,24 +66,16 @@ def copied(project: Path, folder: Path) -> Path:
     return shutil.copytree(project, folder, ignore=shutil.ignore_patterns("reference"), symlinks=True)
 
 
-def run(folder: Path, name: str, before: Callable[[], None] = lambda: None) -> Ended:
-    """Run a stage in a fork of this process, which spares it the imports."""
+def run(folder: Path, name: str, before: Callable[[], None] = lambda: None, seed: int = 0) -> Ended:
+    """Run a stage in a fork of this process, which spares it the imports; `before` is called in the fork."""
     module = import_module(f"stages.{name}")
+    arguments = ["--seed", str(seed)] if "matrix" in STAGES[name] else []
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as error:
         process = os.fork()
         if process == 0:
-            _run_here(module, name, folder, before, output.fileno(), error.fileno())
+            _run_here(module, folder, before, arguments, output.fileno(), error.fileno())
         code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
         return Ended(code, *(_text(file) for file in (error, output)))
-
-
-def run_process(folder: Path, name: str, prefix: Sequence[str] = (), extra: Mapping[str, str] | None = None) -> Ended:
-    """Run a stage as a user does, in a new Python, after a prefix such as `prlimit`; it ends as Python does."""
-    command = [*prefix, sys.executable, "-m", f"stages.{name}", *_arguments(name)]
-    done = subprocess.run(
-        command, cwd=folder, env=environment() | (extra or {}), capture_output=True, text=True, timeout=300
-    )
-    return Ended(done.returncode, done.stderr, done.stdout)
 
 
 def inputs_of(folder: Path, name: str) -> list[str]:
@@ -116,20 +104,9 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in files.items() if not IGNORED.match(name)}
 
 
-def yaml_values(folder: Path) -> dict[str, Any]:
-    return YAML(typ="safe").load(folder / "params.yaml")
-
-
-def markdown(rows: Sequence[tuple[str, int, str]]) -> str:
-    lines = ["| what was done | how often | what happened |", "| --- | --- | --- |"]
-    return "\n".join(lines + [f"| {what} | {count} | {happened} |" for what, count, happened in rows])
-
-
-def _arguments(name: str) -> list[str]:
-    return ["--seed", "0"] if "matrix" in STAGES.get(name, {}) else []
-
-
-def _run_here(module: Any, name: str, folder: Path, before: Callable[[], None], output: int, error: int) -> None:
+def _run_here(
+    module: Any, folder: Path, before: Callable[[], None], arguments: list[str], output: int, error: int
+) -> None:
     code = 1
     try:
         os.dup2(output, 1)
@@ -137,10 +114,10 @@ def _run_here(module: Any, name: str, folder: Path, before: Callable[[], None], 
         os.chdir(folder)
         torch.set_num_threads(1)
         os.environ.update(environment())
-        sys.argv = [f"stages/{name}.py", *_arguments(name)]
+        sys.argv = [f"{module.__name__.replace('.', '/')}.py", *arguments]
         sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
         before()
-        stages.run(module.main, bool(_arguments(name)), getattr(module, "ARGUMENTS", None))
+        stages.run(module.main, bool(arguments), getattr(module, "ARGUMENTS", None))
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
@@ -157,6 +134,3 @@ def _run_here(module: Any, name: str, folder: Path, before: Callable[[], None], 
 def _text(file: Any) -> str:
     file.seek(0)
     return file.read()
-
-
-__all__ = ["CHAIN", "ROOT"]
