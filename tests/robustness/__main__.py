@@ -6,7 +6,7 @@ import sys
 
 from tests.robustness.harness import Options, machine, show
 
-SUBJECTS = ("reproducible", "long")
+SUBJECTS = ("reproducible", "parameters", "long")
 
 
 def main() -> None:
