@@ -292,3 +292,38 @@ def test_a_cut_npz_is_refused_with_its_name(small, tmp_path):
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(InputError, match=r"any name\.npz is no \.npz"):
         load_cifar("mine", "cifar10", tmp_path, tmp_path)
+
+
+def test_arrays_that_unpack_to_more_than_cifar_has_are_refused_before_they_are(small, tmp_path, monkeypatch):
+    pack_npz(tmp_path, small)
+    monkeypatch.setattr(cifar, "MOST_BYTES", 20 * 32 * 32 * 3)  # of the 20 training images, without the header
+    with pytest.raises(InputError, match=r"any name\.npz is .* has more than 61,440 bytes unpacked"):
+        load_cifar("mine", "cifar10", tmp_path, tmp_path)
+
+
+def test_what_is_in_an_archive_beside_batches_is_never_written(small, tmp_path, monkeypatch):
+    """Even an archive with the published digest has no power over the disk."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, kind, target in (
+            ("/absolute", tarfile.REGTYPE, ""),
+            ("../outside", tarfile.REGTYPE, ""),
+            ("link", tarfile.SYMTYPE, "/etc/passwd"),
+            ("hard", tarfile.LNKTYPE, "/etc/passwd"),
+            ("device", tarfile.CHRTYPE, ""),
+            ("pipe", tarfile.FIFOTYPE, ""),
+        ):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = kind, target
+            archive.addfile(entry)
+        for name, content in pickled_batches(small).items():
+            entry = tarfile.TarInfo(f"../{published.CIFAR10.base_folder}/{name}")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    mirror = tmp_path / "deep" / "er"
+    mirror.mkdir(parents=True)
+    path = mirror / published.CIFAR10.filename
+    path.write_bytes(buffer.getvalue())
+    publish_archive(monkeypatch, path, small)
+    assert load_cifar("mine", "cifar10", mirror, tmp_path).fingerprints == small.fingerprints
+    assert [file for file in tmp_path.rglob("*") if not file.is_dir()] == [path]

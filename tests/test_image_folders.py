@@ -1,3 +1,6 @@
+import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -148,4 +151,91 @@ def test_32_bit_pixels_are_refused(folder):
 def test_an_image_of_too_many_pixels_is_refused(folder, monkeypatch, limit):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     with pytest.raises(InputError, match=rf"train/a/1\.png has more than {limit} pixels"):
+        load_class_folders("mine", folder, 6)
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "expected"),
+    [
+        ("CMYK", "2.jpg", (200, 100, 50)),  # each 255 minus an ink, without black
+        ("1", "2.png", (0, 0, 0)),  # its grey, as below, is under half of 255
+        ("LA", "2.png", (124, 124, 124)),  # 0.299 * 200 + 0.587 * 100 + 0.114 * 50
+        ("RGBA", "2.webp", (200, 100, 50)),
+        ("P", "2.gif", (204, 102, 51)),  # the nearest colour of the web's palette
+    ],
+)
+def test_every_kind_of_pixel_becomes_rgb(folder, mode, name, expected):
+    image = Image.new("RGB", (6, 6), (200, 100, 50))
+    image.convert(mode, dither=Image.Dither.NONE).save(folder / "train/a" / name)
+    pixels = load_class_folders("mine", folder, 6).train.images[1].astype(int)
+    assert np.abs(pixels - expected).max() <= 2  # JPEG rounds
+
+
+def test_of_an_animation_the_first_image_is_taken(folder):
+    first, second = (Image.fromarray(random_image(seed)) for seed in (7, 8))
+    first.save(folder / "train/a/2.png", save_all=True, append_images=[second])
+    np.testing.assert_array_equal(load_class_folders("mine", folder, 6).train.images[1], random_image(7))
+
+
+def test_a_single_pixel_fills_the_image(folder):
+    save(folder / "train/a/2.png", np.full((1, 1, 3), 77, np.uint8))
+    assert (load_class_folders("mine", folder, 6).train.images[1] == 77).all()
+
+
+def png_claiming(width: int, height: int) -> bytes:
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", b"")]
+    content = b"\x89PNG\r\n\x1a\n"
+    for kind, data in parts:
+        content += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return content
+
+
+@pytest.mark.parametrize("size", [(30_000, 30_000), (2**31 - 1, 2**31 - 1), (2**31 - 1, 1)])
+def test_a_few_bytes_that_claim_many_pixels_are_refused(folder, size):
+    (folder / "train/a/2.png").write_bytes(png_claiming(*size))
+    with pytest.raises(InputError, match=r"train/a/2\.png has more than 89,478,485 pixels"):
+        load_class_folders("mine", folder, 6)
+
+
+def test_no_program_is_started_for_postscript(folder, monkeypatch):
+    monkeypatch.setattr("subprocess.Popen", None)
+    content = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EOF\n"
+    (folder / "train/a/2.eps").write_bytes(content)
+    with pytest.raises(InputError, match=r"2\.eps cannot be read as an image \(cannot identify"):
+        load_class_folders("mine", folder, 6)
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.symlink_to(path)]
+)
+def test_what_is_no_file_is_refused_without_waiting_for_it(folder, make):
+    make(folder / "train/a/2.png")
+    with pytest.raises(InputError, match=r"train/a/2\.png is no file"):
+        load_class_folders("mine", folder, 6)
+
+
+@pytest.mark.parametrize("name", [b"a\nb.png", b"\xff\xfe.png", "\u202egnp.".encode(), "😀 é.png".encode(), b"-rf"])
+def test_odd_file_names_are_read_and_shown_in_one_line(folder, name):
+    odd = os.fsencode(folder / "train/a") + b"/" + name
+    os.rename(folder / "train/a/1.png", odd)
+    np.testing.assert_array_equal(load_class_folders("mine", folder, 6).train.images[0], random_image(2))
+    with open(odd, "wb") as file:
+        file.write(b"no image")
+    with pytest.raises(InputError) as raised:
+        load_class_folders("mine", folder, 6)
+    assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize("name", [b"a\nb", b"\xff", "\u202ea".encode(), b"a\tb"])
+def test_class_names_that_cannot_be_shown_are_refused(folder, name):
+    for split in ("train", "test"):
+        os.rename(folder / split / "a", os.fsencode(folder / split) + b"/" + name)
+    with pytest.raises(InputError, match="has a name that no table or figure can show") as raised:
+        load_class_folders("mine", folder, 6)
+    assert str(raised.value).isprintable()
+
+
+def test_a_class_of_hidden_files_is_empty(folder):
+    (folder / "train/a/1.png").rename(folder / "train/a/.1.png")
+    with pytest.raises(InputError, match="train/a is empty"):
         load_class_folders("mine", folder, 6)

@@ -339,7 +339,7 @@ ROWS = "must hold rows of `name: value`"
         ("seeds.0", True, f"is true; {WHOLE}"),
         ("seeds.0", 2**32, "is 4294967296; must be less than 4294967296"),
         # numbers of the run
-        ("epochs_scale", 0, "is 0; must be greater than 0"),
+        ("epochs_scale", 0, "is 0; must be greater than or equal to 1e-6"),
         ("epochs_scale", 11, "is 11; must be less than or equal to 10"),
         ("epochs_scale", float("nan"), "is NaN; must be a finite number"),
         ("epochs_scale", float("inf"), "is Infinity; must be a finite number"),
@@ -400,10 +400,10 @@ ROWS = "must hold rows of `name: value`"
         # the network
         (CONVOLUTIONS, [], "is []; must have at least 1 item"),
         (CONVOLUTIONS, ["M", *VGG16_LIST], "begins with the pool M; it must begin with filters"),
-        (f"{CONVOLUTIONS}.1", "A2", 'is "A2"; must be a number of filters, at least 1, or a pool: M, A4'),
-        (f"{CONVOLUTIONS}.1", 0, "is 0; must be a number of filters, at least 1, or a pool: M, A4"),
-        (f"{CONVOLUTIONS}.1", True, "is true; must be a number of filters, at least 1, or a pool: M, A4"),
-        (f"{CONVOLUTIONS}.1", [64], "is [64]; must be a number of filters, at least 1, or a pool: M, A4"),
+        (f"{CONVOLUTIONS}.1", "A2", 'is "A2"; must be a number of filters, 1 to 1,000,000, or a pool: M, A4'),
+        (f"{CONVOLUTIONS}.1", 0, "is 0; must be a number of filters, 1 to 1,000,000, or a pool: M, A4"),
+        (f"{CONVOLUTIONS}.1", True, "is true; must be a number of filters, 1 to 1,000,000, or a pool: M, A4"),
+        (f"{CONVOLUTIONS}.1", [64], "is [64]; must be a number of filters, 1 to 1,000,000, or a pool: M, A4"),
         (CONVOLUTIONS, [*VGG16_LIST, "M"], "the pool M at place 19 needs 2 pixels a side, and 1 are left of the 32"),
         (
             CONVOLUTIONS,

@@ -46,6 +46,7 @@ KNOWN = {
         test="d3cd5d87a1b9317a0982c8ef5535fe3b86da8da90b13ce5e9b23ea06400dd5eb",
     ),
 }
+MOST_BYTES = 200_000_000  # of an array; the largest, the training images, has 153,600,128
 
 Reader = Callable[[Path, str], tuple[Split, Split]]  # (file or folder, source) -> train, test
 
@@ -168,7 +169,10 @@ def _read_folders(folder: Path, source: str) -> tuple[Split, Split]:
 def _read_npz(path: Path, _source: str) -> tuple[Split, Split]:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in ("train_x", "train_y", "test_x", "test_y")}
+            keys = ("train_x", "train_y", "test_x", "test_y")
+            if any(file.zip.getinfo(f"{key}.npy").file_size > MOST_BYTES for key in keys):
+                raise ValueError(f"one of them has more than {MOST_BYTES:,} bytes unpacked")
+            arrays = {key: file[key] for key in keys}
     except Exception as error:  # a broken file may raise anything
         raise InputError(f"{path} is no .npz with train_x, train_y, test_x, test_y: {error}") from error
     for name in ("train", "test"):

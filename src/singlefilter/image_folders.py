@@ -10,15 +10,17 @@ from singlefilter.datasets import Data, Split
 from singlefilter.errors import InputError
 from singlefilter.progress import Progress
 
+# Of Pillow's many decoders the tried ones; none of them starts a program, as that of PostScript does.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 LAYOUT = "train/<class>/* and test/<class>/*, with the same class folders in both"
 
 
 def load_class_folders(name: str, folder: Path, image_size: int) -> Data:
     """Read class folders of images.
 
-    Each image is converted to RGB (transparency is dropped, 16-bit grey scaled to 8 bits) and, if it has another size,
-    resized bilinearly, with antialiasing, to image_size x image_size pixels without keeping its proportions. Hidden
-    files are left out. The order of the files on the disk does not matter.
+    Each image, of an animation the first, is converted to RGB (transparency is dropped, 16-bit grey scaled to 8 bits)
+    and, if it has another size, resized bilinearly, with antialiasing, to image_size x image_size pixels without
+    keeping its proportions. Hidden files are left out. The order of the files on the disk does not matter.
 
     Args:
         name: The data set's name.
@@ -26,7 +28,8 @@ def load_class_folders(name: str, folder: Path, image_size: int) -> Data:
         image_size: Pixels a side.
 
     Raises:
-        InputError: A folder is missing, empty or out of place, or a file is no image that can be read; it is named.
+        InputError: A folder is missing, empty, out of place or has a name that cannot be shown, or a file is no image
+            that can be read; it is named.
     """
     class_names = find_classes(folder)
     train, test = (_read_split(folder / split, class_names, image_size) for split in ("train", "test"))
@@ -49,7 +52,9 @@ def _class_folders(folder: Path) -> set[str]:
         raise InputError(f"{folder} is no folder. Expected in {folder.parent}: {LAYOUT}")
     for path in _visible(folder):
         if not path.is_dir():
-            raise InputError(f"{path} is in no class folder; move it into one, or out. Expected: {LAYOUT}")
+            raise InputError(f"{_shown(path)} is in no class folder; move it into one, or out. Expected: {LAYOUT}")
+        if not path.name.isprintable():
+            raise InputError(f"{_shown(path)} has a name that no table or figure can show; rename it in train and test")
     return {path.name for path in _visible(folder)}
 
 
@@ -59,7 +64,9 @@ def _image_files(folder: Path) -> list[Path]:
         raise InputError(f"{folder} is empty; put this class's images there, or remove it from train and test")
     for path in files:
         if path.is_dir():
-            raise InputError(f"{path} is a folder within a class folder; put its images into {folder} itself")
+            raise InputError(f"{_shown(path)} is a folder within a class folder; put its images into {folder} itself")
+        if not path.is_file():  # but a pipe or a device, which might never end, or a link to nothing
+            raise InputError(f"{_shown(path)} is no file; remove it")
     return files
 
 
@@ -82,12 +89,15 @@ def _read_image(path: Path, image_size: int) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 rgb = _to_rgb(image)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller") from error
+        raise InputError(f"{_shown(path)} has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller") from error
     except Exception as error:  # a decoder may raise anything on a broken file
-        raise InputError(f"{path} cannot be read as an image ({error}); mend it, or move it away") from error
+        raise InputError(
+            f"{_shown(path)} cannot be read as an image ({error}); mend it, move it away, or save it as one of "
+            f"{', '.join(FORMATS)}"
+        ) from error
     if rgb.size != (image_size, image_size):
         rgb = rgb.resize((image_size, image_size), Image.Resampling.BILINEAR)
     return np.asarray(rgb)
@@ -99,3 +109,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):  # convert would cut it off at 255
         image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
     return image.convert("RGB")
+
+
+def _shown(path: Path) -> str:
+    """The path in one line, whatever its name: what is not printable, such as a line break, as an escape."""
+    return repr(str(path))[1:-1]

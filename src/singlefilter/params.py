@@ -12,11 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import Node
 
 from singlefilter.errors import InputError
 
 SOURCES = ("digits", "cifar10", "cifar100")
+MOST_COUNT = 1_000_000  # of filters, epochs, images in a batch
 POOLS = {"M": 2, "A4": 4}  # name in a convolution list -> window and stride, in pixels
+MOST_BYTES = 100_000  # of params.yaml, which has some 10,000
+MOST_VALUES = 50_000  # in it, those of an alias counted each time
+MOST_MISTAKES = 20  # that are listed
+MOST_CHARACTERS = 500  # of each
 
 # pydantic's type of error -> what is allowed, where its own message speaks of its types and not of YAML's
 ALLOWED = {
@@ -29,14 +35,15 @@ ALLOWED = {
     "tuple_type": "must be a list in square brackets",
 }
 
-Rate = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(ge=0, le=1000)]
+Count = Annotated[int, Field(ge=1, le=MOST_COUNT)]
+CountOrNone = Annotated[int, Field(ge=0, le=MOST_COUNT)]
 
 
 def _check_convolution(item: Any) -> int | str:
-    if (type(item) is int and item >= 1) or (type(item) is str and item in POOLS):
+    if (type(item) is int and 1 <= item <= MOST_COUNT) or (type(item) is str and item in POOLS):
         return item
-    raise ValueError(f"must be a number of filters, at least 1, or a pool: {', '.join(POOLS)}")
+    raise ValueError(f"must be a number of filters, 1 to {MOST_COUNT:,}, or a pool: {', '.join(POOLS)}")
 
 
 Convolution = Annotated[Any, PlainValidator(_check_convolution)]
@@ -87,8 +94,8 @@ class Backbone(_Values):
     fully_connected: tuple[Count, ...]
     activation: Literal["relu", "none"]
     output_bias: bool
-    epochs: Annotated[int, Field(ge=0)]
-    batch_size: Annotated[int, Field(ge=2)]
+    epochs: CountOrNone
+    batch_size: Annotated[int, Field(ge=2, le=MOST_COUNT)]
     convolutional_rates: Rates
     fully_connected_rates: Rates
 
@@ -102,9 +109,9 @@ class Backbone(_Values):
 class Heads(Rates):
     """The linear layers trained on the outputs of each examined layer (SI, Training the fully connected layer)."""
 
-    epochs: Annotated[int, Field(ge=0)]
+    epochs: CountOrNone
     batch_size: Count
-    views: Annotated[int, Field(ge=0)]
+    views: CountOrNone
 
 
 class Arch(_Values):
@@ -175,7 +182,7 @@ class Params(_Values):
     dataset: str
     arch: str
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)]
-    epochs_scale: Annotated[float, Field(gt=0, le=10)]
+    epochs_scale: Annotated[float, Field(ge=1e-6, le=10)]
     precision: Literal["bf16", "float32"]
     threshold: Annotated[float, Field(gt=0, lt=1)]
     validation: Validation
@@ -239,14 +246,15 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         InputError: The file is missing, unreadable or not YAML, or a value is not allowed; it names each key, its
             value and what is allowed.
     """
+    content = _read(path)
     try:
-        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is missing; run from the project's root") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); let it be read") from error
-    except (YAMLError, UnicodeDecodeError) as error:
+        text = content.decode()
+        count = _count_values(_yaml().compose(text), {})
+        values = _yaml().load(text) if count <= MOST_VALUES else None
+    except Exception as error:  # the parser may raise anything on an odd file
         raise InputError(f"{path} is not valid YAML: {_yaml_problem(error)}") from error
+    if count > MOST_VALUES:
+        raise InputError(f"{path} has {count:,} values, its aliases written out; {MOST_VALUES:,} are allowed")
     return parse_params(values, str(path))
 
 
@@ -254,13 +262,44 @@ def parse_params(values: Any, name: str = "params.yaml") -> Params:
     """Check the values of a params.yaml that is already read; raises InputError as load_params does."""
     try:
         # By way of JSON, where a list may stand for a tuple although every type is strict.
-        return Params.model_validate_json(json.dumps(values, default=str))
+        return Params.model_validate_json(json.dumps(values, default=str, ensure_ascii=False).encode())
     except ValidationError as error:
         # A list whose items are refused counts as too short as well: its items' errors say enough.
         details = [detail for detail in error.errors() if detail["type"] != "too_short" or not detail["input"]]
-        raise InputError("\n".join(f"{name}: {_explain(detail)}" for detail in details)) from error
+        lines = [_cut(f"{name}: {_explain(detail)}") for detail in details[:MOST_MISTAKES]]
+        if len(details) > MOST_MISTAKES:
+            lines.append(f"{name}: and {len(details) - MOST_MISTAKES:,} mistakes more")
+        raise InputError("\n".join(lines)) from error
     except (ValueError, TypeError, RecursionError) as error:
-        raise InputError(f"{name} holds what no parameter can be: {error}") from error
+        raise InputError(_cut(f"{name} holds what no parameter can be: {error}")) from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing; run from the project's root") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); let it be read") from error
+    if len(content) > MOST_BYTES:
+        raise InputError(f"{path} has more than {MOST_BYTES:,} bytes; shorten it")
+    return content
+
+
+def _yaml() -> YAML:
+    return YAML(typ="safe", pure=True)
+
+
+def _count_values(node: Node | None, known: dict[int, int]) -> int:
+    """The number of values that a node stands for; `known` holds those of the nodes that were counted before."""
+    if node is None or isinstance(node.value, str):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = 1  # should it contain itself
+        parts = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
+        known[id(node)] = 1 + sum(_count_values(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _check_row(key: str, name: str, rows: dict[str, Any]) -> None:
@@ -273,15 +312,24 @@ def _near(name: str, allowed: Iterable[str]) -> str:
     return f"did you mean {near[0]}? " if near else ""
 
 
-def _yaml_problem(error: YAMLError | UnicodeDecodeError) -> str:
+def _yaml_problem(error: Exception) -> str:
     if isinstance(error, MarkedYAMLError) and error.problem_mark:
         return f"line {error.problem_mark.line + 1}: {error.problem}"
-    return str(error)
+    if isinstance(error, RecursionError):
+        return "lists are nested too deep"
+    kind = (
+        "" if isinstance(error, YAMLError | UnicodeDecodeError) else f"a value cannot be read, {type(error).__name__}: "
+    )
+    return _cut(kind + " ".join(str(error).split()))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
 
 
 def _explain(detail: ErrorDetails) -> str:
     """Say of one of pydantic's errors which key it is, its value, and what is allowed."""
-    key = ".".join(str(part) for part in detail["loc"])
+    key = repr(".".join(str(part) for part in detail["loc"]))[1:-1]  # in one line, whatever is in a name
     allowed = ALLOWED.get(detail["type"], detail["msg"])
     allowed = allowed.removeprefix("Value error, ").replace("Input should be", "must be")
     if detail["type"] == "missing":
