@@ -63,8 +63,8 @@ class FirstSample:
 
 
 def main(params: Params) -> None:
-    matrices = {f"matrices.{seed}": read_digest(*matrices_of(seed)) for seed in params.seeds}
-    tables = {name: read_stage_table(name, made_with(params, None, "tables") | matrices) for name in TABLES}
+    made = tables_made_with(params)
+    tables = {name: read_stage_table(name, made) for name in TABLES}
     layers, history = tables["layers"], tables["training"]
     removals = read_samples(
         Path("metrics/dilution"),
@@ -99,8 +99,14 @@ def main(params: Params) -> None:
     print(f"figures: {Path('plots').resolve()}/*.png and *.svg")
 
 
+def tables_made_with(params: Params) -> dict[str, Any]:
+    """What the tables of cluster_stats must have been made with: these parameters, and the matrices that are there."""
+    matrices = {f"matrices.{seed}": read_digest(*matrices_of(seed)) for seed in params.seeds}
+    return made_with(params, None, "tables") | matrices
+
+
 def read_stage_table(name: str, made: Mapping[str, Any]) -> pd.DataFrame:
-    """Read a table of cluster_stats, which must be of the matrices that are there."""
+    """Read a table of cluster_stats, as made with what tables_made_with says."""
     path, digests = Path(f"metrics/{name}.csv"), Path("metrics/tables.sha256")
     table = read_table(path, digests, "cluster_stats", made, **TEXTS.get(name, {}))
     if TABLES[name] not in table:

@@ -12,7 +12,7 @@ from figure_tables import ROOT, Tables, drawing_style
 from singlefilter.errors import InputError
 from singlefilter.files import made_with_of, write_hdf5
 from singlefilter.params import Params, load_params
-from stages.figures import main, paper_of, paper_removal, read_first_sample, read_stage_table
+from stages.figures import main, paper_of, paper_removal, read_first_sample, read_stage_table, tables_made_with
 from tests.table_digests import digest_again
 
 NAMES = [
@@ -62,12 +62,12 @@ def test_stage_draws_every_figure_twice_to_the_same_bytes_and_says_where(params,
 
 
 def test_tables_keep_class_names_and_cluster_lists_as_text(params):
-    assert read_stage_table("labels", MADE(params))["class_name"].tolist() == ["nan", "1"] * 4
+    assert read_stage_table("labels", tables_made_with(params))["class_name"].tolist() == ["nan", "1"] * 4
     # One cluster of one label in every filter: read without care, the column would be numbers.
     table = pd.read_csv("metrics/filters.csv").assign(labels=1)
     table.to_csv("metrics/filters.csv", index=False)
     digest_again("metrics/tables.sha256")
-    assert read_stage_table("filters", MADE(params))["labels"].tolist() == ["1"] * len(table)
+    assert read_stage_table("filters", tables_made_with(params))["labels"].tolist() == ["1"] * len(table)
 
 
 def test_first_sample_has_the_chosen_filters_fields_as_means_over_images(params):
@@ -90,7 +90,7 @@ def test_first_sample_has_the_chosen_filters_fields_as_means_over_images(params)
 
 def test_totals_are_the_last_layers_fields_without_silent_filters(params):
     # Means [[2, 0], [0.5, -2]] over 2; [[1, 4], [3, 0]] over 4; and a silent one.
-    filters = read_stage_table("filters", MADE(params))
+    filters = read_stage_table("filters", tables_made_with(params))
     sums = np.array([[[2.0, 0], [1, -4]], [[1, 4], [6, 0]], [[-1, -1], [-1, -1]]])
     rewrite(MATRICES, {"test/images_per_label": np.array([1, 2]), "layer2/test/fields": sums})
     assert read_first_sample(params, filters).totals.tolist() == [[1.25, 1], [1, -1]]
@@ -99,7 +99,7 @@ def test_totals_are_the_last_layers_fields_without_silent_filters(params):
 
 
 def test_layers_of_silent_filters_have_no_matrices(params):
-    filters = read_stage_table("filters", MADE(params)).assign(silent=lambda table: table["layer"] == 1)
+    filters = read_stage_table("filters", tables_made_with(params)).assign(silent=lambda table: table["layer"] == 1)
     found = read_first_sample(params, filters)
     assert found.fields[1] is None and found.decisions[1] is None and found.fields[2] is not None
 
@@ -149,7 +149,7 @@ def test_stage_refuses_tables_of_an_earlier_version(params):
 
 
 def test_stage_refuses_matrices_and_tables_of_other_samples_or_layers(params):
-    filters = read_stage_table("filters", MADE(params))
+    filters = read_stage_table("filters", tables_made_with(params))
     with pytest.raises(InputError, match=r"filters\.csv has no layer 2\. .*--single-item cluster_stats"):
         read_first_sample(params, filters[filters["layer"] == 1])
     with pytest.raises(InputError, match=r"filters\.csv has no sample 0\. .*--single-item cluster_stats"):

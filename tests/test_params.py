@@ -339,7 +339,7 @@ ROWS = "must hold rows of `name: value`"
         ("seeds.0", True, f"is true; {WHOLE}"),
         ("seeds.0", 2**32, "is 4294967296; must be less than 4294967296"),
         # numbers of the run
-        ("epochs_scale", 0, "is 0; must be greater than or equal to 1e-6"),
+        ("epochs_scale", 0, "is 0; must be greater than or equal to 0.000001"),
         ("epochs_scale", 11, "is 11; must be less than or equal to 10"),
         ("epochs_scale", float("nan"), "is NaN; must be a finite number"),
         ("epochs_scale", float("inf"), "is Infinity; must be a finite number"),
