@@ -1,6 +1,7 @@
 """A tiny data set, and parameters that fit it."""
 
 import copy
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import torch
 from singlefilter.checkpoints import Checkpoint
 from singlefilter.datasets import Data, Split
 from singlefilter.params import Params, parse_params
+
+# A shell lets what it starts in the background ignore SIGINT, and so would all the processes that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TINY = {
     "dataset": "tiny",

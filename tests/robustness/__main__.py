@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import signal
 import sys
 
 from tests.robustness.harness import Options, machine, show
@@ -26,6 +27,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.subjects) - set(SUBJECTS):
         parser.error(f"{', '.join(sorted(unknown))}: is no subject; allowed are {', '.join(SUBJECTS)}")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background ignores, and stages then too
     if not report(arguments.subjects or SUBJECTS, Options(arguments.quick, arguments.seed)):
         sys.exit(1)
 
