@@ -13,6 +13,7 @@ import torch
 
 from singlefilter import checkpoints
 from singlefilter.checkpoints import Checkpoint, code_digest
+from singlefilter.errors import InputError
 
 DETERMINANTS = {"seed": 0, "rates": {"learning_rate": 0.1}, "images": ("a", "b")}
 
@@ -68,6 +69,16 @@ def test_a_damaged_newest_state_gives_the_previous_one_and_says_so(how, checkpoi
     assert checkpoint.load() == {"done": 1}
     assert capsys.readouterr().out == f"{newest} is damaged, and removed\n"
     assert files(tmp_path).keys() == {"previous"}
+
+
+def test_a_folder_in_the_place_of_a_state_is_named(checkpoint, tmp_path):
+    checkpoint.save({"done": 1})
+    path = files(tmp_path)["newest"]
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(InputError) as raised:
+        checkpoint.load()
+    assert str(raised.value) == f"{path} cannot be read (Is a directory); remove it, and dvc repro again"
 
 
 def test_two_damaged_states_give_none(checkpoint, tmp_path):

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from singlefilter.errors import InputError
 from singlefilter.files import replacing
 
 SECONDS_BETWEEN = 20  # between two checkpoints, so that less than a minute is ever lost
@@ -50,12 +51,18 @@ class Checkpoint:
         self._saved = time.monotonic()
 
     def load(self) -> dict[str, Any] | None:
-        """Give the newest state that is whole, or None; nothing in the file is executed."""
+        """Give the newest state that is whole, or None; nothing in the file is executed.
+
+        Raises:
+            InputError: What is in the file's place cannot be read, such as a folder.
+        """
         for path in (self._newest, self._previous):
             try:
                 stored = path.read_bytes()
             except FileNotFoundError:
                 continue
+            except OSError as error:
+                raise InputError(f"{path} cannot be read ({error.strerror}); remove it, and dvc repro again") from error
             with contextlib.suppress(pickle.UnpicklingError):  # what is no checkpoint of ours
                 if self._digest(stored[32:]) == stored[:32]:
                     return torch.load(io.BytesIO(stored[32:]), weights_only=True, map_location="cpu")

@@ -252,10 +252,12 @@ def other_checkpoints(project: Path, root: Path, options: Options) -> Iterator[C
                 folder = copied(project, root / "checkpoints")
                 stopped = run(folder, stage, stop_after_two_checkpoints)
                 assert stopped.code == 9, stopped
-                for path in sorted((folder / "checkpoints").rglob("*.pt")):
+                saved = sorted((folder / "checkpoints").rglob("*.pt"))
+                for path in saved:
                     if not (newest and ".previous" in path.name):
                         damage(path)
-                outcome = outcome_of(folder, stage, outs_of(project, stage), ["checkpoints"])
+                names = [str(path.relative_to(folder)) for path in saved]
+                outcome = outcome_of(folder, stage, outs_of(project, stage), names)
                 yield Case(f"{'the newest' if newest else 'each'} checkpoint: {what}", stage, outcome)
 
 
