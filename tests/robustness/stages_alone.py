@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import traceback
@@ -25,6 +26,7 @@ from tests.tiny_project import Place, make_place
 LATE = (matplotlib.backends.backend_agg, matplotlib.backends.backend_svg, torch._dynamo)
 # Those whose outs are another's input, or the user's; in the order of the chain.
 CHAIN = [name for name in STAGES if name not in ("check_params", "compare_runs", "vega")]
+MOST_SECONDS = 30  # of a stage, which takes one or two; then it hangs, and ends by SIGALRM
 IGNORED = re.compile(r"\.git/|logs/|.*__pycache__|checkpoints/")
 
 
@@ -112,6 +114,7 @@ def _run_here(
         os.dup2(output, 1)
         os.dup2(error, 2)
         os.chdir(folder)
+        signal.alarm(MOST_SECONDS)
         torch.set_num_threads(1)
         os.environ.update(environment())
         sys.argv = [f"{module.__name__.replace('.', '/')}.py", *arguments]
