@@ -68,7 +68,7 @@ def run(
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM leave the block as an error does, so that half-written files are removed on the way."""
+    """Let Ctrl-C and SIGTERM end the process within the block, and half-written files be removed before."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:  # as nohup has it, or a shell for its background jobs
@@ -81,7 +81,10 @@ def stopped_by_signals() -> Iterator[None]:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    sys.exit(128 + number)
+    # Not by an exception: raised within a library's callback, it would be swallowed, or turned into another.
+    if files := sys.modules.get("singlefilter.files"):
+        files.remove_unfinished()
+    os._exit(128 + number)
 
 
 def _log(entry: dict[str, object]) -> None:

@@ -1,5 +1,6 @@
 """How a stage is run: what it logs, and how it ends."""
 
+import contextlib
 import json
 import os
 import signal
@@ -68,7 +69,7 @@ def test_a_stage_that_fails_ends_with_one_line_and_logs_nothing(error, ending):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stage_that_is_stopped_leaves_what_was_there_and_nothing_half_written(number, code):
-    before = signal.getsignal(number)
+    """Even within a callback that lets no exception out, as some of h5py's and Matplotlib's do not."""
     table = Path("metrics/table.csv")
     table.parent.mkdir()
     table.write_text("old")
@@ -76,15 +77,24 @@ def test_a_stage_that_is_stopped_leaves_what_was_there_and_nothing_half_written(
     def stage(params: Params, seed: int) -> None:
         with replacing(table) as temporary:
             temporary.write_text("half")
-            os.kill(os.getpid(), number)
-            pytest.fail("goes on")
+            with contextlib.suppress(BaseException):
+                os.kill(os.getpid(), number)
 
-    with pytest.raises(SystemExit) as raised:
-        run(stage, per_sample=True)
-    assert raised.value.code == code
+    process = os.fork()
+    if process == 0:
+        try:
+            run(stage, per_sample=True)
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == code
     assert [path.name for path in table.parent.iterdir()] == ["table.csv"] and table.read_text() == "old"
     assert not LOG.exists()
-    assert signal.getsignal(number) == before
+
+
+def test_signals_are_as_they_were_after_a_stage():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    run(lambda params, seed: None, per_sample=True)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_a_signal_that_whoever_started_the_stage_ignores_is_ignored():

@@ -24,6 +24,8 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
+_unfinished: set[Path] = set()  # temporary files of this process
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -43,13 +45,21 @@ def replacing(path: Path) -> Iterator[Path]:
     with _naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_left_overs(path)
+        _unfinished.add(temporary)
         try:
             yield temporary
             _flush_to_disk(temporary)
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+            _unfinished.discard(temporary)
         _flush_to_disk(path.parent)
+
+
+def remove_unfinished() -> None:
+    """Remove what this process has begun to write and not finished; it must end then."""
+    for temporary in [*_unfinished]:
+        temporary.unlink(missing_ok=True)
 
 
 def require_space(folder: Path, needed: int, way_out: str) -> None:

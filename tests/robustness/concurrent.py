@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from ruamel.yaml import YAML
 
 from singlefilter.errors import InputError
 from singlefilter.features import feature_path, open_features
@@ -81,7 +82,7 @@ def queue(tree: Place, options: Options) -> Row:
         alone.set_params({"precision": precision, "threshold": threshold})
         done = alone.dvc("repro")
         assert done.code == 0, done
-        expected[precision, threshold] = (alone.folder / "dvc.lock").read_text("utf-8")
+        expected[precision, threshold] = outs_of_lock((alone.folder / "dvc.lock").read_text("utf-8"))
     place = tree.copied(tree.folder.parent / "sweep queued")
     sweep = [f"precision={','.join(precisions)}", f"threshold={','.join(map(str, thresholds))}"]
     queued = place.dvc("exp", "run", "--queue", *(word for value in sweep for word in ("-S", value)))
@@ -89,11 +90,11 @@ def queue(tree: Place, options: Options) -> Row:
     started = place.dvc("queue", "start", "-j", "2")
     wrong = [failure(done) for done in (queued, started) if done.code]
     ends = Counter(wait_for_queue(place))
-    found = queued_locks(place)
+    found = queued_outs(place)
     for case in cases:
         if found.get(case) != expected[case]:
-            unlike = set(found.get(case, "").splitlines()) - set(expected[case].splitlines())
-            wrong.append(f"{case}: {f'other lines of dvc.lock: {sorted(unlike)}' if case in found else 'no result'}")
+            unlike = [out for out, digest in expected[case].items() if found.get(case, {}).get(out) != digest]
+            wrong.append(f"{case}: {f'others: {unlike}' if case in found else 'no result'}")
     if wrong:
         wrong += [failure(place.dvc("queue", "logs", name)) for name in queue_names(place)]
     return row(f"dvc queue start -j 2 over {counted(len(cases), 'experiment')}", 1, ends, wrong)
@@ -119,8 +120,14 @@ def queue_names(place: Place) -> list[str]:
     return [line.split()[0] for line in queue_lines(place)]
 
 
-def queued_locks(place: Place) -> dict[tuple[str, float], str]:
-    """Each experiment's dvc.lock, by its parameters."""
+def outs_of_lock(text: str) -> dict[str, str]:
+    """The digest of every out in a dvc.lock, which may write the same parameters in several ways."""
+    stages = YAML(typ="safe").load(text)["stages"].values()
+    return {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", [])}
+
+
+def queued_outs(place: Place) -> dict[tuple[str, float], dict[str, str]]:
+    """Each experiment's outs with their digests, by its parameters."""
     text = subprocess.run(
         ["git", "for-each-ref", "--format=%(objectname)", "refs/exps"],
         cwd=place.folder,
@@ -134,7 +141,7 @@ def queued_locks(place: Place) -> dict[tuple[str, float], str]:
         shown = [show(place, revision, name) for name in ("params.yaml", "dvc.lock")]
         if all(shown):
             values = dict(line.split(" #")[0].split(": ", 1) for line in shown[0].splitlines() if is_scalar(line))
-            found[values["precision"].strip(), float(values["threshold"])] = shown[1]
+            found[values["precision"].strip(), float(values["threshold"])] = outs_of_lock(shown[1])
     return found
 
 

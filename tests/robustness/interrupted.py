@@ -67,7 +67,7 @@ class Tally:
     def row(self, what: str) -> Row:
         happened = "; ".join(self.wrong) or "no half-written file, none lost, no traceback"
         if self.too_late:
-            happened += f" ({counted(self.too_late, 'more')} had ended before)"
+            happened += f" ({self.too_late} more had ended before)"
         kills = ", ".join(f"{count} {name}" for name, count in self.kills.items())
         return Row(f"{what}: {kills}", self.kills.total(), happened, not self.wrong)
 
