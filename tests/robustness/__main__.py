@@ -14,6 +14,7 @@ SUBJECTS = (
     "full_disk",
     "damaged",
     "parameters",
+    "awkward",
     "concurrent",
     "long",
 )
