@@ -22,7 +22,7 @@ from tests.tiny_project import make_place
 
 NOTES = (
     "The whole chain, stage by stage, on images made for each case. Well: each stage ends with 0, without a warning; "
-    "no table, figure or summary says nan or inf; accuracies are from 0 to 1, noise and clusters from 0 to what K labels "
+    "no table, figure or summary says nan or inf; accuracies are from 0 to 1, noise and clusters within what K labels "
     "can give; standard deviations are there for several samples and left out for one; every figure is there twice."
 )
 FIGURES = 14
