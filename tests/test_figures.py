@@ -200,7 +200,7 @@ def test_names_that_cannot_be_drawn_are_numbers_and_long_ones_lose_their_middle(
 def test_axes_bear_names_of_few_labels_and_numbers_of_many():
     assert figures.label_texts(CIFAR10) == list(CIFAR10)
     assert figures.label_texts([f"class {label}" for label in range(13)]) == [str(label) for label in range(13)]
-    assert [figures.label_step(labels) for labels in (12, 13, 100, 200, 201, 1000)] == [1, 2, 10, 20, 41, 200]
+    assert [figures.label_step(labels) for labels in (12, 13, 100, 101, 200, 1000)] == [1, 2, 10, 21, 40, 200]
 
 
 def test_a_title_without_letters_for_it_says_so():

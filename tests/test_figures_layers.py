@@ -68,6 +68,7 @@ def test_layer_table_has_the_papers_numbers_in_grey_under_the_measured():
     table = tables.layers_table
     sizes = [f"size_share_{size}" for size in range(1, 11)]
     table.loc[0, sizes] = [0.5, 0.25, 0.125, 0.05, 0.03, 0.02, 0.01, 0.01, 0.004, 0.001]
+    table["silent_filters_mean"] = [0, 1 / 6]
     figure = layer_table(table, tables.history, 0.3, PAPER, HEADING)
     assert table_rows(figure) == [
         ["share of each cluster size"],
@@ -82,7 +83,7 @@ def test_layer_table_has_the_papers_numbers_in_grey_under_the_measured():
         ],
         ["1.3"],
         ["1.50 ± 0.75", "2.88 ± 0.06"],
-        ["13", "64", "0", "0.940 ± 0.010", "1.00 ± 0.05", "0.06", "0.21", "0.51", "0.15", "0.05", "0.01", "0.01"],
+        ["13", "64", "0.2", "0.940 ± 0.010", "1.00 ± 0.05", "0.06", "0.21", "0.51", "0.15", "0.05", "0.01", "0.01"],
         ["1.5", "2.88"],
         # Last epochs 0.9 and 0.902: 0.94 - 0.84 / 21, and 0.002 more.
         ["0.901 ± 0.001"],

@@ -214,7 +214,7 @@ def label_axis(axes: Axes, which: str, texts: Sequence[str]) -> None:
 
 def label_step(labels: int) -> int:
     """Every how manyth label an axis bears."""
-    return 1 if labels <= NAMED_LABELS else -(-labels // (10 if labels <= MANY_LABELS else 5))
+    return 1 if labels <= NAMED_LABELS else -(-labels // (10 if labels <= 100 else 5))  # numbers of three digits: five
 
 
 def label_texts(class_names: Sequence[str]) -> list[str]:

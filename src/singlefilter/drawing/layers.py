@@ -217,7 +217,7 @@ def _table_row(row: pd.Series, sizes: int) -> list[str]:
     return [
         f"{row['layer']:.0f}",
         f"{row['filters']:.0f}",
-        f"{row['silent_filters_mean']:g}",
+        f"{round(row['silent_filters_mean'], 1):g}",
         mean_text(row["accuracy_mean"], row["accuracy_std"], 3),
         *(mean_text(row[f"{name}_mean"], row[f"{name}_std"], 2) for name in ("noise", "clusters", "cluster_size")),
         *(number_text(share, 2) for share in shares[:sizes]),
