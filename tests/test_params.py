@@ -434,6 +434,7 @@ ROWS = "must hold rows of `name: value`"
         ("figures.colormap", "jet", "is \"jet\"; must be 'viridis', 'cividis', 'plasma', 'inferno', 'magma' or 'gray'"),
         # unknown keys
         ("treshold", 0.3, "is no known key; did you mean threshold?"),
+        (f"{HEADS}.learning_rate", 1e39, "is 1e+39; must be less than or equal to "),
         (f"{HEADS}.learningrate", 0.1, "is no known key; did you mean learning_rate?"),
     ],
 )

@@ -35,7 +35,7 @@ ALLOWED = {
     "tuple_type": "must be a list in square brackets",
 }
 
-Rate = Annotated[float, Field(ge=0, le=1000)]
+Rate = Annotated[float, Field(ge=0, le=1e38)]  # what float32 holds
 Count = Annotated[int, Field(ge=1, le=MOST_COUNT)]
 CountOrNone = Annotated[int, Field(ge=0, le=MOST_COUNT)]
 
