@@ -13,6 +13,7 @@ SUBJECTS = (
     "full_disk",
     "damaged",
     "parameters",
+    "awkward",
     "concurrent",
     "long",
 )
