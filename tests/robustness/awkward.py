@@ -1,4 +1,4 @@
-"""Unusual runs that are right all the same: from the images to the figures, and every value in between looked at."""
+"""Runs that are legal and awkward: few or many classes, odd images, silent layers, one or many samples."""
 
 import json
 import re
@@ -11,180 +11,248 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+from matplotlib.figure import Figure
 from PIL import Image
 
-from singlefilter.files import read_digest
-from tests.hdf5_files import edited
+import stages.figures
+from singlefilter import networks
+from tests.figure_flaws import flaws
 from tests.robustness.harness import Options, Row, counted, say
 from tests.robustness.stages_alone import CHAIN, change_params, environment, run
 from tests.test_dependencies import STAGES
 from tests.tiny_project import make_place
 
 NOTES = (
-    "The whole chain, stage by stage, on images made for each case. Well: each stage ends with 0, without a warning; "
-    "no table, figure or summary says nan or inf; accuracies are from 0 to 1, noise and clusters within what K labels "
-    "can give; standard deviations are there for several samples and left out for one; every figure is there twice."
+    "The whole chain, check_params to figures, in a tiny project each. Well: each stage ends with 0 and warns of "
+    "nothing; no number of a table is NaN or infinite, out of its range, or there where there can be none; summary.json "
+    "is JSON in the strict sense; no figure is missing, has texts that overlap or are cut off, or says nan."
 )
 FIGURES = 14
-NO_VALUE = re.compile(r"\b(nan|inf|infinity)\b", re.IGNORECASE)
-Pixels = Callable[[np.random.Generator, int], np.ndarray]  # label -> uint8 (H, W, 3) or (H, W)
-
-
-def tinted(size: int) -> Pixels:
-    """Noise, in which a brighter column tells the label."""
-
-    def pixels(generator: np.random.Generator, label: int) -> np.ndarray:
-        image = generator.integers(176, size=(size, size, 3), dtype=np.uint8)
-        image[:, label % size, label % 3] += 80
-        return image
-
-    return pixels
+RANGES = {  # what columns are called -> their least and greatest values
+    r".*accuracy(_mean)?|(size_|null_)?share(_.*)?|decision_share|one_decision_share_mean": (0, 1),
+    r".*_std|(.*_)?noise(_mean)?|clusters(_mean)?|appearances(_mean)?|count": (0, np.inf),
+    r"(.*_)?cluster_size_mean": (1, np.inf),
+}
+TEXTS = {"kind", "class_name", "claim", "reason", "labels", "tolerance", "paper"}  # columns with words in them
 
 
 @dataclass(frozen=True)
 class Case:
-    """A run, and its images.
+    """A run.
 
     Attributes:
-        what: What is unusual.
-        params: What params.yaml says unlike the tiny project's.
         classes: How many.
-        train: Images a class.
-        test: Images a class.
-        pixels: What an image is made of.
-        silence: A layer that puts out nothing but 0 once the network is trained.
+        test: Images a class in the test set.
+        train: The same in the training set.
+        size: Pixels a side.
+        draw: Draws an image from a generator, its label, and the size.
+        changes: To params.yaml.
+        silenced: Layers of whose filters none puts out anything.
     """
 
-    what: str
-    params: Mapping[str, Any] = field(default_factory=dict)
     classes: int = 3
-    train: int = 12
     test: int = 5
-    pixels: Pixels = tinted(8)
-    silence: int | None = None
+    train: int = 12
+    size: int = 8
+    draw: Callable[[np.random.Generator, int, int], np.ndarray] = field(default=lambda *about: coloured(*about))
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    silenced: tuple[int, ...] = ()
 
-    @property
-    def seeds(self) -> list[int]:
-        return self.params.get("seeds", [0])
+
+def coloured(generator: np.random.Generator, label: int, size: int) -> np.ndarray:
+    """Noise, and a tint that tells the label."""
+    pixels = generator.integers(128, size=(size, size, 3), dtype=np.uint8)
+    return pixels + np.array([label * 37 % 128, label * 61 % 128, label * 97 % 128], dtype=np.uint8)
 
 
-NO_VALIDATION = {"validation.size": 0}
-CASES = (
-    Case("2 classes", classes=2),
-    Case("200 classes", NO_VALIDATION, classes=200, train=3, test=2),
-    Case("1 image a class in the test set", test=1),
-    Case("1 image a class in either set", NO_VALIDATION, train=1, test=1),
-    Case("images of 28×28", {"datasets.tiny.image_size": 28}, pixels=tinted(28)),
-    Case("images of 64×64", {"datasets.tiny.image_size": 64}, pixels=tinted(64)),
-    Case("grey images", pixels=lambda generator, label: tinted(8)(generator, label)[:, :, label % 3]),
-    Case("one and the same grey in all images", pixels=lambda generator, label: np.full((8, 8, 3), 99, np.uint8)),
-    Case("black images", pixels=lambda generator, label: np.zeros((8, 8, 3), np.uint8)),
-    Case("a layer whose filters are all silent", silence=2),
-    Case("a first layer whose filters are all silent", silence=1),
-    Case("12 samples", {"seeds": [*range(12)]}),
-    Case("no epoch of training", {"archs.tiny.backbone.epochs": 0, "archs.tiny.heads.epochs": 0}),
-)
+def grey(generator: np.random.Generator, label: int, size: int) -> np.ndarray:
+    return coloured(generator, label, size)[:, :, 0]
+
+
+def constant(generator: np.random.Generator, label: int, size: int) -> np.ndarray:
+    """One colour in the whole image, of a few for each label."""
+    return np.broadcast_to(coloured(generator, label, 1), (size, size, 3))
+
+
+def black(generator: np.random.Generator, label: int, size: int) -> np.ndarray:
+    return np.zeros((size, size, 3), dtype=np.uint8)
+
+
+def mid_grey(generator: np.random.Generator, label: int, size: int) -> np.ndarray:
+    return np.full((size, size, 3), 128, dtype=np.uint8)
+
+
+THREE_LAYERS = {
+    "archs.tiny.backbone.convolutions": [4, "M", 6, "M", 5],
+    "archs.tiny.examined_layers": [1, 2, 3],
+    "dilution.other_layers": [1, 2],
+}
+CASES = {
+    "2 classes": Case(classes=2),
+    "200 classes": Case(classes=200, train=3, test=2),
+    "1 image a class in the test set": Case(test=1),
+    "1 image a class in both sets": Case(test=1, train=1, changes={"validation.size": 0}),
+    "images of 28 × 28 in grey, three pools": Case(
+        size=28, draw=grey, changes={"archs.tiny.backbone.convolutions": [4, "M", 6, "M", 5, "M"]}
+    ),
+    "images of 64 × 64, five pools": Case(
+        size=64,
+        changes={
+            "archs.tiny.backbone.convolutions": [4, "M", 6, "M", "M", 5, "M", "M"],
+            "archs.tiny.examined_layers": [1, 2, 3],
+        },
+    ),
+    "first layer silent": Case(changes=THREE_LAYERS, silenced=(1,)),
+    "middle layer silent": Case(changes=THREE_LAYERS, silenced=(2,)),
+    "last layer silent": Case(changes=THREE_LAYERS, silenced=(3,)),
+    "all layers silent": Case(changes=THREE_LAYERS, silenced=(1, 2, 3)),
+    "last layer silent, 3 samples": Case(changes={"seeds": [0, 1, 2]}, silenced=(2,)),
+    "images of one colour each": Case(draw=constant),
+    "all images black": Case(draw=black),
+    "all images of one grey": Case(draw=mid_grey),
+    "no training at all": Case(changes={"archs.tiny.backbone.epochs": 0, "archs.tiny.heads.epochs": 0}),
+    "1 filter, no validation set, one layer": Case(
+        changes={
+            "archs.tiny.backbone.convolutions": [1, "M"],
+            "archs.tiny.examined_layers": [1],
+            "validation.size": 0,
+            "dilution.other_layers": [],
+        }
+    ),
+    "12 samples": Case(changes={"seeds": [*range(12)]}),
+}
+QUICK = ("2 classes", "last layer silent")
 
 
 def report(options: Options) -> list[Row]:
     rows = []
-    for case in CASES[:: 6 if options.quick else 1]:
-        say(f"awkward: {case.what}")
-        with TemporaryDirectory() as name:
-            wrong = [*problems(case, Path(name) / "project")]
-        tables = "tables, summary and figures as they should be"
-        rows.append(Row(case.what, len(case.seeds), "; ".join(wrong) or tables, not wrong))
+    with TemporaryDirectory() as folder:
+        for name in QUICK if options.quick else CASES:
+            say(f"awkward: {name}")
+            rows.append(row(name, CASES[name], Path(folder) / "project", options))
+            shutil.rmtree(Path(folder) / "project")
     return rows
 
 
-def problems(case: Case, folder: Path) -> Iterator[str]:
-    """Run the chain in a new folder, and say what is not as it should be."""
+def row(name: str, case: Case, folder: Path, options: Options) -> Row:
+    """Run the chain once, and say what came of it."""
+    ran, found = run_chain(case, folder, options.seed)
+    found = found or [*table_flaws(case, folder), *summary_flaws(case, folder), *figure_flaws(folder)]
+    for flaw in found:
+        say(f"{name}: {flaw}")
+    happened = f"{counted(ran, 'stage')} ended well; " + (
+        f"{counted(len(found), 'flaw')}: {'; '.join(found)[:400]}" if found else f"all tables and {FIGURES} figures whole"
+    )
+    return Row(name, 1, happened.replace("|", "/"), well=not found)
+
+
+def make(case: Case, folder: Path, seed: int = 0) -> None:
+    """Make a tiny project with a case's images and parameters, in which nothing has run."""
     make_place(folder, environment())
-    write_images(case, folder / "data/images/tiny")
-    change_params(folder, case.params)
-    for stage in CHAIN:
-        for seed in case.seeds if "matrix" in STAGES[stage] else [0]:
-            ended = run(folder, stage, seed=seed)
-            if ended.code or "Warning" in ended.error or "Traceback" in ended.error:
-                yield f"{stage} ended with {ended.code}: {ended.error[-600:]!r}"
-            if ended.code:
-                return
-            if stage == "train_backbone" and case.silence:
-                silence(folder, seed, case.silence)
-    for check in (odd_cells, odd_ranges, odd_deviations, odd_summary, odd_figures):
-        yield from check(case, folder)
-
-
-def write_images(case: Case, folder: Path) -> None:
-    shutil.rmtree(folder)
-    generator = np.random.default_rng(0)
+    shutil.rmtree(folder / "data/images/tiny")
+    generator = np.random.default_rng(seed)
     for split, count in (("train", case.train), ("test", case.test)):
         for label in range(case.classes):
-            of_class = folder / split / f"class {label:03}"
-            of_class.mkdir(parents=True)
             for number in range(count):
-                Image.fromarray(case.pixels(generator, label)).save(of_class / f"{number}.png")
+                path = folder / f"data/images/tiny/{split}/class {label}/{number}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.ascontiguousarray(case.draw(generator, label, case.size))).save(path)
+    change_params(folder, {"datasets.tiny.image_size": case.size, **case.changes})
 
 
-def silence(folder: Path, seed: int, layer: int) -> None:
-    """Make all that a layer puts out 0, by its normalisation's weights; its history is then of this network."""
-    network, history = folder / f"models/backbone/seed{seed}.h5", folder / f"metrics/history/seed{seed}.sha256"
-    before = digest_of(network)
-    with edited(network) as file:
-        for name in ("weight", "bias"):
-            file[f"layers.{layer - 1}.1.{name}"][...] = 0
-    history.write_text(history.read_text("utf-8").replace(before, digest_of(network)), "utf-8")
+def run_chain(case: Case, folder: Path, seed: int = 0) -> tuple[int, list[str]]:
+    """Run all stages; give how many ended well, and what was wrong with the first that did not."""
+    make(case, folder, seed)
+    before = {"train_backbone": lambda: silence(case.silenced), "figures": lambda: watch(folder / "flaws.json")}
+    samples = case.changes.get("seeds", [0])
+    ran = 0
+    for stage in ("check_params", *CHAIN):
+        for sample in samples if "matrix" in STAGES[stage] else [0]:
+            ended = run(folder, stage, before.get(stage, lambda: None), sample)
+            if ended.code or re.search("warning|traceback", ended.error + ended.output, re.IGNORECASE):
+                return ran, [f"{stage}: {ended.code} {' / '.join((ended.output + ended.error).splitlines()[-4:])}"]
+            if no_number := re.search(r".*\b(nan|inf)\b.*", ended.output):
+                return ran, [f"{stage} says {no_number[0]!r}"]
+            ran += 1
+    return ran, []
 
 
-def digest_of(path: Path) -> str:
-    return read_digest(path, "train_backbone")
+def silence(layers: tuple[int, ...]) -> None:
+    """Let the network be written with layers that put out nothing."""
+    save = networks.save_network
+
+    def save_silenced(path: Path, network: networks.Network, *about: Any) -> None:
+        with torch.no_grad():
+            for layer in layers:
+                norm = network.layers[layer - 1][1]
+                norm.weight.zero_()
+                norm.bias.fill_(-1)
+        save(path, network, *about)
+
+    networks.save_network = save_silenced
 
 
-def odd_cells(case: Case, folder: Path) -> Iterator[str]:
-    for path in tables(folder):
-        if found := NO_VALUE.search(path.read_text("utf-8")):
-            yield f"{path.name} says {found[0]}"
+def watch(path: Path) -> None:
+    """Let the flaws of every figure be written, by its name, once it is drawn."""
+    found: dict[str, list[str]] = {}
+    write = stages.figures.write
+
+    def write_watched(name: str, figure: Figure) -> None:
+        write(name, figure)
+        found[name] = list(flaws(figure))
+        path.write_text(json.dumps(found), encoding="utf-8")
+
+    stages.figures.write = write_watched
 
 
-def odd_ranges(case: Case, folder: Path) -> Iterator[str]:
-    layers = pd.read_csv(folder / "metrics/layers.csv")
-    most = {"accuracy": 1, "noise": case.classes**2, "clusters": case.classes, "cluster_size": case.classes}
-    for name, limit in most.items():
-        for column in (column for column in layers if re.fullmatch(f"{name}(_mean|_low|_high)?", column)):
-            values = layers[column].dropna()
-            if ((values < 0) | (values > limit)).any():
-                yield f"layers.csv has {column} {values.tolist()}"
+def table_flaws(case: Case, folder: Path) -> Iterator[str]:
+    samples = len(case.changes.get("seeds", [0]))
+    for path in sorted(folder.glob("metrics/**/*.csv")):
+        if "reference" in path.parts:
+            continue
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        for name in set(table) - TEXTS:
+            numbers = pd.to_numeric(table[name].replace("", None), errors="coerce").dropna()
+            about = f"{path.relative_to(folder)}, {name}"
+            if table[name].str.fullmatch(r"[+-]?(nan|inf|infinity|none|<na>)", case=False).any():
+                yield f"{about} has what is no number"
+            for columns, (least, greatest) in RANGES.items():
+                if re.fullmatch(columns, name) and not numbers.between(least, greatest).all():
+                    yield f"{about}: {numbers.min()} to {numbers.max()}"
+            if path.parent.name == "metrics" and name.endswith("_std") and not name.startswith("null_"):
+                means = table[name.removesuffix("_std") + "_mean"] != ""
+                if samples == 1 and (table[name] != "").any():
+                    yield f"{about} has a number of one sample"
+                if samples > 1 and (table.loc[means, name] == "").any() and not case.silenced:
+                    yield f"{about} lacks a number"
+    layers = pd.read_csv(folder / "metrics/layers.csv").set_index("layer")
+    for layer in case.silenced:
+        if layers.loc[layer, "silent_filters_mean"] != layers.loc[layer, "filters"]:
+            yield f"layer {layer} is not silent"
+        if layers.loc[layer, ["noise_mean", "clusters_mean", "cluster_size_mean", "snr_measured_mean"]].notna().any():
+            yield f"layer {layer}, of silent filters, has statistics"
 
 
-def odd_deviations(case: Case, folder: Path) -> Iterator[str]:
-    layers = pd.read_csv(folder / "metrics/layers.csv")
-    for column in (column for column in layers if column.endswith("_std")):
-        there = layers[column].notna()
-        if len(case.seeds) == 1 and there.any():
-            yield f"layers.csv has {column} of one sample"
-        if len(case.seeds) > 2 and (layers[column.replace("_std", "_mean")].notna() & ~there).any():
-            yield f"layers.csv has no {column}"
+def summary_flaws(case: Case, folder: Path) -> Iterator[str]:
+    def refuse(constant: str) -> None:
+        raise ValueError(f"summary.json has {constant}")
 
-
-def odd_summary(case: Case, folder: Path) -> Iterator[str]:
     try:
-        json.loads((folder / "metrics/summary.json").read_text("utf-8"), parse_constant=refuse)
+        summary = json.loads((folder / "metrics/summary.json").read_text(encoding="utf-8"), parse_constant=refuse)
     except ValueError as error:
-        yield f"summary.json: {error}"
+        yield str(error)
+        return
+    if ("accuracy_std" in summary) != (summary["samples"] > 1):
+        yield f"summary.json has {summary['samples']} samples and {'a' if 'accuracy_std' in summary else 'no'} deviation"
 
 
-def refuse(constant: str) -> None:
-    raise ValueError(f"has {constant}")
-
-
-def odd_figures(case: Case, folder: Path) -> Iterator[str]:
-    for form in ("png", "svg"):
-        if (count := len([*(folder / "plots").glob(f"*.{form}")])) != FIGURES:
-            yield f"{counted(count, form)} instead of {FIGURES}"
-    for path in (folder / "plots").glob("*.svg"):
-        if found := NO_VALUE.search(" ".join(re.findall("<!-- (.*?) -->", path.read_text("utf-8")))):
-            yield f"{path.name} says {found[0]}"
-
-
-def tables(folder: Path) -> list[Path]:
-    return [path for path in (folder / "metrics").rglob("*.csv") if "reference" not in path.parts]
+def figure_flaws(folder: Path) -> Iterator[str]:
+    found = json.loads((folder / "flaws.json").read_text(encoding="utf-8"))
+    if len(found) != FIGURES:
+        yield f"{len(found)} figures"
+    for name, of_figure in found.items():
+        for form in ("png", "svg"):
+            if not (folder / f"plots/{name}.{form}").stat().st_size:
+                yield f"{name}.{form} is empty"
+        yield from (f"{name}: {flaw}" for flaw in of_figure)
