@@ -134,10 +134,11 @@ def wrap(text: str, width: float, lines: int | None = None) -> str:
 
 def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
     """Write a legend under all axes, in as many columns as the figure holds."""
-    letters = figure.get_figwidth() / (0.57 * (font_size() - 1) / 72)  # of average width
-    lengths = [len(handle.get_label()) + 7 for handle in handles]
-    columns = next((n for n in range(len(handles), 1, -1) if _legend_letters(lengths, n) <= letters), 1)
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+    for columns in range(len(handles), 0, -1):
+        legend = figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def legend_above(axes: Axes, handles: Sequence[Artist], columns: int = 1) -> None:
@@ -270,11 +271,6 @@ def mean_text(mean: float, deviation: float | None, digits: int) -> str:
     if text == UNKNOWN or deviation is None or pd.isna(deviation):
         return text
     return f"{text} ± {number_text(deviation, digits)}"
-
-
-def _legend_letters(lengths: Sequence[int], columns: int) -> int:
-    """The width of a legend, in letters; it is filled column by column, the first ones holding one more."""
-    return sum(max(column) for column in np.array_split(lengths, columns))
 
 
 def _enlargement(points: float) -> float:
