@@ -150,7 +150,7 @@ def test_letters_beyond_nine_points_enlarge_the_figure():
 def test_run_heading_counts_samples_and_epochs():
     assert figures.run_heading("vgg16", "digits", 1, 0.05) == HEADING
     assert figures.run_heading("vgg6", "cifar10", 4, 1) == "vgg6 on cifar10, 4 samples, the full epochs"
-    assert figures.with_bars("run", 1) == "run"
+    assert figures.with_bars("run", 1) == "run (standard deviation: n/a)"
     assert figures.with_bars("run", 2) == "run (bars: standard deviation)"
 
 
@@ -182,10 +182,10 @@ def test_layers_are_chosen_evenly_with_the_first_and_the_last():
 
 def test_numbers_are_written_with_a_true_minus_and_unknown_ones_as_a_dash():
     assert figures.number_text(-1.25, 1) == "−1.2"
-    assert [figures.number_text(value, 2) for value in (np.nan, None)] == ["–", "–"]
+    assert [figures.number_text(value, 2) for value in (np.nan, None)] == ["n/a", "n/a"]
     assert figures.mean_text(0.5, 0.01, 3) == "0.500 ± 0.010"
     assert figures.mean_text(0.5, np.nan, 3) == figures.mean_text(0.5, None, 3) == "0.500"
-    assert figures.mean_text(np.nan, 0.01, 3) == "–"
+    assert figures.mean_text(np.nan, 0.01, 3) == "n/a"
 
 
 def test_the_networks_accuracy_is_that_of_the_last_epoch():

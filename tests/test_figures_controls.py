@@ -42,7 +42,7 @@ def test_nulls_stand_beside_the_measured_with_their_deviations():
 def test_nulls_have_their_z_written_and_a_dash_where_there_is_none():
     for axes in nulls(null_rows(), 0.3, HEADING).axes:
         written = [text.get_text() for text in axes.texts]
-        assert written == ["z, ones", "−12.3", "−12.3", "z, columns", "–", "–", "z, labels", "–", "–"]
+        assert written == ["z, ones", "−12.3", "−12.3", "z, columns", "n/a", "n/a", "z, labels", "n/a", "n/a"]
 
 
 def test_large_z_are_whole_numbers():

@@ -61,7 +61,7 @@ def test_histograms_of_nothing_say_so():
     tables = Tables(layers=(2, 13), silent=(13,))
     figure = field_histograms(tables.histograms, tables.layers_table, 0.3, HEADING)
     assert [axes.texts[0].get_text() for axes in figure.axes] == ["no such field"] * 2
-    assert [axes.get_title().split("\n")[1] for axes in figure.axes] == ["mean –"] * 2
+    assert [axes.get_title().split("\n")[1] for axes in figure.axes] == ["mean n/a"] * 2
     assert figure.legends == []
     rendered(figure)
 

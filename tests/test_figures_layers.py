@@ -100,9 +100,10 @@ def test_layer_table_of_one_sample_and_two_labels_has_neither_deviations_nor_lar
     figure = layer_table(tables.layers_table, tables.history, 0.3, {}, HEADING)
     rows = table_rows(figure)
     assert rows[1][-2:] == ["1", "2"]
-    assert rows[2] == ["7", "64", "64", "0.620", "–", "–", "–", "–", "–"]
+    assert rows[2] == ["7", "64", "64", "0.620", "n/a", "n/a", "n/a", "n/a", "n/a"]
     assert not any("±" in text for text in texts_of(figure))
-    assert figure.get_suptitle().split("\n") == ["The layers, test set, threshold 0.3", HEADING]
+    lines = ["The layers, test set, threshold 0.3", "standard deviation over samples: n/a", HEADING]
+    assert figure.get_suptitle().split("\n") == lines
 
 
 def test_cluster_sizes_go_from_layer_to_layer_and_end_with_the_largest_size_that_is_seen():
@@ -127,7 +128,7 @@ def test_cluster_sizes_of_many_layers_are_those_of_six():
 def test_cluster_sizes_without_a_cluster_say_so():
     figure = cluster_sizes(Tables(layers=(2, 7), clusterless=(2, 7)).layers_table, 0.3, {}, HEADING)
     assert [axes.texts[0].get_text() for axes in figure.axes] == ["no cluster"] * 2
-    assert figure.axes[0].get_title() == "layer 2: mean –"
+    assert figure.axes[0].get_title() == "layer 2: mean n/a"
 
 
 def appearances(layers: tuple[int, ...], samples: int, names: tuple[str, ...]) -> pd.DataFrame:

@@ -167,7 +167,7 @@ def test_decisions_are_shares_of_each_labels_decided_images():
     silent, shown = figure.axes[:2]
     assert silent.texts[0].get_text() == "layer 2:\nall filters are silent"
     np.testing.assert_array_equal(cells(shown).filled(-1), [[0.25, 0.75, 0], [0, 1, 0], [-1, -1, -1]])
-    assert [text.get_text() for text in shown.texts] == ["0.25", "0.75", "0", "0", "1", "0", "–", "–", "–"]
+    assert [text.get_text() for text in shown.texts] == ["0.25", "0.75", "0", "0", "1", "0", "n/a", "n/a", "n/a"]
     assert shown.get_title() == "layer 13, filter 5\npicks b for 83 %\nof 6 decided images"
     assert ticks(shown.yaxis) == ["a  0", "b  1", "c  2"] and ticks(shown.xaxis) == ["0", "1", "2"]
 

@@ -30,7 +30,7 @@ PAPER_NAME = "paper (CIFAR-10)"
 NAMED_LABELS = 12  # up to so many labels, axes bear the classes' names
 MANY_LABELS = 200  # beyond so many, there is no room for a bar and a marker of each
 LONGEST_NAME = 14  # characters of a class name on an axis
-UNKNOWN = "–"
+UNKNOWN = "n/a"
 
 
 def use_style(dpi: int, font_size: float, colormap: str) -> None:
@@ -84,7 +84,7 @@ def run_heading(arch: str, dataset: str, samples: int, epochs_scale: float) -> s
 
 def with_bars(heading: str, samples: int) -> str:
     """The heading of a figure whose bars are standard deviations over samples; one sample has none."""
-    return f"{heading} (bars: standard deviation)" if samples > 1 else heading
+    return f"{heading} ({'bars: standard deviation' if samples > 1 else f'standard deviation: {UNKNOWN}'})"
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:

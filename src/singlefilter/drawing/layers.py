@@ -17,6 +17,7 @@ from singlefilter.figures import (
     PAPER_NAME,
     TEST,
     TRAIN,
+    UNKNOWN,
     WIDTH,
     Paper,
     choose_layers,
@@ -103,9 +104,10 @@ def layer_table(layers: pd.DataFrame, history: pd.DataFrame, threshold: float, p
     size = font_size() - 1
     width = max(WIDTH, sum(letters) * 0.6 * size / 72 / enlarged())  # inches
     figure = new_figure(1.0 + (len(rows) + 2) * 2.6 * size / 72 / enlarged(), width)
-    lines = ["± standard deviation over samples"] if (layers["samples"] > 1).any() else []
+    several = (layers["samples"] > 1).any()
+    lines = ["± standard deviation over samples" if several else f"standard deviation over samples: {UNKNOWN}"]
     lines += [f"grey: {PAPER_NAME}"] if any(any(texts) for texts in grey) else []
-    title(figure, f"The layers, test set, threshold {threshold:g}", *filter(None, ["; ".join(lines)]), heading)
+    title(figure, f"The layers, test set, threshold {threshold:g}", "; ".join(lines), heading)
     _draw_table(figure.subplots(), columns, len(sizes), rows, grey, np.array(letters), size)
     return figure
 
@@ -157,8 +159,8 @@ def label_appearances(labels: pd.DataFrame, threshold: float, paper: Paper, head
     chosen = sorted({before, layers[-1]}, reverse=True)
     figure = new_figure(3.9)
     about = f"Appearances of each label in clusters, test set, threshold {threshold:g}"
-    samples = labels["seed"].nunique() if labels["label"].nunique() <= MANY_LABELS else 1
-    title(figure, about, with_bars(heading, samples))
+    few = labels["label"].nunique() <= MANY_LABELS
+    title(figure, about, with_bars(heading, labels["seed"].nunique()) if few else heading)
     panels = figure.subplots(1, len(chosen), squeeze=False)[0]
     marks: list[Line2D] = []
     for axes, layer in zip(panels, chosen, strict=True):

@@ -65,7 +65,7 @@ def decisions(shown: Shown, class_names: Sequence[str], heading: str) -> Figure:
         figure,
         "Decisions of one filter alone",
         "First sample; of each layer the filter closest to the median noise, cluster count and size.",
-        "Decided are the images whose fields are not all zero; –: no image of the label is.",
+        f"Decided are the images whose fields are not all zero; {UNKNOWN}: no image of the label is.",
         heading,
     )
     panels = figure.subplots(1, len(shown), squeeze=False)[0]
