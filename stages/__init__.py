@@ -34,8 +34,8 @@ def run(
         per_sample: Whether the command line takes --seed.
         arguments: What else it takes: name -> options of argparse's add_argument.
     """
-    from singlefilter.errors import InputError
-    from singlefilter.params import load_params
+    from singlefilter.pipeline.errors import InputError
+    from singlefilter.pipeline.params import load_params
 
     name = Path(sys.argv[0]).stem
     parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=sys.modules["__main__"].__doc__)
@@ -82,7 +82,7 @@ def stopped_by_signals() -> Iterator[None]:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     # Not by an exception: raised within a library's callback, it would be swallowed, or turned into another.
-    if files := sys.modules.get("singlefilter.files"):
+    if files := sys.modules.get("singlefilter.pipeline.files"):
         files.remove_unfinished()
     os._exit(128 + number)
 

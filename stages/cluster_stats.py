@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from singlefilter.architecture import multiply_accumulates
-from singlefilter.claims import judge, summarise_claims
-from singlefilter.errors import unusable
-from singlefilter.files import made_with_of, read_digest, read_hdf5, replacing
-from singlefilter.layers import Matrices, measure_layer
-from singlefilter.params import Params
-from singlefilter.progress import Progress
-from singlefilter.provenance import made_with
-from singlefilter.resampling import intervals
-from singlefilter.runs import Run
-from singlefilter.table_files import read_samples, write_digests
-from singlefilter.tables import (
+from singlefilter.claims.judge import judge, summarise_claims
+from singlefilter.claims.run import Run
+from singlefilter.pipeline.architecture import multiply_accumulates
+from singlefilter.pipeline.console import Progress
+from singlefilter.pipeline.errors import unusable
+from singlefilter.pipeline.files import made_with_of, read_digest, read_hdf5, replacing
+from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.provenance import made_with
+from singlefilter.pipeline.tables import read_samples, write_digests
+from singlefilter.statistics.bootstrap import intervals
+from singlefilter.statistics.layer import Matrices, measure_layer
+from singlefilter.statistics.over_samples import (
     FILTERS_COLUMNS,
     LABELS_COLUMNS,
     histograms_table,

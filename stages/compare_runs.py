@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from singlefilter.comparison import comparison_table, comparison_text
-from singlefilter.files import replacing
-from singlefilter.params import Params
-from singlefilter.records import read_record
-from singlefilter.runs import Run
+from singlefilter.claims.run import Run
+from singlefilter.pipeline.files import replacing
+from singlefilter.pipeline.params import Params
+from singlefilter.records.compare import comparison_table, comparison_text
+from singlefilter.records.store import read_record
 from stages import run
 
 RECORDS = Path("metrics/reference")

@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from singlefilter.checkpoints import Checkpoint, code_digest
-from singlefilter.devices import chosen_device
-from singlefilter.dilution import Layer, Measurement, dilute
-from singlefilter.errors import unusable
-from singlefilter.features import LayerFeatures, feature_path, open_features
-from singlefilter.files import read_digest, read_hdf5, replacing
-from singlefilter.heads import read_head
-from singlefilter.params import Params
-from singlefilter.provenance import made_with
-from singlefilter.retraining import retrain_heads
-from singlefilter.statistics import cluster_layer
-from singlefilter.table_files import sample_files, write_digests
+from singlefilter.dilution.remove import Layer, Measurement, dilute
+from singlefilter.dilution.retrain import retrain_heads
+from singlefilter.features.extract import LayerFeatures, feature_path, open_features
+from singlefilter.heads.train import read_head
+from singlefilter.pipeline.errors import unusable
+from singlefilter.pipeline.files import read_digest, read_hdf5, replacing
+from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.provenance import made_with
+from singlefilter.pipeline.tables import sample_files, write_digests
+from singlefilter.statistics.cluster_means import cluster_layer
+from singlefilter.training.checkpoint import Checkpoint, code_digest
+from singlefilter.training.device import chosen_device
 from stages import run
 
 

@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-from singlefilter.datasets import hold_out, write_dataset
-from singlefilter.errors import InputError
-from singlefilter.params import Params
-from singlefilter.provenance import made_with
-from singlefilter.sources import load_source
+from singlefilter.data.dataset import hold_out, write_dataset
+from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.provenance import made_with
+from singlefilter.sources.load import load_source
 from stages import run
 
 DATASET = Path("data/dataset.h5")

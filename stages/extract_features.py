@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from singlefilter.datasets import read_dataset
-from singlefilter.devices import chosen_device
-from singlefilter.features import Views, write_features
-from singlefilter.files import read_digest
-from singlefilter.networks import load_network
-from singlefilter.params import Params
-from singlefilter.provenance import made_with
+from singlefilter.backbone.network import load_network
+from singlefilter.data.dataset import read_dataset
+from singlefilter.features.extract import Views, write_features
+from singlefilter.pipeline.files import read_digest
+from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.provenance import made_with
+from singlefilter.training.device import chosen_device
 from stages import run
 
 

@@ -10,25 +10,25 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from singlefilter.claims import claims_text
-from singlefilter.clusters import normalise_fields
-from singlefilter.dilution import REMOVED_SHARE
-from singlefilter.drawing.controls import nulls, thresholds
-from singlefilter.drawing.fields import field_histograms, signal_to_noise
-from singlefilter.drawing.layers import cluster_sizes, label_appearances, layer_statistics, layer_table
-from singlefilter.drawing.matrices import Shown, decisions, filter_matrices, representative_filters
-from singlefilter.drawing.network import network
-from singlefilter.drawing.rates import success_rates, training
-from singlefilter.drawing.removal import dilution
-from singlefilter.errors import unusable
-from singlefilter.figures import Paper, choose_layers, run_heading, save, use_style
-from singlefilter.files import made_with_of, read_digest, read_hdf5, replacing
-from singlefilter.paper import paper_values
-from singlefilter.params import Params
-from singlefilter.provenance import made_with
-from singlefilter.statistics import normalised_slabs
-from singlefilter.table_files import read_samples, read_table
-from singlefilter.tables import layers_text
+from singlefilter.claims.judge import claims_text
+from singlefilter.claims.paper import paper_values
+from singlefilter.dilution.remove import REMOVED_SHARE
+from singlefilter.figures.controls import nulls, thresholds
+from singlefilter.figures.fields import field_histograms, signal_to_noise
+from singlefilter.figures.layers import cluster_sizes, label_appearances, layer_statistics, layer_table
+from singlefilter.figures.matrices import Shown, decisions, filter_matrices, representative_filters
+from singlefilter.figures.network import network
+from singlefilter.figures.rates import success_rates, training
+from singlefilter.figures.removal import dilution
+from singlefilter.figures.style import Paper, choose_layers, run_heading, save, use_style
+from singlefilter.filters.clusters import normalise_fields
+from singlefilter.pipeline.errors import unusable
+from singlefilter.pipeline.files import made_with_of, read_digest, read_hdf5, replacing
+from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.provenance import made_with
+from singlefilter.pipeline.tables import read_samples, read_table
+from singlefilter.statistics.cluster_means import normalised_slabs
+from singlefilter.statistics.over_samples import layers_text
 from stages import run
 
 # The tables of cluster_stats, and of each a column that those of earlier versions lack.

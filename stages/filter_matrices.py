@@ -4,14 +4,14 @@ from pathlib import Path
 
 import h5py
 
-from singlefilter.devices import chosen_device
-from singlefilter.features import feature_path, open_features
-from singlefilter.fields import filter_matrices, images_a_pass
-from singlefilter.files import made_with_of, read_digest, read_hdf5, write_hdf5
-from singlefilter.heads import read_head
-from singlefilter.params import Params
-from singlefilter.progress import Progress
-from singlefilter.provenance import made_with
+from singlefilter.features.extract import feature_path, open_features
+from singlefilter.filters.matrices import filter_matrices, images_a_pass
+from singlefilter.heads.train import read_head
+from singlefilter.pipeline.console import Progress
+from singlefilter.pipeline.files import made_with_of, read_digest, read_hdf5, write_hdf5
+from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.provenance import made_with
+from singlefilter.training.device import chosen_device
 from stages import run
 
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from singlefilter.claims import NOT_COMPARABLE, judge
-from singlefilter.errors import InputError
-from singlefilter.params import Params, load_params
-from singlefilter.provenance import made_with
-from singlefilter.records import TABLES, chosen_rows, read_record, read_run, workspace_files
-from singlefilter.runs import Run
-from singlefilter.table_files import read_checked, sample_files
+from singlefilter.claims.judge import NOT_COMPARABLE, judge
+from singlefilter.claims.run import Run
+from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.params import Params, load_params
+from singlefilter.pipeline.provenance import made_with
+from singlefilter.pipeline.tables import read_checked, sample_files
+from singlefilter.records.store import TABLES, chosen_rows, read_record, read_run, workspace_files
 from stages import LOG, run
 
 RECORDS = Path("metrics/reference")

@@ -4,15 +4,17 @@ from pathlib import Path
 
 import torch
 
-from singlefilter import devices, networks, training
-from singlefilter.architecture import feature_bytes
-from singlefilter.checkpoints import Checkpoint, code_digest
-from singlefilter.datasets import Data, read_dataset
-from singlefilter.files import read_digest, require_space
-from singlefilter.networks import Network
-from singlefilter.params import Params
-from singlefilter.provenance import made_with
-from singlefilter.table_files import sample_files, write_digests
+from singlefilter.backbone import network as networks
+from singlefilter.backbone import train as training
+from singlefilter.backbone.network import Network
+from singlefilter.data.dataset import Data, read_dataset
+from singlefilter.pipeline.architecture import feature_bytes
+from singlefilter.pipeline.files import read_digest, require_space
+from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.provenance import made_with
+from singlefilter.pipeline.tables import sample_files, write_digests
+from singlefilter.training import device as devices
+from singlefilter.training.checkpoint import Checkpoint, code_digest
 from stages import run
 
 # Of the weights: the network's file, and weights and momenta in three checkpoints, of which one is being written.

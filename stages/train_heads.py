@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from singlefilter import devices, heads
-from singlefilter.checkpoints import Checkpoint, code_digest
-from singlefilter.features import LayerFeatures, feature_path, open_features
-from singlefilter.files import read_digest
-from singlefilter.params import Params
-from singlefilter.provenance import made_with
+from singlefilter.features.extract import LayerFeatures, feature_path, open_features
+from singlefilter.heads import train as heads
+from singlefilter.pipeline.files import read_digest
+from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.provenance import made_with
+from singlefilter.training import device as devices
+from singlefilter.training.checkpoint import Checkpoint, code_digest
 from stages import run
 
 SHARE_OF_MEMORY = 0.5  # that the features of a sample may take

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import vl_convert
 
-from singlefilter.files import replacing
-from singlefilter.params import Params
+from singlefilter.pipeline.files import replacing
+from singlefilter.pipeline.params import Params
 from stages import run
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from singlefilter.checkpoints import Checkpoint
-from singlefilter.datasets import Data, Split
-from singlefilter.params import Params, parse_params
+from singlefilter.data.dataset import Data, Split
+from singlefilter.pipeline.params import Params, parse_params
+from singlefilter.training.checkpoint import Checkpoint
 
 # A shell lets what it starts in the background ignore SIGINT, and so would all the processes that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)

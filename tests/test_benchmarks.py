@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from singlefilter.datasets import Split
-from singlefilter.fields import filter_matrices
-from singlefilter.params import Params
+from singlefilter.data.dataset import Split
+from singlefilter.filters.matrices import filter_matrices
+from singlefilter.pipeline.params import Params
 from tests.benchmarks import heads, training_step
 from tests.benchmarks.cluster_statistics import our_statistics, random_fields, textbook_statistics
 from tests.benchmarks.filter_matrices import silence_others

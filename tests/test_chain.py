@@ -14,7 +14,7 @@ import h5py
 import pandas as pd
 import pytest
 
-from singlefilter.params import load_params
+from singlefilter.pipeline.params import load_params
 from stages import (
     cluster_stats,
     dilute_filters,

@@ -72,10 +72,11 @@ def test_a_stage_depends_on_the_code_that_it_imports_and_no_other(stage):
 def test_the_walk_over_imports_finds_lazy_ones_and_the_packages_themselves():
     assert code_of("check_params") == [
         "src/singlefilter/__init__.py",
-        "src/singlefilter/errors.py",
-        "src/singlefilter/files.py",
-        "src/singlefilter/params.py",  # stages/__init__.py imports it within a function
-        "src/singlefilter/provenance.py",
+        "src/singlefilter/pipeline/__init__.py",
+        "src/singlefilter/pipeline/errors.py",
+        "src/singlefilter/pipeline/files.py",
+        "src/singlefilter/pipeline/params.py",  # stages/__init__.py imports it within a function
+        "src/singlefilter/pipeline/provenance.py",
         "stages/__init__.py",
         "stages/check_params.py",
     ]

@@ -17,7 +17,8 @@ SEED = ("--seed", "0")
 KILLED_STAGE = """
 import os, pathlib, runpy, signal, sys
 import stages
-from singlefilter import batches, checkpoints
+from singlefilter.training import batches
+from singlefilter.training import checkpoint as checkpoints
 
 moment, count, how, stage = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 sys.argv = [stage, *sys.argv[5:]]

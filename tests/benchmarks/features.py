@@ -9,11 +9,11 @@ import h5py
 import numpy as np
 import torch
 
-from singlefilter.augment import scale
-from singlefilter.datasets import Data
-from singlefilter.features import IMAGES_A_PASS, feature_path, write_features
-from singlefilter.networks import Network
-from singlefilter.params import Arch
+from singlefilter.backbone.network import Network
+from singlefilter.data.dataset import Data
+from singlefilter.features.extract import IMAGES_A_PASS, feature_path, write_features
+from singlefilter.pipeline.params import Arch
+from singlefilter.training.augment import scale
 from tests.benchmarks.harness import (
     Options,
     bytes_text,

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from singlefilter.features import feature_path, open_features
-from singlefilter.fields import FilterMatrices, filter_matrices, images_a_pass
+from singlefilter.features.extract import feature_path, open_features
+from singlefilter.filters.matrices import FilterMatrices, filter_matrices, images_a_pass
 from tests.benchmarks.harness import HEADINGS, Options, judged, params_of, row, run, show, table, time_in_turn
 from tests.benchmarks.synthetic import LABELS, feature_shapes, random_head, write_random_features
 

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from singlefilter.devices import chosen_device
+from singlefilter.training.device import chosen_device
 from tests.benchmarks.harness import HEADINGS, Options, judged, params_of, run, show, table
 from tests.benchmarks.training_step import NOTES, WORKERS, measure, step_row
 

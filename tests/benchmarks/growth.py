@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from singlefilter.fields import filter_matrices, images_a_pass
+from singlefilter.filters.matrices import filter_matrices, images_a_pass
 from tests.benchmarks.cluster_statistics import THRESHOLD, our_statistics, random_fields
 from tests.benchmarks.harness import Options, median_seconds, params_of, run, seconds_text, show, table
 from tests.benchmarks.heads import train_quietly

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from singlefilter.devices import main_memory
-from singlefilter.params import Params, load_params
+from singlefilter.pipeline.params import Params, load_params
+from singlefilter.training.device import main_memory
 from tests.benchmarks import ROOT
 
 GIB = 2**30

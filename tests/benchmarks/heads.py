@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
-from singlefilter.checkpoints import Checkpoint
-from singlefilter.features import feature_path, open_features
-from singlefilter.heads import train_heads
-from singlefilter.params import Heads, Params
+from singlefilter.features.extract import feature_path, open_features
+from singlefilter.heads.train import train_heads
+from singlefilter.pipeline.params import Heads, Params
+from singlefilter.training.checkpoint import Checkpoint
 from tests.benchmarks.harness import (
     GIB,
     HEADINGS,

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from singlefilter.architecture import layer_shapes
-from singlefilter.datasets import Data, Split
-from singlefilter.features import feature_path
-from singlefilter.files import write_hdf5
-from singlefilter.params import Arch
+from singlefilter.data.dataset import Data, Split
+from singlefilter.features.extract import feature_path
+from singlefilter.pipeline.architecture import layer_shapes
+from singlefilter.pipeline.files import write_hdf5
+from singlefilter.pipeline.params import Arch
 
 IMAGE_SIZE = 32
 LABELS = 10

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from singlefilter import training
-from singlefilter.architecture import COLOURS, multiply_accumulates
-from singlefilter.datasets import Split
-from singlefilter.params import POOLS, Backbone, Params
-from singlefilter.params import Dataset as DatasetRow
+from singlefilter.backbone import train as training
+from singlefilter.data.dataset import Split
+from singlefilter.pipeline.architecture import COLOURS, multiply_accumulates
+from singlefilter.pipeline.params import POOLS, Backbone, Params
+from singlefilter.pipeline.params import Dataset as DatasetRow
 from tests.benchmarks.harness import HEADINGS, Options, judged, params_of, quickest, row, run, show, table, time_in_turn
 from tests.benchmarks.synthetic import IMAGE_SIZE, LABELS, random_data
 

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import stages.figures
-from singlefilter import networks
-from tests.figure_flaws import flaws
+from singlefilter.backbone import network as networks
+from tests.figures.flaws import flaws
 from tests.robustness.harness import Options, Row, counted, say
 from tests.robustness.stages_alone import CHAIN, change_params, environment, run
 from tests.test_dependencies import STAGES

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from ruamel.yaml import YAML
 
-from singlefilter.errors import InputError
-from singlefilter.features import feature_path, open_features
+from singlefilter.features.extract import feature_path, open_features
+from singlefilter.pipeline.errors import InputError
 from tests.robustness.harness import (
     Options,
     Row,

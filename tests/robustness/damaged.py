@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from singlefilter import checkpoints
+from singlefilter.training import checkpoint as checkpoints
 from tests.hdf5_files import edited
 from tests.robustness.harness import Options, Row, say
 from tests.robustness.stages_alone import (

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from singlefilter import checkpoints
+from singlefilter.training import checkpoint as checkpoints
 from tests.robustness.harness import Options, Row, say
 from tests.robustness.stages_alone import CHAIN, Ended, copied, everything, inputs_of, make_project, outs_of, run
 

@@ -67,7 +67,7 @@ def busy_place() -> Iterator[Place]:
     """Give a tiny place with more to do in it, and a checkpoint after every epoch."""
     with tiny_place() as place:
         place.set_params({"epochs_scale": 1.0})
-        checkpoints = place.folder / "src/singlefilter/checkpoints.py"
+        checkpoints = place.folder / "src/singlefilter/training/checkpoint.py"
         code, count = re.subn("SECONDS_BETWEEN = [0-9]+", "SECONDS_BETWEEN = 0", checkpoints.read_text("utf-8"))
         assert count == 1
         checkpoints.write_text(code, encoding="utf-8")

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from singlefilter import heads, training
-from singlefilter.checkpoints import Checkpoint
-from singlefilter.params import Params, load_params
+from singlefilter.backbone import train as training
+from singlefilter.heads import train as heads
+from singlefilter.pipeline.params import Params, load_params
+from singlefilter.training.checkpoint import Checkpoint
 from tests.benchmarks.harness import quiet
 from tests.benchmarks.synthetic import random_data, random_features, random_labels
 from tests.robustness import ROOT

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
-from tests.odd_params import ACCEPTED, REFUSED, as_yaml, odd_texts, odd_values, outcome
+from tests.pipeline.odd_params import ACCEPTED, REFUSED, as_yaml, odd_texts, odd_values, outcome
 from tests.robustness.harness import Options, Row, say
 
 MOST_SECONDS = 1

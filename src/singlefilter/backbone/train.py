@@ -1,0 +1,192 @@
+"""Phase 1: a backbone trained by SGD with the paper's schedules, stopped and resumed at any epoch."""
+
+import copy
+import csv
+import dataclasses
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from singlefilter.backbone.network import Network
+from singlefilter.data.dataset import Data, Split
+from singlefilter.pipeline.console import Progress
+from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.files import replacing
+from singlefilter.pipeline.params import Params, Rates
+from singlefilter.training.augment import augment, scale
+from singlefilter.training.batches import Batches
+from singlefilter.training.checkpoint import Checkpoint
+from singlefilter.training.device import Step, autocast
+from singlefilter.training.sgd import all_finite, nesterov, optimiser_state, restore_optimiser, set_rates
+
+IMAGES_A_PASS = 500  # in evaluation; bounds the memory of the activations
+
+
+@dataclasses.dataclass(frozen=True)
+class Epoch:
+    """What an epoch gave; epoch 0 is the state before any training, and has only the accuracies of the held-out sets.
+
+    Training accuracy and loss are means over the epoch's augmented images while the weights change. The validation
+    accuracy is None where nothing is held out, the one without bias where the output layer has none.
+    """
+
+    epoch: int
+    learning_rate_convolutional: float | None
+    learning_rate_fully_connected: float | None
+    loss: float | None
+    train_accuracy: float | None
+    test_accuracy: float
+    validation_accuracy: float | None
+    test_accuracy_without_bias: float | None
+
+
+def new_network(data: Data, params: Params, seed: int) -> Network:
+    """Build the chosen network with initial weights that depend on the seed alone."""
+    torch.manual_seed(seed)
+    return Network(params.chosen_arch.backbone, len(data.class_names), data.train.images.shape[1])
+
+
+def train(
+    network: Network, data: Data, params: Params, seed: int, device: torch.device, checkpoint: Checkpoint
+) -> list[Epoch]:
+    """Train a network in place with cross-entropy and two groups of weights (SI, Optimization and Hyper-parameters).
+
+    Args:
+        network: The network with its initial weights; it ends on `device`.
+        data: The images. The test set is only measured: the success rate is that after the last epoch.
+        params: The rates, epochs, precision and augmentation.
+        seed: The sample's seed, for the order and the augmentation of the images.
+        device: Where to train.
+        checkpoint: Where the state is kept; training goes on from what it holds.
+
+    Returns:
+        A row for the state before training and one for each epoch.
+
+    Raises:
+        InputError: The loss or a weight is no longer finite.
+    """
+    epochs = params.epochs(network.backbone.epochs)
+    run = _Run(network.to(device), data.train, params, seed, device)
+    history = run.restore(checkpoint.load())
+    if not history:
+        history.append(
+            Epoch(0, None, None, None, None, **_held_out_accuracies(network, data, device, params.precision))
+        )
+    progress = Progress(f"{params.arch} on {data.name}, sample {seed}", epochs, start=len(history) - 1)
+    for epoch in progress:
+        rates = [params.rate(group, epoch) for _, group in _groups(network)]
+        loss, train_accuracy = run.epoch(epoch, rates)
+        if not (math.isfinite(loss) and all_finite(network.parameters())):
+            raise InputError(
+                f"archs.{params.arch}.backbone: training has diverged in epoch {epoch + 1} at learning rates "
+                f"{rates[0]:g} (convolutional) and {rates[1]:g} (fully connected), the loss is {loss:g}; "
+                "lower learning_rate or momentum"
+            )
+        accuracies = _held_out_accuracies(network, data, device, params.precision)
+        history.append(Epoch(epoch + 1, *rates, loss, train_accuracy, **accuracies))
+        test_accuracy = accuracies["test_accuracy"]
+        progress.note(f"loss {loss:.3f}, accuracy {train_accuracy:.3f}, on the test set {test_accuracy:.3f}")
+        if epoch + 1 < epochs:
+            checkpoint.save_if_due(run.state(history))
+    return history
+
+
+@torch.no_grad()
+def evaluate(network: Network, split: Split, device: torch.device, precision: str) -> float:
+    """Measure a network's success rate: the fraction of images whose label has the largest output field."""
+    network.eval()
+    correct = torch.zeros((), dtype=torch.int64, device=device)
+    for start in range(0, len(split.labels), IMAGES_A_PASS):
+        images = torch.from_numpy(split.images[start : start + IMAGES_A_PASS]).to(device)
+        labels = torch.from_numpy(split.labels[start : start + IMAGES_A_PASS]).to(device)
+        with autocast(device, precision):
+            correct += (network(scale(images)).argmax(1) == labels).sum()
+    return correct.item() / len(split.labels)
+
+
+def without_output_bias(network: Network) -> Network:
+    """Give a copy of a network without the biases of its output layer (SI, Architectures)."""
+    copied = copy.deepcopy(network)
+    copied.classifier[-1].bias = None
+    return copied
+
+
+def write_history(path: Path, history: Iterable[Epoch]) -> None:
+    """Write the rows of a training as CSV; what epoch 0 lacks is empty."""
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(field.name for field in dataclasses.fields(Epoch))
+        writer.writerows(dataclasses.astuple(row) for row in history)
+
+
+def _held_out_accuracies(network: Network, data: Data, device: torch.device, precision: str) -> dict[str, float | None]:
+    unbiased = without_output_bias(network) if network.backbone.output_bias else None
+    return {
+        "test_accuracy": evaluate(network, data.test, device, precision),
+        "validation_accuracy": evaluate(network, data.validation, device, precision) if data.validation else None,
+        "test_accuracy_without_bias": evaluate(unbiased, data.test, device, precision) if unbiased else None,
+    }
+
+
+def _groups(network: Network) -> list[tuple[Iterable[Tensor], Rates]]:
+    """Give the two groups of weights, each with its rates."""
+    return [
+        (network.layers.parameters(), network.backbone.convolutional_rates),
+        (network.classifier.parameters(), network.backbone.fully_connected_rates),
+    ]
+
+
+class _Run:
+    """A network in training: images on the device, optimiser, and the step that goes through them."""
+
+    def __init__(self, network: Network, split: Split, params: Params, seed: int, device: torch.device):
+        row = params.chosen_dataset
+        self.network, self.device, self.precision = network, device, params.precision
+        self.images = torch.from_numpy(split.images).to(device)
+        self.labels = torch.from_numpy(split.labels).to(device)
+        size = network.backbone.batch_size
+        self.batches = Batches(len(split.labels), size, seed, device, row.translation, row.flip)
+        self.optimiser = nesterov(_groups(network), device)
+        self.loss = torch.zeros((), device=device)
+        self.correct = torch.zeros((), dtype=torch.int64, device=device)
+        self.step = Step(self._step, device)
+
+    def epoch(self, epoch: int, rates: list[float]) -> tuple[float, float]:
+        """Train for one epoch; give the mean loss and the fraction of images that were right."""
+        self.network.train()
+        self.batches.start(epoch)
+        set_rates(self.optimiser, rates)
+        self.loss.zero_()
+        self.correct.zero_()
+        for _ in range(self.batches.steps):
+            self.step()
+        return self.loss.item() / self.batches.steps, self.correct.item() / (self.batches.steps * self.batches.size)
+
+    def _step(self) -> None:
+        index, flips, shifts = self.batches.next()
+        images, labels = augment(self.images[index], flips, shifts), self.labels[index]
+        with autocast(self.device, self.precision):
+            fields = self.network(images)
+            loss = nn.functional.cross_entropy(fields, labels)
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        self.loss += loss.detach()
+        self.correct += (fields.argmax(1) == labels).sum()
+
+    def state(self, history: list[Epoch]) -> dict:
+        return {
+            "network": self.network.state_dict(),
+            "optimiser": optimiser_state(self.optimiser),
+            "history": [dataclasses.asdict(row) for row in history],
+        }
+
+    def restore(self, state: dict | None) -> list[Epoch]:
+        if state is None:
+            return []
+        self.network.load_state_dict(state["network"])
+        restore_optimiser(self.optimiser, state["optimiser"])
+        return [Epoch(**row) for row in state["history"]]

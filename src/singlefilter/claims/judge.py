@@ -1,0 +1,239 @@
+"""The claims judged: what holds, what does not, and what a run cannot show (method, section 7)."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+
+import pandas as pd
+
+from singlefilter.claims.claims import CLAIMS, ROUNDING, Claim, Need, Rule
+from singlefilter.claims.paper import ROW_DIGESTS, THRESHOLD, row_digest
+from singlefilter.claims.run import UNKNOWN, Number, Run
+from singlefilter.pipeline.params import Params
+
+HOLDS, FAILS, NOT_COMPARABLE = VERDICTS = ("holds", "does not hold", "not comparable")
+COLUMNS = ("id", "claim", "paper", "measured", "low", "high", "tolerance", "verdict", "reason")
+TEXT_WIDTH = 120  # columns of a terminal
+
+
+def judge(run: Run) -> pd.DataFrame:
+    """Judge all claims on one run (method, section 7).
+
+    Returns:
+        A row a claim, in the method's order: id, claim, paper (text), measured, low, high (95 % interval), tolerance
+        (text), verdict (holds, does not hold, not comparable), reason (empty where it holds). measured is NaN where
+        the run has no such number, and low and high where it has no interval.
+    """
+    return _table([_judge_one(claim, run) for claim in CLAIMS])
+
+
+def judge_across(runs: Sequence[Run]) -> pd.DataFrame:
+    """Judge the claims that need several runs, each on runs of one data set, number of epochs and threshold.
+
+    Args:
+        runs: Any; where several sets of them would do, the one that is nearest to the paper's is taken.
+
+    Returns:
+        As judge.
+    """
+    return _table([_judge_several(claim, runs) for claim in CLAIMS if len(claim.needs) > 1])
+
+
+def summarise_claims(table: pd.DataFrame) -> dict[str, int]:
+    """Count the verdicts: holds, does_not_hold, not_comparable."""
+    return {verdict.replace(" ", "_"): int((table["verdict"] == verdict).sum()) for verdict in VERDICTS}
+
+
+def claims_text(table: pd.DataFrame) -> str:
+    """Write the table of claims for the terminal, 120 columns wide; those not comparable are gathered by reason.
+
+    Args:
+        table: As judge gives it, or read from its file.
+    """
+    table = table.fillna({"reason": ""})
+    judged = table[table["verdict"] != NOT_COMPARABLE]
+    numbers = [number_text(row.measured, row.low, row.high) for row in judged.itertuples()]
+    columns = [judged["id"], judged["paper"].astype(str), numbers, judged["verdict"]]
+    widths = [max(map(len, column), default=0) for column in columns]
+    lines = []
+    for *cells, reason in zip(*columns, judged["reason"], strict=True):
+        start = "".join(f"{cell:<{width}}  " for cell, width in zip(cells, widths, strict=True))
+        lines.append((start + textwrap.shorten(reason, TEXT_WIDTH - len(start), placeholder=" …")).rstrip())
+    counts = summarise_claims(table)
+    lines.append(
+        f"the paper's claims: {counts['holds']} hold, {counts['does_not_hold']} do not, "
+        f"{counts['not_comparable']} cannot be compared"
+    )
+    lines += _not_comparable_lines(table.loc[table["verdict"] == NOT_COMPARABLE, "reason"])
+    return "\n".join(lines)
+
+
+def matching_runs(needs: Sequence[Need], runs: Sequence[Run]) -> list[Run]:
+    """Choose a run for each need, all of one data set, number of epochs and threshold.
+
+    Returns:
+        The runs that are nearest to the paper's, in the order of the needs; empty where there are none.
+    """
+    candidates = []
+    for conditions in dict.fromkeys(_shared_conditions(run) for run in runs):
+        chosen = [_nearest(need, [run for run in runs if _shared_conditions(run) == conditions]) for need in needs]
+        if None not in chosen:
+            candidates.append(chosen)
+    return min(candidates, key=lambda runs: (len(_all_reasons(needs, runs)), -runs[0].params.epochs_scale), default=[])
+
+
+def differences(run: Run) -> list[str]:
+    """Say in what a run differs from the paper's: data, row of archs, epochs, samples, threshold."""
+    need = Need(run.params.arch)
+    known = run.params.arch in ROW_DIGESTS
+    return [*(_network_reasons(need, run) if known else []), *_conditions(need, run.params)]
+
+
+def number_text(value: float, low: float, high: float) -> str:
+    """Write a number with its interval: "0.9412 [0.9388, 0.9436]", or "–"."""
+    if pd.isna(value):
+        return "–"
+    return f"{value:.4g}" if pd.isna(low) or pd.isna(high) else f"{value:.4g} [{low:.4g}, {high:.4g}]"
+
+
+def _judge_one(claim: Claim, run: Run) -> dict[str, object]:
+    if len(claim.needs) > 1:
+        return _row(claim, UNKNOWN, [*_conditions(claim.needs[0], run.params), _missing_runs(claim)])
+    need = claim.needs[0]
+    return _row(claim, _measured(claim, [run]), _reasons(need, run))
+
+
+def _judge_several(claim: Claim, runs: Sequence[Run]) -> dict[str, object]:
+    found = matching_runs(claim.needs, runs)
+    if not found:
+        return _row(claim, UNKNOWN, [_missing_runs(claim)])
+    return _row(claim, _measured(claim, found), _all_reasons(claim.needs, found))
+
+
+def _nearest(need: Need, runs: Sequence[Run]) -> Run | None:
+    matching = [run for run in runs if run.network == need.network]
+    return min(matching, key=lambda run: (len(_reasons(need, run)), -run.samples), default=None)
+
+
+def _shared_conditions(run: Run) -> tuple[object, ...]:
+    """What runs must share to be compared with each other."""
+    params = run.params
+    return params.chosen_dataset, params.epochs_scale, params.threshold, params.validation
+
+
+def _measured(claim: Claim, runs: Sequence[Run]) -> Number:
+    """The claim's number, or NaN where these runs cannot have it."""
+    for need, run in zip(claim.needs, runs, strict=True):
+        if run.params.arch != need.arch or _layers_missing(need, run):
+            return UNKNOWN
+    return claim.measure(*runs)
+
+
+def _row(claim: Claim, number: Number, reasons: Sequence[str]) -> dict[str, object]:
+    if not reasons and math.isnan(number.value):
+        reasons = ["the run gives no such number"]
+    if reasons:
+        verdict, reason = NOT_COMPARABLE, "; ".join(reasons)
+    elif claim.rule.allows(number.value):
+        verdict, reason = HOLDS, ""
+    else:
+        verdict, reason = FAILS, _shortfall(claim.rule, number)
+    return {
+        "id": claim.id,
+        "claim": claim.claim,
+        "paper": claim.paper,
+        "measured": number.value,
+        "low": number.low,
+        "high": number.high,
+        "tolerance": claim.rule.text,
+        "verdict": verdict,
+        "reason": reason,
+    }
+
+
+def _shortfall(rule: Rule, number: Number) -> str:
+    """By how much a number is not what it must be."""
+    excess = rule.excess(number.value)
+    direction = "low" if number.value <= rule.lowest else "high"
+    text = f"{excess:.2g} too {direction}" if excess > ROUNDING else f"at the bound, must be {rule.text}"
+    return f"{text} ({number.where})" if number.where else text
+
+
+def _table(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _not_comparable_lines(reasons: pd.Series) -> list[str]:
+    """One line where the rows share a reason; else a line for each kind of reason."""
+    if reasons.empty:
+        return []
+    parts = [reason.split("; ") for reason in reasons]
+    shared = [part for part in parts[0] if all(part in others for others in parts)]
+    if shared:
+        return textwrap.wrap(f"not comparable: {'; '.join(shared)}", TEXT_WIDTH, subsequent_indent="  ")
+    return [
+        textwrap.shorten(f"not comparable, {count}: {kind}", TEXT_WIDTH, placeholder=" …")
+        for kind, count in reasons.map(_kind_of_reason).value_counts(sort=False).items()
+    ]
+
+
+def _kind_of_reason(reason: str) -> str:
+    for start, kind in (("about ", "about other networks"), ("needs runs of ", "need several runs")):
+        if reason.startswith(start):
+            return kind
+    return reason
+
+
+def _all_reasons(needs: Sequence[Need], runs: Sequence[Run]) -> list[str]:
+    reasons = [reason for need, run in zip(needs, runs, strict=True) for reason in _reasons(need, run)]
+    return list(dict.fromkeys(reasons))
+
+
+def _reasons(need: Need, run: Run) -> list[str]:
+    """All that keeps a claim from being judged on a run, in words."""
+    return [*_network_reasons(need, run), *_conditions(need, run.params)]
+
+
+def _network_reasons(need: Need, run: Run) -> list[str]:
+    if run.params.arch != need.arch:
+        return [f"about {need.network}"]
+    reasons = []
+    if row_digest(run.params.chosen_arch) != ROW_DIGESTS[need.arch]:
+        reasons.append(f"{need.arch}'s row of archs is not the paper's")
+    if run.network != need.network:
+        reasons.append(f"trained {'without' if need.output_bias else 'with'} output biases")
+    return reasons + [f"layer {layer} is not examined" for layer in _layers_missing(need, run)]
+
+
+def _conditions(need: Need, params: Params) -> list[str]:
+    """What in data, epochs, samples and threshold is not as the claim needs it."""
+    data, held_out, samples = params.chosen_dataset, params.validation.size, len(params.seeds)
+    reasons = []
+    if data.source != "cifar10":
+        reasons.append(f"{data.source} instead of CIFAR-10")
+    else:
+        if not data.flip:
+            reasons.append("no flips")
+        if data.translation != 4:
+            reasons.append(f"translation {data.translation} instead of 4")
+    if params.epochs_scale != 1:
+        reasons.append(f"{params.epochs_scale:g} of the epochs")
+    if samples < 2:
+        reasons.append("1 sample")
+    if params.threshold != THRESHOLD:
+        reasons.append(f"threshold {params.threshold:g} instead of {THRESHOLD:g}")
+    if need.validation and held_out < need.validation:
+        reasons.append(f"{held_out} training images held out, {need.validation} needed")
+    if held_out and not need.validation:
+        reasons.append(f"{held_out} training images held out")
+    return reasons
+
+
+def _missing_runs(claim: Claim) -> str:
+    names = [need.network for need in claim.needs]
+    return f"needs runs of {', '.join(names[:-1])} and {names[-1]}"
+
+
+def _layers_missing(need: Need, run: Run) -> list[int]:
+    examined = set(run.layers["layer"])
+    return [layer for layer in need.layers if layer not in examined]

@@ -1,0 +1,143 @@
+"""A data set, its fingerprint, and the file data/dataset.h5 that holds it."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from singlefilter.pipeline.errors import InputError, unusable
+from singlefilter.pipeline.files import NOTHING, read_hdf5, write_hdf5
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """The training or the test set.
+
+    Attributes:
+        images: (N, H, W, 3) uint8, RGB.
+        labels: (N,) int64, each an index into the data set's class names.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A data set; the name is its row of params.yaml's datasets, and validation is what hold_out took from train."""
+
+    name: str
+    class_names: tuple[str, ...]
+    train: Split
+    test: Split
+    validation: Split | None = None
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The splits that there are, by their names."""
+        splits = {"train": self.train, "test": self.test, "validation": self.validation}
+        return {name: split for name, split in splits.items() if split is not None}
+
+    def passes(self, views: int) -> int:
+        """The number of images that go through a network with so many augmented passes of train in place of its own."""
+        return sum(len(split.labels) for split in self.splits.values()) + len(self.train.labels) * max(views - 1, 0)
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """The fingerprint of each split."""
+        return {name: fingerprint(split) for name, split in self.splits.items()}
+
+    @property
+    def digest(self) -> str:
+        """What tells these images and labels from any others, SHA-256 in hex; the class names play no part."""
+        return hashlib.sha256(repr(sorted(self.fingerprints.items())).encode()).hexdigest()
+
+
+def fingerprint(split: Split) -> str:
+    """Tell a split by its content, whatever the order of its images.
+
+    Returns:
+        The SHA-256, in hexadecimal, over the sorted SHA-256 digests of each image: its label as one byte (two, little
+        end first, where there are more than 256 classes), then its pixel bytes, row by row, RGB.
+    """
+    return hashlib.sha256(b"".join(sorted(_digests(split)))).hexdigest()
+
+
+def hold_out(data: Data, size: int, seed: int) -> Data:
+    """Move random training images into a validation set (SI, Optimization).
+
+    They are drawn from the images in the order of their digests, so that every packaging holds out the same ones.
+
+    Args:
+        data: A data set without a validation set.
+        size: The number of images; 0 leaves the data set as it is.
+        seed: What the draw is seeded with.
+
+    Raises:
+        InputError: So many cannot be held out.
+    """
+    if size == 0:
+        return data
+    count = len(data.train.labels)
+    if size >= count:
+        raise InputError(f"validation.size: is {size:,}; must be below the number of training images, {count:,}")
+    train = _in_order(data.train)
+    held = np.isin(np.arange(count), np.random.default_rng(seed).choice(count, size, replace=False))
+    rest, validation = (Split(train.images[rows], train.labels[rows]) for rows in (~held, held))
+    return dataclasses.replace(data, train=rest, validation=validation)
+
+
+def write_dataset(path: Path, data: Data, made_with: Mapping[str, Any] = NOTHING) -> None:
+    """Write a data set, its images in the order of their digests: every packaging of it gives the same bytes.
+
+    The file has the groups train and test, and validation if there is one, each with images, labels and the attribute
+    fingerprint, and at its root the attributes name and class_names.
+    """
+    with write_hdf5(path, made_with) as file:
+        file.attrs["name"] = data.name
+        file.attrs.create("class_names", data.class_names, dtype=h5py.string_dtype())
+        for name, split in data.splits.items():
+            ordered = _in_order(split)
+            group = file.create_group(name)
+            group.attrs["fingerprint"] = fingerprint(split)
+            group["images"] = ordered.images
+            group["labels"] = ordered.labels.astype(np.int64)
+
+
+def read_dataset(path: Path, made_with: Mapping[str, Any] = NOTHING) -> Data:
+    """Read what write_dataset wrote, with these parameters.
+
+    Raises:
+        InputError: The file is missing, of another run, or its content is not the one that was written.
+    """
+    with read_hdf5(path, "download", made_with) as file:
+        try:
+            splits = {name: _read_split(group) for name, group in file.items()}
+            return Data(str(file.attrs["name"]), tuple(map(str, file.attrs["class_names"])), **splits)
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            raise unusable(path, f"is not what the stage download wrote ({error})", "download") from error
+
+
+def _read_split(group: h5py.Group) -> Split:
+    split = Split(group["images"][:], group["labels"][:])
+    if fingerprint(split) != group.attrs["fingerprint"]:
+        raise ValueError(f"the content of {group.name} does not have the fingerprint stored with it")
+    return split
+
+
+def _in_order(split: Split) -> Split:
+    digests = _digests(split)
+    order = sorted(range(len(digests)), key=digests.__getitem__)
+    return Split(split.images[order], split.labels[order])
+
+
+def _digests(split: Split) -> list[bytes]:
+    fits_byte = split.labels.min(initial=0) >= 0 and split.labels.max(initial=0) < 256
+    label_type = "<u1" if fits_byte else "<u2"
+    pairs = zip(split.labels.astype(label_type), split.images, strict=True)
+    return [hashlib.sha256(label.tobytes() + image.tobytes()).digest() for label, image in pairs]

@@ -1,1 +1,0 @@
-"""The figures: tables and matrices -> matplotlib figures, a module for each subject."""

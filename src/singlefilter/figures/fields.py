@@ -1,0 +1,198 @@
+"""Fields below the threshold, and signal to noise (Figs. 5C and 6C)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from singlefilter.figures.style import (
+    NETWORK,
+    OTHERS,
+    PAPER,
+    PAPER_NAME,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Paper,
+    draw_curve,
+    drawable_names,
+    enlarged,
+    label_axis,
+    label_layers,
+    label_texts,
+    legend_above,
+    legend_below,
+    log_axis,
+    mean_text,
+    new_figure,
+    paper_look,
+    say_if_unknown,
+    say_nothing,
+    title,
+    with_bars,
+)
+
+# rows of histograms.csv -> what they are, and the column of layers.csv with their mean
+_ROWS = {
+    "cluster": ("input labels in the filter's clusters", "fields_beside_clusters"),
+    "other": ("the other input labels", "fields_off_clusters"),
+}
+_RATIOS = {
+    "snr_measured": (TEST, "o", "-", "measured: own label / others"),
+    "snr_counted": (TRAIN, "s", "--", "counted: S / I"),
+    "snr_counted_with_noise": (VALIDATION, "^", ":", "counted: S / (I + E)"),
+}
+_SUMS = {
+    "signal_measured": (TEST, "o", "-", "measured, own label"),
+    "noise_measured": (TEST, "o", ":", "measured, others (r.m.s.)"),
+    "signal_counted": (TRAIN, "s", "-", "counted signal, S"),
+    "interference_counted": (TRAIN, "s", "--", "counted interference, I"),
+    "noise_counted": (TRAIN, "s", ":", "counted noise, E"),
+}
+
+
+def field_histograms(histograms: pd.DataFrame, layers: pd.DataFrame, threshold: float, heading: str) -> Figure:
+    """Draw the histograms of the last layer's fields that are not above threshold, with their means (Fig. 5C).
+
+    Args:
+        histograms: histograms.csv; a row a bin.
+        layers: layers.csv, for the means; a row a layer.
+        threshold: That the fields are not above.
+        heading: What the run is.
+    """
+    last = layers.iloc[-1]
+    bins = histograms[histograms["layer"] == last["layer"]]
+    figure = new_figure(3.7)
+    about = f"Normalised fields of layer {last['layer']:.0f} that are not above {threshold:g}, test set, all samples"
+    title(figure, about, heading)
+    panels = figure.subplots(1, 2, sharex=True)
+    for axes, (rows, (what, column)) in zip(panels, _ROWS.items(), strict=True):
+        mean = last[f"{column}_mean"]
+        _draw_histogram(axes, bins[bins["rows"] == rows])
+        axes.set_title(f"{what}:\nmean {mean_text(mean, last[f'{column}_std'], 3)}")
+        axes.set_xlabel("field (a filter's largest is 1)")
+        line = axes.axvline(mean, color=TRAIN, linestyle="--", label="mean") if pd.notna(mean) else None
+    _label_fields(panels[0], bins, threshold)
+    panels[0].set_ylabel("share of the fields in these rows")
+    if line:
+        legend_below(figure, [line])
+    return figure
+
+
+def signal_to_noise(
+    layers: pd.DataFrame, totals: NDArray[np.float64], class_names: Sequence[str], paper: Paper, heading: str
+) -> Figure:
+    """Draw signal and noise of each layer, measured and counted, and one input label's summed fields (Fig. 6C).
+
+    Args:
+        layers: layers.csv; a row a layer.
+        totals: float64 (K, K); the normalised fields of the last layer's filters of the first sample, summed over the
+            filters, input label by output label. Rows of labels without images are NaN.
+        class_names: K names.
+        paper: What the paper gives.
+        heading: What the run is.
+    """
+    figure = new_figure(6.6)
+    title(
+        figure,
+        "Signal to noise of the filters' fields, test set",
+        "Others: root mean square over the other output labels.",
+        with_bars(heading, layers["samples"].max()),
+    )
+    (ratios, sums), (margins, one_label) = figure.subplots(2, 2)
+    curves = _draw_curves(ratios, layers, _RATIOS)
+    legend_above(ratios, [*curves, *_mark_ratios(ratios, layers["layer"], paper)])
+    ratios.set_ylabel("signal to noise (ratio)")
+    legend_above(sums, _draw_curves(sums, layers, _SUMS))
+    sums.set_ylabel("summed fields\n(a filter's largest is 1)")
+    draw_curve(margins, layers, "margin", color=TEST, marker="o")
+    margins.set_ylabel("margin over the largest other\n(share of the own label's)")
+    margins.axhline(0, color=NETWORK, linewidth=0.8, zorder=0)
+    _draw_input_label(one_label, layers["layer"].iloc[-1], totals, class_names)
+    for axes, names in ((ratios, _RATIOS), (sums, _SUMS), (margins, ["margin"])):
+        label_layers(axes, layers["layer"])
+        say_if_unknown(axes, layers[[f"{name}_mean" for name in names]])
+    measured = layers[[f"{name}_mean" for name in _RATIOS]]
+    if measured.notna().any(axis=None) and (measured.dropna(how="all").min() > 0).all():
+        log_axis(ratios)  # the counted ratio may be a hundred times the measured
+    for axes in (ratios, sums):
+        if axes.get_yscale() == "linear":
+            axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
+            axes.axhline(0, color=NETWORK, linewidth=0.8, zorder=0)
+    return figure
+
+
+def _draw_histogram(axes: Axes, bins: pd.DataFrame) -> None:
+    """Draw the bins of one kind of rows; the first one, of all fields below -1, stands apart and is hatched."""
+    if not bins["count"].sum():
+        say_nothing(axes, "no such field")
+        return
+    inside = bins[bins["low"].notna()]
+    axes.bar(inside["low"], inside["share"], width=inside["high"] - inside["low"], align="edge", color=TEST)
+    below = bins[bins["low"].isna()]
+    axes.bar(-1.06, below["share"], width=0.06, color="white", edgecolor=TEST, hatch="////")
+    axes.yaxis.grid(True)
+
+
+def _label_fields(axes: Axes, bins: pd.DataFrame, threshold: float) -> None:
+    """Show the bins that are filled, and say which one is all fields below -1."""
+    filled = bins.loc[bins["count"] > 0, "high"]
+    lowest = min(filled, default=0)
+    if lowest > -1:
+        axes.set_xlim(min(lowest - 0.06, -0.1), threshold + 0.02)
+        return
+    axes.set_xlim(-1.12, threshold + 0.02)
+    axes.set(xticks=[-1.06, -0.8, -0.6, -0.4, -0.2, 0], xticklabels=["< −1", "−0.8", "−0.6", "−0.4", "−0.2", "0"])
+
+
+def _draw_curves(axes: Axes, layers: pd.DataFrame, looks: dict[str, tuple[str, str, str, str]]) -> list[Artist]:
+    """Draw several statistics against the layer; give the legend's entries."""
+    return [
+        draw_curve(axes, layers, name, color=colour, marker=marker, linestyle=line, fillstyle="none", label=text)
+        for name, (colour, marker, line, text) in looks.items()
+    ]
+
+
+def _mark_ratios(axes: Axes, layers: pd.Series, paper: Paper) -> list[Artist]:
+    """Mark the paper's ratios: its count, and what it says the measured one is above."""
+    marks = []
+    for name, text in (("snr_counted", "counted: {:g}"), ("snr_measured", "measured: > {:g}")):
+        for layer in layers:
+            number = paper.get((layer, name))
+            if number is None:
+                continue
+            marks += axes.plot(layer, number, **paper_look(), linestyle="none")
+            marks[-1].set_label(f"{PAPER_NAME}, {text.format(number)}")
+            if name == "snr_measured":
+                arrow = {"arrowstyle": "<-", "color": PAPER, "linewidth": 1.4 * enlarged()}
+                up = (0, 18 * enlarged())  # points
+                axes.annotate("", (layer, number), up, textcoords="offset points", arrowprops=arrow)
+    return marks
+
+
+def _draw_input_label(axes: Axes, layer: int, totals: NDArray[np.float64], class_names: Sequence[str]) -> None:
+    """Draw the summed fields of the input label whose own one is closest to the median over labels."""
+    own = np.diagonal(totals)
+    if not np.isfinite(own).any():
+        say_nothing(axes, "all filters are silent")
+        axes.set_xticks([])
+        return
+    label = int(np.nanargmin(np.abs(own - np.nanmedian(own)).round(9)))
+    fields = totals[label]
+    axes.bar(range(len(fields)), fields, color=OTHERS)
+    axes.bar(label, fields[label], color=TEST, edgecolor=TEST)  # an edge shows it also among 1,000 labels
+    noise = np.sqrt(np.mean(np.delete(fields, label) ** 2))
+    line = axes.axhline(noise, color=NETWORK, linestyle="--", label="the others, root mean square")
+    axes.axhline(0, color=NETWORK, linewidth=0.8)
+    name = drawable_names(class_names)[label]
+    own_bar = Patch(color=TEST, label=f"layer {layer}, first sample,\ninput label {name}")
+    legend_above(axes, [own_bar, line])
+    axes.set_ylabel("summed fields\n(a filter's largest is 1)")
+    axes.set_xlabel("output label")
+    axes.set_xlim(-0.6, len(fields) - 0.4)
+    label_axis(axes, "x", label_texts(class_names))

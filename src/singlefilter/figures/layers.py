@@ -1,0 +1,265 @@
+"""Statistics of the layers' filters: as curves, as a table, and the sizes of their clusters (Figs. 5A, 5B, 7C, 8B)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from singlefilter.figures.style import (
+    MANY_LABELS,
+    NAMED_LABELS,
+    NETWORK,
+    PAPER,
+    PAPER_NAME,
+    TEST,
+    TRAIN,
+    UNKNOWN,
+    WIDTH,
+    Paper,
+    choose_layers,
+    draw_curve,
+    draw_paper_line,
+    enlarged,
+    font_size,
+    label_axis,
+    label_layers,
+    label_texts,
+    legend_below,
+    mark_paper,
+    mean_text,
+    network_accuracy,
+    new_figure,
+    number_text,
+    say_if_unknown,
+    title,
+    with_bars,
+)
+
+TABLED_SIZES = 6  # cluster sizes with a column of their own in the table
+MOST_PANELS = 6
+_SHARES = "share of each cluster size"  # over the columns of the sizes
+
+
+def layer_statistics(layers: pd.DataFrame, threshold: float, paper: Paper, heading: str) -> Figure:
+    """Draw noise, clusters per filter and cluster size of each examined layer (Figs. 5A and 7C, as curves).
+
+    Args:
+        layers: layers.csv; a row a layer.
+        threshold: That the fields were clipped at.
+        paper: What the paper gives.
+        heading: What the run is.
+    """
+    figure = new_figure(6.4)
+    about = f"Statistics of the filters of each layer, test set, threshold {threshold:g}"
+    title(figure, about, with_bars(heading, layers["samples"].max()))
+    panels = figure.subplots(3, sharex=True)
+    look = {"color": TRAIN, "marker": "s", "fillstyle": "none", "linestyle": "--"}
+    clustered = draw_curve(panels[0], layers, "noise_clustered", **look, label="filters with a cluster")
+    names = ("noise", "clusters", "cluster_size")
+    marks: list[Line2D] = []
+    for axes, name in zip(panels, names, strict=True):
+        curve = draw_curve(axes, layers, name, color=TEST, marker="o", zorder=3, label="filters that are not silent")
+        interval = [layers[f"{name}_low"], layers[f"{name}_high"]]
+        band = axes.fill_between(layers["layer"], *interval, color=TEST, alpha=0.2, linewidth=0)
+        marks = mark_paper(axes, layers["layer"], paper, name) or marks
+    band.set_label("95 % interval, bootstrap over filters")
+    panels[0].set_ylabel("noise (ones outside\nclusters per filter)")
+    panels[1].set_ylabel("clusters\nper filter")
+    panels[2].set_ylabel("cluster size\n(labels, mean)")
+    for axes, name in zip(panels, names, strict=True):
+        axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
+        say_if_unknown(axes, layers[f"{name}_mean"])
+        label_layers(axes, layers["layer"])
+        axes.label_outer()
+    legend_below(figure, [curve, clustered, band, *marks])
+    return figure
+
+
+def layer_table(layers: pd.DataFrame, history: pd.DataFrame, threshold: float, paper: Paper, heading: str) -> Figure:
+    """Draw the table of the layers: success rate, noise, clusters, and the share of each cluster size (Fig. 5A).
+
+    Args:
+        layers: layers.csv; a row a layer.
+        history: The samples' training histories, with a column `seed`.
+        threshold: That the fields were clipped at.
+        paper: What the paper gives; it is written in grey under what is measured.
+        heading: What the run is.
+    """
+    head = ["layer", "filters", "silent", "success rate", "noise", "clusters\nper filter", "cluster size\n(labels)"]
+    sizes = _size_names(layers)
+    rows = [_table_row(row, len(sizes)) for _, row in layers.iterrows()]
+    names = ("accuracy", "noise", "clusters", "cluster_size")
+    grey = [[_paper_text(paper.get((layer, name))) for name in names] for layer in layers["layer"]]
+    rows.append(["network", "", "", mean_text(*network_accuracy(history), 3)])
+    grey.append([_paper_text(paper.get((None, "accuracy")))])
+
+    columns = [*head, *sizes]
+    letters = [_longest([name, *(row[place] for row in rows[:-1])]) + 1.5 for place, name in enumerate(columns)]
+    letters[0] = max(letters[0], len("network") + 1.5)
+    letters[-len(sizes) :] = np.maximum(letters[-len(sizes) :], (len(_SHARES) + 1) / len(sizes))
+    size = font_size() - 1
+    width = max(WIDTH, sum(letters) * 0.6 * size / 72 / enlarged())  # inches
+    figure = new_figure(1.0 + (len(rows) + 2) * 2.6 * size / 72 / enlarged(), width)
+    several = (layers["samples"] > 1).any()
+    lines = ["± standard deviation over samples" if several else f"standard deviation over samples: {UNKNOWN}"]
+    lines += [f"grey: {PAPER_NAME}"] if any(any(texts) for texts in grey) else []
+    title(figure, f"The layers, test set, threshold {threshold:g}", "; ".join(lines), heading)
+    _draw_table(figure.subplots(), columns, len(sizes), rows, grey, np.array(letters), size)
+    return figure
+
+
+def cluster_sizes(layers: pd.DataFrame, threshold: float, paper: Paper, heading: str) -> Figure:
+    """Draw the share of each size among the clusters of the layers, the last one darkest (Figs. 5A and 8B).
+
+    Args:
+        layers: layers.csv; a row a layer.
+        threshold: That the fields were clipped at.
+        paper: What the paper gives; the layers' mean sizes are written.
+        heading: What the run is.
+    """
+    chosen = choose_layers(layers["layer"].tolist(), MOST_PANELS)
+    shares = layers.set_index("layer").loc[chosen, _share_columns(layers)].to_numpy()  # (layers, K)
+    drawn = np.flatnonzero((shares >= 0.0005).any(axis=0))  # a share that can be seen
+    largest = max(int(drawn[-1]) + 1 if drawn.size else 1, min(4, shares.shape[1]))
+    columns = min(3, len(chosen))
+    rows = -(-len(chosen) // columns)
+    figure = new_figure(1.1 + 2.1 * rows)
+    title(figure, f"Sizes of the clusters, test set, threshold {threshold:g}", heading)
+    panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
+    for axes, layer, of_layer in zip(panels, chosen, shares, strict=False):
+        mean = layers.set_index("layer").loc[layer]
+        _draw_sizes(axes, of_layer[:largest], last=layer == chosen[-1])
+        text = mean_text(mean["cluster_size_mean"], mean["cluster_size_std"], 2)
+        axes.set_title(f"layer {layer}: mean {text}{_below(paper.get((layer, 'cluster_size')))}")
+    for axes in panels[len(chosen) :]:
+        axes.remove()
+    figure.supxlabel("cluster size (labels)", fontsize=font_size())
+    figure.supylabel("share of the layer's clusters", fontsize=font_size())
+    return figure
+
+
+def label_appearances(labels: pd.DataFrame, threshold: float, paper: Paper, heading: str) -> Figure:
+    """Draw how many clusters each label is in, and the mean over labels, of the last layer and one before (Fig. 5B).
+
+    The one before is the layer of which the paper gives the mean, else the middle one.
+
+    Args:
+        labels: labels.csv; a row for each seed, layer and label.
+        threshold: That the fields were clipped at.
+        paper: What the paper gives.
+        heading: What the run is.
+    """
+    layers = sorted(labels["layer"].unique())
+    given = [layer for layer in layers[:-1] if (layer, "appearances") in paper]
+    before = given[-1] if given else layers[(len(layers) - 1) // 2]
+    chosen = sorted({before, layers[-1]}, reverse=True)
+    figure = new_figure(3.9)
+    about = f"Appearances of each label in clusters, test set, threshold {threshold:g}"
+    few = labels["label"].nunique() <= MANY_LABELS
+    title(figure, about, with_bars(heading, labels["seed"].nunique()) if few else heading)
+    panels = figure.subplots(1, len(chosen), squeeze=False)[0]
+    marks: list[Line2D] = []
+    for axes, layer in zip(panels, chosen, strict=True):
+        mean = _draw_appearances(axes, labels[labels["layer"] == layer])
+        number = paper.get((layer, "appearances"))
+        marks = draw_paper_line(axes, number) or marks
+        axes.set_ylim(0, max(axes.get_ylim()[1], 1))
+        axes.set_title(f"{axes.get_title()}{_below(number)}")
+    panels[0].set_ylabel("clusters that the label is in")
+    legend_below(figure, [mean, *marks])
+    return figure
+
+
+def _draw_appearances(axes: Axes, labels: pd.DataFrame) -> Line2D:
+    """Draw the bars of one layer and the line of their mean; give the line."""
+    by_label = labels.groupby("label").agg({"class_name": "first", "appearances": ["mean", "std"]})
+    means, deviations = by_label["appearances"]["mean"], by_label["appearances"]["std"]
+    many = len(means) > NAMED_LABELS
+    bars = deviations if labels["seed"].nunique() > 1 and len(means) <= MANY_LABELS else None
+    thin = {"ecolor": "#333333", "elinewidth": 0.5 if many else 1, "capsize": 0 if many else 2.5}
+    axes.bar(range(len(means)), means, yerr=bars, color=TEST, width=1 if many else 0.8, error_kw=thin)
+    axes.set_title(f"layer {labels['layer'].iloc[0]}: mean {number_text(means.mean(), 1)}")
+    axes.set_xlabel("label")
+    axes.set_xlim(-0.6, len(means) - 0.4)
+    label_axis(axes, "x", label_texts(by_label["class_name"]["first"].tolist()))
+    return axes.axhline(means.mean(), color=NETWORK, linestyle="--", label="mean over labels")
+
+
+def _draw_sizes(axes: Axes, shares: np.ndarray, last: bool) -> None:
+    """Draw the shares of the sizes 1, 2, … of one layer."""
+    if np.isnan(shares).all():
+        axes.text(0.5, 0.5, "no cluster", ha="center", va="center", transform=axes.transAxes)
+    else:
+        axes.bar(range(1, len(shares) + 1), shares, color=TEST, alpha=1 if last else 0.6)
+    axes.set_xlim(0.4, len(shares) + 0.6)
+    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
+    axes.tick_params("both", labelbottom=True)
+    axes.yaxis.grid(True)
+
+
+def _share_columns(layers: pd.DataFrame) -> list[str]:
+    return [name for name in layers if name.startswith("size_share_")]
+
+
+def _size_names(layers: pd.DataFrame) -> list[str]:
+    """The table's columns of cluster sizes: 1 … 6, and one for all above if there are any."""
+    labels = len(_share_columns(layers))
+    sizes = [str(size) for size in range(1, min(labels, TABLED_SIZES) + 1)]
+    return sizes + ([f">{TABLED_SIZES}"] if labels > TABLED_SIZES else [])
+
+
+def _table_row(row: pd.Series, sizes: int) -> list[str]:
+    shares = row[_share_columns(row.to_frame().T)].to_numpy(dtype=np.float64)
+    if len(shares) > TABLED_SIZES:
+        shares = np.append(shares[:TABLED_SIZES], shares[TABLED_SIZES:].sum())
+    return [
+        f"{row['layer']:.0f}",
+        f"{row['filters']:.0f}",
+        f"{round(row['silent_filters_mean'], 1):g}",
+        mean_text(row["accuracy_mean"], row["accuracy_std"], 3),
+        *(mean_text(row[f"{name}_mean"], row[f"{name}_std"], 2) for name in ("noise", "clusters", "cluster_size")),
+        *(number_text(share, 2) for share in shares[:sizes]),
+    ]
+
+
+def _draw_table(
+    axes: Axes,
+    columns: Sequence[str],
+    sizes: int,
+    rows: Sequence[Sequence[str]],
+    grey: Sequence[Sequence[str]],
+    letters: np.ndarray,
+    size: float,
+) -> None:
+    """Draw a table whose columns are as wide as their letters; the grey texts stand under those from the 4th column."""
+    axes.axis("off")
+    axes.set(xlim=(0, letters.sum()), ylim=(len(rows), -2))
+    centers = np.cumsum(letters) - letters / 2
+    look = {"ha": "center", "va": "center", "fontsize": size}
+    for x, name in zip(centers, columns, strict=True):
+        axes.text(x, -0.6, name, **look)
+    axes.text(letters[:-sizes].sum() + letters[-sizes:].sum() / 2, -1.5, _SHARES, **look)
+    axes.plot([letters[:-sizes].sum() + 0.5, letters.sum()], [-1.15] * 2, color="black", linewidth=0.5)
+    for y, (row, texts) in enumerate(zip(rows, grey, strict=True)):
+        for place, (x, text) in enumerate(zip(centers, row, strict=False)):
+            below = texts[place - 3] if 3 <= place < 3 + len(texts) else ""
+            axes.text(x, y + (0.32 if below else 0.5), text, **look)
+            axes.text(x, y + 0.74, below, **look, color=PAPER)
+    for y, width in ((-2, 1.2), (0, 0.8), (len(rows) - 1, 0.5), (len(rows), 1.2)):
+        axes.axhline(y, color="black", linewidth=width, clip_on=False)
+
+
+def _longest(texts: Sequence[str]) -> int:
+    return max(len(line) for text in texts for line in text.split("\n"))
+
+
+def _paper_text(number: float | None) -> str:
+    return "" if number is None else f"{number:g}"
+
+
+def _below(number: float | None) -> str:
+    return "" if number is None else f"\npaper: {number:g}"

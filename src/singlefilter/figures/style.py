@@ -1,0 +1,298 @@
+"""The house style of the figures: letters, colours, axes, legends and files. The other modules are the figures."""
+
+import io
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+# What the paper gives: (layer, statistic) -> number; None for the whole network, statistics as in layers.csv.
+Paper = Mapping[tuple[int | None, str], float]
+
+WIDTH = 7.2  # inches
+FONT = "DejaVu Sans"  # comes with matplotlib, so that every machine draws the same letters
+# Blue, vermilion, green, purple and black of Okabe and Ito's palette.
+TEST, TRAIN, VALIDATION, OTHER, NETWORK = "#0072B2", "#D55E00", "#009E73", "#AA4499", "#000000"
+OTHERS = "#B8CFE0"  # bars beside the one in question
+PAPER = "#7A7A7A"  # of all that is the paper's, and of nothing else
+PAPER_NAME = "paper (CIFAR-10)"
+NAMED_LABELS = 12  # up to so many labels, axes bear the classes' names
+MANY_LABELS = 200  # beyond so many, there is no room for a bar and a marker of each
+LONGEST_NAME = 14  # characters of a class name on an axis
+UNKNOWN = "n/a"
+
+
+def use_style(dpi: int, font_size: float, colormap: str) -> None:
+    """Set matplotlib's parameters for every figure made from now on, whatever the user's own matplotlibrc says.
+
+    Args:
+        dpi: Pixels per inch.
+        font_size: Of axis labels, in points.
+        colormap: Of matrices; a name that matplotlib knows.
+    """
+    matplotlib.rcdefaults()
+    larger = _enlargement(font_size)
+    matplotlib.rcParams.update(
+        {
+            "figure.dpi": dpi,
+            "savefig.dpi": dpi,
+            "font.family": [FONT],
+            "font.size": font_size,
+            "axes.titlesize": font_size,
+            "figure.titlesize": font_size + 1,
+            "xtick.labelsize": font_size - 1,
+            "ytick.labelsize": font_size - 1,
+            "legend.fontsize": font_size - 1,
+            "text.parse_math": False,  # a class name may hold a dollar sign
+            "image.cmap": colormap,
+            "figure.constrained_layout.use": True,
+            "figure.constrained_layout.w_pad": 0.07,  # inches; axes that grow may get longer numbers at their ticks
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.axisbelow": True,
+            "grid.color": "#E0E0E0",
+            "axes.linewidth": 0.8 * larger,
+            "grid.linewidth": 0.8 * larger,
+            "hatch.linewidth": 0.6 * larger,
+            "legend.edgecolor": "none",
+            "lines.linewidth": 1.4 * larger,
+            "lines.markersize": 4.5 * larger,
+            "errorbar.capsize": 2.5 * larger,
+            "svg.fonttype": "path",
+            "svg.hashsalt": "singlefilter",  # else the names of clips and markers are random
+        }
+    )
+
+
+def run_heading(arch: str, dataset: str, samples: int, epochs_scale: float) -> str:
+    """What a run is, for the figures' titles: "vgg16 on digits, 1 sample, 0.05 of the full epochs"."""
+    epochs = "the full epochs" if epochs_scale == 1 else f"{epochs_scale:g} of the full epochs"
+    count = "1 sample" if samples == 1 else f"{samples} samples"
+    return f"{arch} on {dataset}, {count}, {epochs}"
+
+
+def with_bars(heading: str, samples: int) -> str:
+    """The heading of a figure whose bars are standard deviations over samples; one sample has none."""
+    return f"{heading} ({'bars: standard deviation' if samples > 1 else f'standard deviation: {UNKNOWN}'})"
+
+
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """Make a figure of so many inches; letters beyond 9 points enlarge it, so that they find their place."""
+    return Figure(figsize=(width * enlarged(), height * enlarged()))
+
+
+def enlarged() -> float:
+    """By how much a figure grows for its letters."""
+    return _enlargement(font_size())
+
+
+def font_size() -> float:
+    """The size of axis labels, in points."""
+    return matplotlib.rcParams["font.size"]
+
+
+def save(figure: Figure, path: Path, form: str) -> None:
+    """Write a figure; the same figure gives the same bytes.
+
+    Args:
+        figure: The figure. Its first writing lays it out, and its later ones keep that layout.
+        path: The file.
+        form: "png" or "svg".
+    """
+    # The library's version and the date would change the bytes.
+    metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[form]
+    if form == "svg":
+        text = io.StringIO()
+        figure.savefig(text, format=form, metadata=metadata)
+        path.write_text(_number_clips(text.getvalue()), encoding="utf-8")
+    else:
+        figure.savefig(path, format=form, metadata=metadata)
+    figure.set_layout_engine("none")
+
+
+def title(figure: Figure, *lines: str) -> None:
+    """Write a figure's title: what it shows, how, and of which run; each line broken where it is too long."""
+    figure.suptitle("\n".join(wrap(_replace_undrawable(line), figure.get_figwidth()) for line in lines))
+
+
+def wrap(text: str, width: float, lines: int | None = None) -> str:
+    """Break a text of the title's size into lines of so many inches; leave out what goes beyond so many lines."""
+    letter = 0.61 * font_size() / 72  # inches, on average
+    return "\n".join(textwrap.wrap(text, width=max(int(width / letter), 8), max_lines=lines, placeholder=" …"))
+
+
+def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
+    """Write a legend under all axes, in as many columns as the figure holds."""
+    for columns in range(len(handles), 0, -1):
+        legend = figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
+
+
+def legend_above(axes: Axes, handles: Sequence[Artist], columns: int = 1) -> None:
+    """Write a legend over its axes, where several axes of a figure have their own."""
+    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=columns)
+
+
+def say_nothing(axes: Axes, why: str) -> None:
+    """Write across empty axes why they are empty."""
+    axes.text(0.5, 0.5, why, ha="center", va="center", transform=axes.transAxes)
+    axes.set_yticks([])
+
+
+def say_if_unknown(axes: Axes, values: pd.DataFrame | pd.Series) -> None:
+    """Write across the axes that there is nothing to draw, if all values are unknown."""
+    if values.isna().all(axis=None):
+        say_nothing(axes, "no such number")
+
+
+def draw_curve(axes: Axes, layers: pd.DataFrame, name: str, **look: object) -> ErrorbarContainer:
+    """Draw a statistic's mean against the layer; bars of one standard deviation if there is more than one sample."""
+    deviations = layers.get(f"{name}_std")
+    bars = deviations if deviations is not None and (layers["samples"] > 1).any() else None
+    return axes.errorbar(layers["layer"], layers[f"{name}_mean"], yerr=bars, **look)
+
+
+def mark_paper(axes: Axes, layers: pd.Series, paper: Paper, statistic: str, **look: object) -> list[Line2D]:
+    """Mark what the paper gives of the drawn layers; give the legend's entry, or none where it gives nothing."""
+    return mark_points(
+        axes, [(layer, paper[layer, statistic]) for layer in layers if (layer, statistic) in paper], **look
+    )
+
+
+def mark_points(axes: Axes, points: Sequence[tuple[float, float]], **look: object) -> list[Line2D]:
+    """Mark numbers of the paper's at (x, y); give the legend's entry, or none where there is no number."""
+    if not points:
+        return []
+    return axes.plot(*zip(*points, strict=True), **{"linestyle": "none", "label": PAPER_NAME, **paper_look(), **look})
+
+
+def paper_look() -> dict[str, object]:
+    """How a number of the paper's is marked."""
+    return {
+        "color": PAPER,
+        "marker": "x",
+        "markersize": 7 * enlarged(),
+        "markeredgewidth": 1.8 * enlarged(),
+        "zorder": 5,
+    }
+
+
+def draw_paper_line(axes: Axes, value: float | None) -> list[Line2D]:
+    """Draw a number of the paper's across the axes; give the legend's entry, or none where there is no number."""
+    if value is None:
+        return []
+    return [axes.axhline(value, color=PAPER, linestyle=":", label=PAPER_NAME)]
+
+
+def label_layers(axes: Axes, layers: pd.Series) -> None:
+    """Put a tick at each examined layer."""
+    axes.set_xlabel("layer")
+    axes.set_xticks(layers)
+    axes.set_xlim(layers.min() - 0.7, layers.max() + 0.7)
+    axes.grid(True)
+
+
+def label_axis(axes: Axes, which: str, texts: Sequence[str]) -> None:
+    """Write the labels at an axis: each one's text if they are few, else those of some."""
+    step = label_step(len(texts))
+    upright = which == "x" and max(map(len, texts[::step])) > 3
+    axes.set(**{f"{which}ticks": range(0, len(texts), step), f"{which}ticklabels": texts[::step]})
+    axes.tick_params(which, length=2, rotation=90 if upright else 0)
+
+
+def label_step(labels: int) -> int:
+    """Every how manyth label an axis bears."""
+    return 1 if labels <= NAMED_LABELS else -(-labels // (10 if labels <= 100 else 5))  # numbers of three digits: five
+
+
+def label_texts(class_names: Sequence[str]) -> list[str]:
+    """What stands for each label on an axis: its name if labels are few, else its number."""
+    return drawable_names(class_names) if len(class_names) <= NAMED_LABELS else [*map(str, range(len(class_names)))]
+
+
+def drawable_names(class_names: Sequence[str]) -> list[str]:
+    """The classes' names, long ones without their middle; "label 3" for a name with characters the font lacks."""
+    return [_shorten(name) if _drawable(name) else f"label {label}" for label, name in enumerate(class_names)]
+
+
+def label_epochs(axes: Axes, last: int) -> None:
+    """Write whole epochs at the x axis."""
+    axes.set_xlabel("epoch")
+    axes.set_xlim(-0.5, last + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+
+
+def log_axis(axes: Axes) -> None:
+    """Make the vertical axis logarithmic, with plain numbers at 1, 2 and 5."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(lambda number, _: f"{number:g}")  # the library's own writes formulas
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def choose_layers(layers: Sequence[int], most: int = 5) -> list[int]:
+    """Choose layers to show: all if they are few, else the first, the last, and others evenly between."""
+    if len(layers) <= most:
+        return list(layers)
+    return [layers[place] for place in np.linspace(0, len(layers) - 1, most).round().astype(int)]
+
+
+def network_accuracy(history: pd.DataFrame) -> tuple[float, float]:
+    """The whole network's success rate on the test set after the last epoch: mean and standard deviation over samples.
+
+    Args:
+        history: The samples' training histories, with a column `seed`.
+    """
+    last = history.groupby("seed")["test_accuracy"].last()
+    return float(last.mean()), float(last.std(ddof=1))
+
+
+def number_text(value: float | None, digits: int) -> str:
+    """A number for the reader; a dash where there is none."""
+    return UNKNOWN if value is None or pd.isna(value) else f"{value:.{digits}f}".replace("-", "−")
+
+
+def mean_text(mean: float, deviation: float | None, digits: int) -> str:
+    """A mean over samples, with the standard deviation where there is one: "0.888 ± 0.002"."""
+    text = number_text(mean, digits)
+    if text == UNKNOWN or deviation is None or pd.isna(deviation):
+        return text
+    return f"{text} ± {number_text(deviation, digits)}"
+
+
+def _enlargement(points: float) -> float:
+    return max(1, points / 9)
+
+
+def _shorten(name: str) -> str:
+    """Names that are alike differ at their end as often as at their beginning: both are kept."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 6]}…{name[-5:]}"
+
+
+def _drawable(text: str) -> bool:
+    font = get_font(findfont(FONT))
+    return all(font.get_char_index(ord(character)) for character in text)
+
+
+def _replace_undrawable(text: str) -> str:
+    return "".join(character if _drawable(character) else "?" for character in text)
+
+
+def _number_clips(svg: str) -> str:
+    """Name an SVG's clipping paths by their order: the library hashes layout digits that vary from run to run."""
+    names = re.findall(r'<clipPath id="(\w+)"', svg)
+    numbered = {name: f"clip{number}" for number, name in enumerate(names)}
+    return re.sub(r'(?<=["#])p[0-9a-f]{10}(?=["\)])', lambda found: numbered.get(found[0], found[0]), svg)

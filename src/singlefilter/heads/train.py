@@ -1,0 +1,200 @@
+"""Phase 2: a linear head on each examined layer, all heads of a sample trained in one pass over shared batches."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from singlefilter.pipeline.console import Progress
+from singlefilter.pipeline.errors import InputError, unusable
+from singlefilter.pipeline.files import NOTHING, read_hdf5, write_hdf5
+from singlefilter.pipeline.params import Params
+from singlefilter.training.batches import Batches
+from singlefilter.training.checkpoint import Checkpoint
+from singlefilter.training.device import Step
+from singlefilter.training.matmul import product
+from singlefilter.training.sgd import all_finite, nesterov, optimiser_state, restore_optimiser, set_rates
+
+ELEMENTS_A_PASS = 2**25  # features turned into float32 at a time in measuring accuracy
+
+
+def train_heads(
+    features: Mapping[int, Tensor],
+    labels: Tensor,
+    label_count: int,
+    params: Params,
+    seed: int,
+    checkpoint: Checkpoint,
+) -> dict[int, Tensor]:
+    """Train one linear layer without bias on each layer's features (SI, Training the fully connected layer).
+
+    A head's result does not depend on which other heads are trained beside it: they share the order of the images
+    and nothing else.
+
+    Args:
+        features: For each layer its outputs for the training set, float16 (N, F, S), all on one device.
+        labels: int64 (N,), on that device.
+        label_count: The number of output labels, K.
+        params: The heads' rates and epochs.
+        seed: The sample's seed, for initial weights and the order of the images.
+        checkpoint: Where the state is kept; training goes on from what it holds.
+
+    Returns:
+        For each layer the head's weights, float32 (K, F, S).
+
+    Raises:
+        InputError: A loss or a weight is no longer finite.
+    """
+    heads, device = params.chosen_arch.heads, labels.device
+    inputs = {layer: values.flatten(1) for layer, values in features.items()}  # (N, F, S) -> (N, F * S)
+    weights = {layer: _initial_weights(layer, values.shape[1], label_count, seed) for layer, values in inputs.items()}
+    weights = {layer: values.to(device) for layer, values in weights.items()}
+    optimiser = nesterov([(weights.values(), heads)], device)
+    batches = Batches(len(labels), heads.batch_size, seed, device)
+    losses = torch.zeros(len(weights), device=device)
+
+    def step() -> None:
+        index, _, _ = batches.next()
+        chosen = labels[index]
+        for number, (layer, head) in enumerate(weights.items()):
+            rows = inputs[layer].index_select(0, index).float()
+            fields = product(rows, head)  # (n, F * S) @ (F * S, K) -> (n, K)
+            losses[number] += nn.functional.cross_entropy(fields, chosen)
+            head.grad = product(_slopes(fields, chosen).T, rows.T)  # (K, n) @ (n, F * S) -> (K, F * S)
+        optimiser.step()
+
+    first = _restore(checkpoint.load(), weights, optimiser)
+    epochs = params.epochs(heads.epochs)
+    recorded_step = Step(step, device)
+    progress = Progress(f"heads of {params.arch}, sample {seed}", epochs, start=first)
+    for epoch in progress:
+        rate = params.rate(heads, epoch)
+        batches.start(epoch)
+        set_rates(optimiser, [rate])
+        losses.zero_()
+        for _ in range(batches.steps):
+            recorded_step()
+        means = (losses / batches.steps).tolist()
+        for (layer, head), mean in zip(weights.items(), means, strict=True):
+            if not (math.isfinite(mean) and all_finite([head])):
+                raise InputError(
+                    f"archs.{params.arch}.heads: layer {layer}'s head has diverged in epoch {epoch + 1} at learning "
+                    f"rate {rate:g}, its loss is {mean:g}; lower learning_rate or momentum"
+                )
+        progress.note("loss " + " ".join(f"{mean:.3f}" for mean in means))
+        if epoch + 1 < epochs:
+            checkpoint.save_if_due(_state(epoch + 1, weights, optimiser))
+    return {layer: values.view(label_count, *features[layer].shape[1:]) for layer, values in weights.items()}
+
+
+@torch.no_grad()
+def accuracy(features: Tensor, labels: Tensor, weights: Tensor) -> float:
+    """Measure a head's success rate: the fraction of images whose label has the largest output field.
+
+    In float64, so that sums taken in any other order, as for the whole head when filters are removed, decide alike.
+
+    Args:
+        features: float16 (N, F, S).
+        labels: int64 (N,).
+        weights: The head, float32 (K, F, S).
+    """
+    images = max(ELEMENTS_A_PASS // weights[0].numel(), 1)
+    correct = torch.zeros((), dtype=torch.int64, device=labels.device)
+    head = weights.flatten(1).T.double()  # (K, F, S) -> (F * S, K)
+    for start in range(0, len(labels), images):
+        rows = slice(start, start + images)
+        fields = features[rows].flatten(1).double() @ head  # (n, F * S) @ (F * S, K) -> (n, K)
+        correct += (fields.argmax(1) == labels[rows]).sum()
+    return correct.item() / len(labels)
+
+
+def write_heads(
+    path: Path,
+    weights: Mapping[int, Tensor],
+    accuracies: Mapping[int, Mapping[str, float]],
+    origin: str,
+    made_with: Mapping[str, Any] = NOTHING,
+) -> None:
+    """Write the heads as HDF5: `layer<m>/weights` float32 (K, F, S), with their accuracies as attributes.
+
+    Args:
+        path: The file.
+        weights: For each layer its head, float32 (K, F, S).
+        accuracies: For each layer its success rates, such as test_accuracy.
+        origin: The origin of the features that the heads were trained on.
+        made_with: What else they were made with.
+    """
+    with write_hdf5(path, made_with) as file:
+        file.attrs["origin"] = origin
+        for layer, values in weights.items():
+            group = file.create_group(f"layer{layer}")
+            group["weights"] = values.cpu().numpy()
+            group.attrs.update(accuracies[layer])
+
+
+def read_head(
+    path: Path, layer: int, origin: str, made_by: str, made_with: Mapping[str, Any] = NOTHING
+) -> tuple[np.ndarray, dict[str, float]]:
+    """Read a layer's head.
+
+    Args:
+        path: A file that write_heads wrote.
+        layer: The layer, counted from 1.
+        origin: The origin of the features that the head is to be used with.
+        made_by: The stage that makes it, for the error's way out.
+        made_with: What else it must have been made with.
+
+    Returns:
+        The weights, float32 (K, F, S), and the success rates train_accuracy, test_accuracy, and validation_accuracy if
+        there is such a set.
+
+    Raises:
+        InputError: The file is missing, damaged, holds no head of this layer, or one of other features.
+    """
+    with read_hdf5(path, made_by, made_with) as file:
+        try:
+            group, found = file[f"layer{layer}"], file.attrs["origin"]
+            weights, accuracies = group["weights"][()], {name: float(value) for name, value in group.attrs.items()}
+        except KeyError as error:
+            raise unusable(path, f"holds no head of layer {layer}", made_by) from error
+    if found != origin:
+        raise unusable(path, "holds heads of other features", made_by)
+    return weights, accuracies
+
+
+def _initial_weights(layer: int, inputs: int, label_count: int, seed: int) -> Tensor:
+    """Draw a head's weights as torch.nn.Linear does, from the seed and the layer alone."""
+    bound = inputs**-0.5
+    draws = np.random.default_rng([seed, layer]).uniform(-bound, bound, (label_count, inputs))
+    return torch.from_numpy(draws.astype(np.float32))
+
+
+def _slopes(fields: Tensor, labels: Tensor) -> Tensor:
+    """Give the gradient of the mean cross-entropy with respect to the fields, (n, K): probability minus truth, over n.
+
+    Written out, since nothing else is differentiated, and each layer's rows are still in the cache for its gradient.
+    """
+    truth = labels[:, None] == torch.arange(fields.shape[1], device=labels.device)
+    return (fields.softmax(1) - truth.float()) / len(labels)
+
+
+def _state(done: int, weights: Mapping[int, Tensor], optimiser: torch.optim.SGD) -> dict:
+    return {
+        "done": done,
+        "weights": dict(weights),
+        "optimiser": optimiser_state(optimiser),
+    }
+
+
+def _restore(state: dict | None, weights: Mapping[int, Tensor], optimiser: torch.optim.SGD) -> int:
+    """Put a checkpoint's values in place; give the number of epochs that are done."""
+    if state is None:
+        return 0
+    for layer, values in weights.items():
+        values.copy_(state["weights"][layer])
+    restore_optimiser(optimiser, state["optimiser"])
+    return state["done"]

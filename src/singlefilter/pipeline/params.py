@@ -1,0 +1,346 @@
+"""params.yaml as frozen, validated values; an error names the key, the value and what is allowed."""
+
+import difflib
+import json
+import math
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import Node
+
+from singlefilter.pipeline.errors import InputError
+
+SOURCES = ("digits", "cifar10", "cifar100")
+MOST_COUNT = 1_000_000  # of filters, epochs, images in a batch
+POOLS = {"M": 2, "A4": 4}  # name in a convolution list -> window and stride, in pixels
+MOST_BYTES = 100_000  # of params.yaml, which has some 10,000
+MOST_VALUES = 50_000  # in it, those of an alias counted each time
+MOST_MISTAKES = 20  # that are listed
+MOST_CHARACTERS = 500  # of each
+
+# pydantic's type of error -> what is allowed, where its own message speaks of its types and not of YAML's
+ALLOWED = {
+    "bool_type": "must be true or false",
+    "dict_type": "must hold rows of `name: value`",
+    "model_type": "must hold rows of `name: value`",
+    "string_too_short": "must not be empty",
+    "string_type": "must be text",
+    "too_short": "must have at least 1 item",
+    "tuple_type": "must be a list in square brackets",
+}
+
+Rate = Annotated[float, Field(ge=0, le=1e38)]  # what float32 holds
+Count = Annotated[int, Field(ge=1, le=MOST_COUNT)]
+CountOrNone = Annotated[int, Field(ge=0, le=MOST_COUNT)]
+
+
+def _check_convolution(item: Any) -> int | str:
+    if (type(item) is int and 1 <= item <= MOST_COUNT) or (type(item) is str and item in POOLS):
+        return item
+    raise ValueError(f"must be a number of filters, 1 to {MOST_COUNT:,}, or a pool: {', '.join(POOLS)}")
+
+
+Convolution = Annotated[Any, PlainValidator(_check_convolution)]
+
+
+class _Values(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Decay(_Values):
+    """From epoch `first` on, every `every` epochs, the rate is multiplied by `factor`."""
+
+    first: Count
+    every: Count
+    factor: Annotated[float, Field(gt=0, le=1)]
+
+
+class Rates(_Values):
+    """SGD with Nesterov momentum for one group of weights, and its schedule over the paper's epochs (SI)."""
+
+    learning_rate: Rate
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: Rate
+    decay: tuple[Decay, ...]
+
+    @model_validator(mode="after")
+    def _decay_in_order(self) -> "Rates":
+        firsts = [row.first for row in self.decay]
+        if firsts != sorted(set(firsts)):
+            raise ValueError(f"decay: the rows' first epochs must rise; they are {firsts}")
+        return self
+
+    def at(self, epoch: int) -> float:
+        """The learning rate at an epoch of the paper's full schedule, counted from 0 (SI, Hyper-parameters)."""
+        ends = [*(row.first for row in self.decay), math.inf][1:]
+        rate = self.learning_rate
+        for row, end in zip(self.decay, ends, strict=True):
+            last = min(epoch, end - 1)
+            if last >= row.first:
+                rate *= row.factor ** ((last - row.first) // row.every + 1)
+        return rate
+
+
+class Backbone(_Values):
+    """A network and how it is trained (SI, Hyper-parameters)."""
+
+    convolutions: Annotated[tuple[Convolution, ...], Field(min_length=1)]
+    fully_connected: tuple[Count, ...]
+    activation: Literal["relu", "none"]
+    output_bias: bool
+    epochs: CountOrNone
+    batch_size: Annotated[int, Field(ge=2, le=MOST_COUNT)]
+    convolutional_rates: Rates
+    fully_connected_rates: Rates
+
+    @model_validator(mode="after")
+    def _starts_with_filters(self) -> "Backbone":
+        if self.convolutions[0] in POOLS:
+            raise ValueError(f"convolutions: begins with the pool {self.convolutions[0]}; it must begin with filters")
+        return self
+
+
+class Heads(Rates):
+    """The linear layers trained on the outputs of each examined layer (SI, Training the fully connected layer)."""
+
+    epochs: CountOrNone
+    batch_size: Count
+    views: CountOrNone
+
+
+class Arch(_Values):
+    """A row of archs."""
+
+    backbone: Backbone
+    examined_layers: Annotated[tuple[Count, ...], Field(min_length=1)]
+    heads: Heads
+
+    @model_validator(mode="after")
+    def _has_the_layers(self) -> "Arch":
+        layers = sum(item not in POOLS for item in self.backbone.convolutions)
+        unknown = [layer for layer in self.examined_layers if layer > layers]
+        if unknown:
+            raise ValueError(f"examined_layers: the network has no layer {unknown[0]}; allowed are 1 to {layers}")
+        if list(self.examined_layers) != sorted(set(self.examined_layers)):
+            raise ValueError(f"examined_layers: {list(self.examined_layers)} must rise, without repeats")
+        return self
+
+
+class Dataset(_Values):
+    """A row of datasets; its source is one of SOURCES or a folder."""
+
+    source: Annotated[str, Field(min_length=1)]
+    image_size: Annotated[int, Field(ge=4, le=1024)]
+    flip: bool
+    translation: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _fits_its_source(self) -> "Dataset":
+        if self.source not in SOURCES and "/" not in self.source:
+            raise ValueError(
+                f"source: is {self.source!r}; {_near(self.source, SOURCES)}allowed are {', '.join(SOURCES)}, "
+                "or a folder's path, with a slash"
+            )
+        if self.source.startswith("cifar") and self.image_size != 32:
+            raise ValueError(f"image_size: is {self.image_size}; the images of {self.source} have 32")
+        if self.translation >= self.image_size:
+            raise ValueError(f"translation: is {self.translation}; it must be below image_size, {self.image_size}")
+        return self
+
+
+class Validation(_Values):
+    """Random training images that are held out and measured beside the test set (SI, Optimization)."""
+
+    size: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Dilution(_Values):
+    """What is diluted after training, besides the last examined layer without retraining (Discussion)."""
+
+    other_layers: tuple[Count, ...]
+    retrain_heads: bool
+
+
+class Figures(_Values):
+    """How the figures look."""
+
+    dpi: Annotated[int, Field(ge=50, le=1200)]
+    font_size: Annotated[float, Field(ge=4, le=24)]
+    colormap: Literal["viridis", "cividis", "plasma", "inferno", "magma", "gray"]
+
+
+class Params(_Values):
+    """All of params.yaml."""
+
+    dataset: str
+    arch: str
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)]
+    epochs_scale: Annotated[float, Field(ge=1e-6, le=10)]
+    precision: Literal["bf16", "float32"]
+    threshold: Annotated[float, Field(gt=0, lt=1)]
+    validation: Validation
+    dilution: Dilution
+    figures: Figures
+    datasets: dict[str, Dataset]
+    archs: dict[str, Arch]
+
+    @model_validator(mode="after")
+    def _names_its_rows(self) -> "Params":
+        _check_row("dataset", self.dataset, self.datasets)
+        _check_row("arch", self.arch, self.archs)
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds: {list(self.seeds)} repeats a seed; each sample needs its own")
+        examined = self.chosen_arch.examined_layers
+        unexamined = [layer for layer in self.dilution.other_layers if layer not in examined]
+        if unexamined:
+            raise ValueError(
+                f"dilution.other_layers: layer {unexamined[0]} is not examined; allowed are those of "
+                f"archs.{self.arch}.examined_layers, {[*examined]}"
+            )
+        size = self.chosen_dataset.image_size
+        for position, item in enumerate(self.chosen_arch.backbone.convolutions):
+            if item in POOLS and size < POOLS[item]:
+                raise ValueError(
+                    f"archs.{self.arch}.backbone.convolutions: the pool {item} at place {position + 1} needs "
+                    f"{POOLS[item]} pixels a side, and {size} are left of the "
+                    f"{self.chosen_dataset.image_size} of {self.dataset}; leave out a pool or enlarge image_size"
+                )
+            size //= POOLS.get(item, 1)
+        return self
+
+    @property
+    def diluted_layers(self) -> list[int]:
+        """The layers that are diluted, in order: the last examined one, and the others that are asked for."""
+        return sorted({*self.dilution.other_layers, self.chosen_arch.examined_layers[-1]})
+
+    @property
+    def chosen_dataset(self) -> Dataset:
+        """The row of datasets that `dataset` names."""
+        return self.datasets[self.dataset]
+
+    @property
+    def chosen_arch(self) -> Arch:
+        """The row of archs that `arch` names."""
+        return self.archs[self.arch]
+
+    def epochs(self, full: int) -> int:
+        """The number of epochs of a run, from the paper's: scaled and rounded, and at least 1 unless it is 0."""
+        return max(round(full * Fraction(str(self.epochs_scale))), 1) if full else 0
+
+    def rate(self, rates: Rates, epoch: int) -> float:
+        """The learning rate at epoch `epoch` of this run: the paper's of epoch ⌊epoch / epochs_scale⌋."""
+        return rates.at(math.floor(epoch / Fraction(str(self.epochs_scale))))
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check params.yaml.
+
+    Raises:
+        InputError: The file is missing, unreadable or not YAML, or a value is not allowed; it names each key, its
+            value and what is allowed.
+    """
+    content = _read(path)
+    try:
+        text = content.decode()
+        count = _count_values(_yaml().compose(text), {})
+        values = _yaml().load(text) if count <= MOST_VALUES else None
+    except Exception as error:  # the parser may raise anything on an odd file
+        raise InputError(f"{path} is not valid YAML: {_yaml_problem(error)}") from error
+    if count > MOST_VALUES:
+        raise InputError(f"{path} has {count:,} values, its aliases written out; {MOST_VALUES:,} are allowed")
+    return parse_params(values, str(path))
+
+
+def parse_params(values: Any, name: str = "params.yaml") -> Params:
+    """Check the values of a params.yaml that is already read; raises InputError as load_params does."""
+    try:
+        # By way of JSON, where a list may stand for a tuple although every type is strict.
+        return Params.model_validate_json(json.dumps(values, default=str, ensure_ascii=False).encode())
+    except ValidationError as error:
+        # A list whose items are refused counts as too short as well: its items' errors say enough.
+        details = [detail for detail in error.errors() if detail["type"] != "too_short" or not detail["input"]]
+        lines = [_cut(f"{name}: {_explain(detail)}") for detail in details[:MOST_MISTAKES]]
+        if len(details) > MOST_MISTAKES:
+            lines.append(f"{name}: and {len(details) - MOST_MISTAKES:,} mistakes more")
+        raise InputError("\n".join(lines)) from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(_cut(f"{name} holds what no parameter can be: {error}")) from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing; run from the project's root") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); let it be read") from error
+    if len(content) > MOST_BYTES:
+        raise InputError(f"{path} has more than {MOST_BYTES:,} bytes; shorten it")
+    return content
+
+
+def _yaml() -> YAML:
+    return YAML(typ="safe", pure=True)
+
+
+def _count_values(node: Node | None, known: dict[int, int]) -> int:
+    """The number of values that a node stands for; `known` holds those of the nodes that were counted before."""
+    if node is None or isinstance(node.value, str):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = 1  # should it contain itself
+        parts = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
+        known[id(node)] = 1 + sum(_count_values(part, known) for part in parts)
+    return known[id(node)]
+
+
+def _check_row(key: str, name: str, rows: dict[str, Any]) -> None:
+    if name not in rows:
+        raise ValueError(f"{key}: {name!r} is not a row of {key}s; {_near(name, rows)}allowed are {', '.join(rows)}")
+
+
+def _near(name: str, allowed: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name.lower(), allowed, n=1)
+    return f"did you mean {near[0]}? " if near else ""
+
+
+def _yaml_problem(error: Exception) -> str:
+    if isinstance(error, MarkedYAMLError) and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    if isinstance(error, RecursionError):
+        return "lists are nested too deep"
+    kind = (
+        "" if isinstance(error, YAMLError | UnicodeDecodeError) else f"a value cannot be read, {type(error).__name__}: "
+    )
+    return _cut(kind + " ".join(str(error).split()))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
+
+
+def _explain(detail: ErrorDetails) -> str:
+    """Say of one of pydantic's errors which key it is, its value, and what is allowed."""
+    key = repr(".".join(str(part) for part in detail["loc"]))[1:-1]  # in one line, whatever is in a name
+    allowed = ALLOWED.get(detail["type"], detail["msg"])
+    allowed = allowed.removeprefix("Value error, ").replace("Input should be", "must be")
+    if detail["type"] == "missing":
+        return f"{key}: is missing"
+    if detail["type"] == "extra_forbidden":
+        return f"{key}: is no known key; {_near(str(detail['loc'][-1]), _known_keys())}check its spelling and place"
+    if detail["type"] == "value_error" and isinstance(detail["input"], dict):
+        return f"{key}.{allowed}".lstrip(".")  # one of our own checks, which names the key within and its value
+    return f"{key or 'the file'}: is {json.dumps(detail['input'], default=str)[:80]}; {allowed}"
+
+
+def _known_keys() -> list[str]:
+    models = (Params, Validation, Dilution, Figures, Dataset, Arch, Backbone, Heads, Decay)
+    return sorted({key for model in models for key in model.model_fields})

@@ -1,0 +1,165 @@
+"""Recorded runs beside the paper, as a table and as text."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from singlefilter.claims.claims import CLAIMS
+from singlefilter.claims.judge import differences, judge, judge_across, matching_runs, number_text, summarise_claims
+from singlefilter.claims.paper import LAYERS, SAMPLES, paper_text, paper_value
+from singlefilter.claims.run import Run, accuracy_difference, network_accuracy
+
+COLUMNS = [
+    *("record", "network", "dataset", "samples", "epochs_scale", "layer", "statistic"),
+    *("paper", "mean", "std", "low", "high"),
+]
+STATISTICS = ("accuracy", "noise", "clusters", "cluster_size", "snr_measured")  # of each examined layer
+
+Runs = Mapping[str, Run]  # by the names of their records
+
+
+def comparison_table(runs: Runs) -> pd.DataFrame:
+    """List the runs' numbers beside the paper's.
+
+    Args:
+        runs: By the names of their records.
+
+    Returns:
+        A row a number: record, network, dataset, samples, epochs_scale, layer (missing: the whole network), statistic
+        (as in layers.csv), paper (NaN where it gives nothing, and for other data than CIFAR-10), and mean, standard
+        deviation over samples and 95 % interval.
+    """
+    rows = [row for name, run in runs.items() for row in _rows(name, run)]
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"layer": "Int64", "paper": float})
+
+
+def comparison_text(runs: Runs) -> str:
+    """Write the comparison in Markdown: networks, layers, networks trained with fewer filters, and claims.
+
+    Args:
+        runs: By the names of their records.
+    """
+    parts = [
+        "Whole networks and their last examined layers; mean ± standard deviation over samples.",
+        _networks(runs),
+        "Each layer: success rate of the head on it, and noise per filter.",
+        _layers(runs),
+        "Networks trained with fewer filters, against the same network with all of them.",
+        _diluted(runs),
+        "How many of the paper's claims hold of each run.",
+        _verdicts(runs),
+        "The claims that need several runs, with 95 % intervals.",
+        _across(runs),
+    ]
+    tables = zip(parts[::2], parts[1::2], strict=True)
+    return "\n\n".join(f"{caption}\n\n{table}" for caption, table in tables if table) + "\n"
+
+
+def _rows(name: str, run: Run) -> list[dict[str, object]]:
+    params = run.params
+    what = {"record": name, "network": run.network, "dataset": params.dataset, "samples": run.samples}
+    what |= {"epochs_scale": params.epochs_scale}
+    rate = network_accuracy(run)
+    whole = {"mean": rate.value, "std": _network_std(run), "low": rate.low, "high": rate.high}
+    rows = [what | {"layer": None, "statistic": "accuracy", "paper": _paper(run, None, "accuracy")} | whole]
+    for layer, row in run.by_layer.items():
+        for statistic in STATISTICS:
+            numbers = {part: row.get(f"{statistic}_{part}") for part in ("mean", "std", "low", "high")}
+            found = {"layer": layer, "statistic": statistic, "paper": _paper(run, layer, statistic)}
+            rows.append(what | found | numbers)
+    return rows
+
+
+def _networks(runs: Runs) -> str:
+    rows = []
+    for network in dict.fromkeys([*LAYERS, *sorted(run.network for run in runs.values())]):
+        rows += [_paper_row(network)] if network in LAYERS else []
+        rows += [_network_row(name, run) for name, run in runs.items() if run.network == network]
+    head = ["network", "run", "samples", "success rate", "noise", "clusters per filter", "cluster size"]
+    return _markdown([*head, "signal to noise", "differs from the paper"], rows)
+
+
+def _paper_row(network: str) -> list[str]:
+    last = [paper_text(network, LAYERS[network][-1], statistic) for statistic in STATISTICS[1:]]
+    return [network, "the paper", str(SAMPLES[network]), paper_text(network, None, "accuracy"), *last, ""]
+
+
+def _network_row(name: str, run: Run) -> list[str]:
+    row = run.by_layer[run.params.chosen_arch.examined_layers[-1]]
+    last = [_statistic_text(row, statistic) for statistic in STATISTICS[1:]]
+    about = "; ".join(differences(run))
+    return [run.network, f"`{name}`", str(run.samples), _network_text(run), *last, about]
+
+
+def _layers(runs: Runs) -> str:
+    rows = []
+    for name, run in runs.items():
+        for layer, row in run.by_layer.items():
+            cells = [f"`{name}`", str(layer)]
+            for statistic in ("accuracy", "noise"):
+                cells += [_statistic_text(row, statistic), _paper_text(run, layer, statistic)]
+            rows.append(cells)
+    return _markdown(["run", "layer", "success rate", "the paper", "noise", "the paper"], rows) if rows else ""
+
+
+def _diluted(runs: Runs) -> str:
+    rows = []
+    for claim in CLAIMS:
+        found = matching_runs(claim.needs, list(runs.values())) if claim.id.startswith("dilute.trained.") else []
+        if found:
+            whole, fewer = found
+            loss = number_text(*accuracy_difference(whole, fewer)[:3])
+            cells = [fewer.network, _epochs_text(fewer), _network_text(fewer), whole.network, _network_text(whole)]
+            rows.append([*cells, loss, claim.paper])
+    head = ["network", "epochs", "success rate", "against", "its success rate", "loss [95 %]", "loss in the paper"]
+    return _markdown(head, rows) if rows else ""
+
+
+def _verdicts(runs: Runs) -> str:
+    counts = {name: summarise_claims(judge(run)) for name, run in runs.items()}
+    rows = [[f"`{name}`", *map(str, verdicts.values())] for name, verdicts in counts.items()]
+    return _markdown(["run", "hold", "do not hold", "cannot be compared"], rows) if rows else ""
+
+
+def _across(runs: Runs) -> str:
+    rows = [
+        [f"`{row.id}`", row.claim, row.paper, number_text(row.measured, row.low, row.high), row.verdict, row.reason]
+        for row in judge_across(list(runs.values())).itertuples()
+    ]
+    return _markdown(["id", "claim", "the paper", "measured", "verdict", "reason"], rows)
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+
+
+def _paper(run: Run, layer: int | None, statistic: str) -> float | None:
+    """What the paper gives of a run's network and data."""
+    return paper_value(run.network, layer, statistic) if run.params.chosen_dataset.source == "cifar10" else None
+
+
+def _paper_text(run: Run, layer: int, statistic: str) -> str:
+    return "–" if _paper(run, layer, statistic) is None else paper_text(run.network, layer, statistic)
+
+
+def _epochs_text(run: Run) -> str:
+    return f"{run.params.epochs_scale:g}"
+
+
+def _network_std(run: Run) -> float:
+    return float(run.last_epochs["test_accuracy"].std(ddof=1))
+
+
+def _network_text(run: Run) -> str:
+    return _mean_text(network_accuracy(run).value, _network_std(run), decimals=4)
+
+
+def _statistic_text(row: Mapping[str, float], statistic: str) -> str:
+    decimals = 4 if statistic == "accuracy" else 2
+    return _mean_text(row[f"{statistic}_mean"], row[f"{statistic}_std"], decimals)
+
+
+def _mean_text(mean: float, std: float, decimals: int) -> str:
+    if pd.isna(mean):
+        return "–"
+    return f"{mean:.{decimals}f}" if pd.isna(std) else f"{mean:.{decimals}f} ± {std:.{decimals}f}"

@@ -1,0 +1,128 @@
+"""Recorded runs: a folder each, with the run's tables, its parameters, and what it ran on."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from ruamel.yaml import YAML
+
+from singlefilter.claims.run import Run
+from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.params import POOLS, Params, load_params
+
+# Of one run; those of its samples are history-seed0.csv, dilution-seed0.csv, …
+TABLES = ("layers.csv", "nulls.csv", "thresholds.csv", "labels.csv", "histograms.csv", "claims.csv", "summary.json")
+SAMPLE_TABLES = ("history", "dilution")
+# What tells a table from one of another kind, or of an earlier version.
+COLUMNS = {
+    "layers": ("layer", "filters", "samples", "accuracy_mean", "noise_low", "snr_measured_low", "reversed_noise_mean"),
+    "thresholds": ("layer", "split", "walk", "threshold", "noise_mean", "clusters_mean"),
+    "history": ("epoch", "test_accuracy", "validation_accuracy", "test_accuracy_without_bias"),
+    "dilution": ("layer", "kind", "removed_filters", "accuracy"),
+}
+
+
+def workspace_files(metrics: Path, seeds: Sequence[int]) -> dict[str, Path]:
+    """List a run's tables where the stages write them.
+
+    Args:
+        metrics: The folder that holds them.
+        seeds: The samples.
+
+    Returns:
+        Name in a record -> file.
+    """
+    files = {name: metrics / name for name in TABLES}
+    return files | {f"{kind}-seed{seed}.csv": metrics / kind / f"seed{seed}.csv" for kind, seed in _parts(seeds)}
+
+
+def read_record(folder: Path) -> Run:
+    """Read a recorded run.
+
+    Raises:
+        InputError: A file is missing or not whole, or does not belong to the record's params.yaml.
+    """
+    params = load_params(folder / "params.yaml")
+    return read_run(params, {name: folder / name for name in workspace_files(folder, params.seeds)})
+
+
+def read_run(params: Params, files: Mapping[str, Path]) -> Run:
+    """Read the tables of a run that its claims are judged on, and check that they are of these parameters.
+
+    Args:
+        params: The run's.
+        files: As workspace_files gives them.
+
+    Raises:
+        InputError: A file is missing or not whole, or is of other samples, layers, filters or epochs.
+    """
+    missing = [path for path in files.values() if not path.is_file()]
+    if missing:
+        raise _unusable(missing[0], "is missing")
+    layers, thresholds = (_read(files[f"{kind}.csv"], kind) for kind in ("layers", "thresholds"))
+    histories, dilution = (
+        pd.concat(_read(files[f"{kind}-seed{seed}.csv"], kind).assign(seed=seed) for seed in params.seeds)
+        for kind in SAMPLE_TABLES
+    )
+    run = Run(params, layers, thresholds, histories, dilution)
+    for name, what, found, expected in _what_it_is_of(run):
+        if found != expected:
+            raise _unusable(files[name], f"is of {what} {found}, and params.yaml of {expected}")
+    return run
+
+
+def chosen_rows(text: str, params: Params) -> str:
+    """Reduce a params.yaml to the chosen rows of datasets and archs.
+
+    Args:
+        text: The file's text.
+        params: The same, parsed.
+
+    Returns:
+        The text of a whole and valid params.yaml.
+    """
+    yaml = YAML()
+    yaml.width = 120
+    values = yaml.load(text)
+    for table, chosen in (("datasets", params.dataset), ("archs", params.arch)):
+        for name in [name for name in values[table] if name != chosen]:
+            del values[table][name]
+    reduced = io.StringIO()
+    yaml.dump(values, reduced)
+    return reduced.getvalue()
+
+
+def _parts(seeds: Sequence[int]) -> list[tuple[str, int]]:
+    return [(kind, seed) for kind in SAMPLE_TABLES for seed in seeds]
+
+
+def _what_it_is_of(run: Run) -> list[tuple[str, str, list[int], list[int]]]:
+    """File, what is compared, what the file has, and what the parameters say."""
+    params, backbone = run.params, run.params.chosen_arch.backbone
+    examined, first = list(params.chosen_arch.examined_layers), params.seeds[0]
+    widths = [item for item in backbone.convolutions if item not in POOLS]
+    epochs = [params.epochs(backbone.epochs)] * run.samples
+    return [
+        ("layers.csv", "layers", run.layers["layer"].tolist(), examined),
+        ("layers.csv", "filters", run.layers["filters"].tolist(), [widths[layer - 1] for layer in examined]),
+        ("layers.csv", "samples", run.layers["samples"].tolist(), [run.samples] * len(examined)),
+        ("thresholds.csv", "layers", sorted(set(run.thresholds["layer"])), examined),
+        (f"history-seed{first}.csv", "epochs", run.last_epochs["epoch"].tolist(), epochs),
+        (f"dilution-seed{first}.csv", "layers", sorted(set(run.dilution["layer"])), params.diluted_layers),
+    ]
+
+
+def _read(path: Path, kind: str) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise _unusable(path, f"is not whole ({error})") from error
+    lacking = [name for name in COLUMNS[kind] if name not in table]
+    if lacking or table.empty:
+        raise _unusable(path, f"has no column {lacking[0]!r}" if lacking else "has no rows")
+    return table
+
+
+def _unusable(path: Path, what: str) -> InputError:
+    return InputError(f"{path} {what}. Make the run's tables again (dvc repro) and record it (stages.record_run)")

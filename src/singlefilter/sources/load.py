@@ -1,0 +1,57 @@
+"""Where a data set comes from: the digits within scikit-learn, CIFAR, or class folders of the user's own."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from singlefilter.data.dataset import Data, Split
+from singlefilter.pipeline.params import Dataset
+from singlefilter.sources.cifar import KNOWN, load_cifar
+from singlefilter.sources.class_folders import load_class_folders
+
+TEST_DIGITS = 30  # images a label
+DIGITS_SEED = 0
+
+
+def load_source(name: str, row: Dataset, mirror: Path | None, downloads: Path) -> Data:
+    """Load the data set that a row of params.yaml's datasets describes.
+
+    Args:
+        name: The row's name.
+        row: The row.
+        mirror: A folder with a copy of CIFAR, or None to download it.
+        downloads: Where downloaded archives are kept.
+
+    Raises:
+        InputError: The source is missing, unreadable or not what it should be.
+    """
+    if row.source == "digits":
+        return load_digits(name, row.image_size)
+    if row.source in KNOWN:
+        return load_cifar(name, row.source, mirror, downloads)
+    return load_class_folders(name, Path(row.source), row.image_size)
+
+
+def load_digits(name: str, image_size: int) -> Data:
+    """Scikit-learn's 1,797 scanned digits: 30 a label, drawn with a fixed seed, are the test set, the rest train.
+
+    A scan's 8x8 values 0..16 are scaled to 0..255, resized bilinearly to image_size x image_size in floating point
+    (Pillow's mode F, so that nothing is rounded before the end), rounded to the nearest integer, and repeated as three
+    equal channels.
+    """
+    from sklearn import datasets  # here, since it takes a second
+
+    digits = datasets.load_digits()
+    images = np.stack([_enlarge(scan * (255 / 16), image_size) for scan in digits.images])
+    generator = np.random.default_rng(DIGITS_SEED)
+    chosen = [generator.choice(np.flatnonzero(digits.target == k), TEST_DIGITS, replace=False) for k in range(10)]
+    in_test = np.isin(np.arange(len(images)), chosen)
+    train, test = (Split(images[rows], digits.target[rows]) for rows in (~in_test, in_test))
+    return Data(name, tuple(map(str, digits.target_names)), train, test)
+
+
+def _enlarge(scan: np.ndarray, image_size: int) -> np.ndarray:
+    image = Image.fromarray(scan.astype(np.float32)).resize((image_size, image_size), Image.Resampling.BILINEAR)
+    grey = np.rint(np.asarray(image)).astype(np.uint8)
+    return np.repeat(grey[:, :, np.newaxis], 3, axis=2)  # (H, W) -> (H, W, 3)

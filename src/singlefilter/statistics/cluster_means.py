@@ -1,0 +1,217 @@
+"""Clusters and noise of a layer's filters, and their statistics (Figs. 5A and 5B)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+
+from singlefilter.filters.clusters import clip, cluster_sizes, normalise_fields, number_clusters
+
+SWEPT_THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)  # SI, Robustness to different threshold values
+ONE_DECISION = 0.99  # of its decided images, for a filter that picks one label whatever the input
+
+
+@dataclass(frozen=True)
+class LayerClusters:
+    """The clusters of one layer of one sample at one threshold.
+
+    Attributes:
+        silent: bool (F,); filters that no statistic includes.
+        noise: int64 (F,); elements above threshold that are in no cluster's block.
+        numbers: int64 (F, K); the number of the label's cluster within the filter, -1 in no cluster.
+    """
+
+    silent: np.ndarray
+    noise: np.ndarray
+    numbers: np.ndarray
+
+
+def slabs(matrices: h5py.Dataset | np.ndarray, elements: int = 2**22) -> Iterator[np.ndarray]:
+    """Read a layer's matrices, (F, K, K), a few filters at a time.
+
+    Args:
+        matrices: The open data set; with 1,000 labels it is too large to hold.
+        elements: The most matrix elements to hold at once; one filter's are held in any case.
+
+    Yields:
+        The matrices of consecutive filters, (filters of the slab, K, K).
+    """
+    filters, labels, _ = matrices.shape
+    step = max(elements // labels**2, 1)
+    for first in range(0, filters, step):
+        yield matrices[first : first + step]
+
+
+def normalised_slabs(
+    fields: h5py.Dataset | np.ndarray, images_per_label: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Read a layer's fields, float (F, K, K), a few filters at a time, and normalise them as normalise_fields does."""
+    for sums in slabs(fields):
+        yield normalise_fields(sums, images_per_label)
+
+
+def find_layer_clusters(clipped: np.ndarray, silent: np.ndarray, reverse: bool = False) -> LayerClusters:
+    """Find clusters and noise of filters, bool (F, K, K), of which some are silent, bool (F,)."""
+    numbers = number_clusters(clipped, reverse)
+    noise = clipped.sum(axis=(1, 2)) - (cluster_sizes(numbers) ** 2).sum(axis=1)
+    return LayerClusters(silent, noise, numbers)
+
+
+def find_at_thresholds(
+    normalised: np.ndarray, silent: np.ndarray, thresholds: Sequence[float], reverse: bool = False
+) -> dict[float, LayerClusters]:
+    """Find the clusters of filters, float (F, K, K) as normalise_fields gives them, at each of several thresholds."""
+    return {threshold: find_layer_clusters(clip(normalised, threshold), silent, reverse) for threshold in thresholds}
+
+
+def concatenate(parts: Sequence[dict[float, LayerClusters]]) -> dict[float, LayerClusters]:
+    """Put the clusters of a layer's consecutive parts together, threshold by threshold."""
+    return {
+        threshold: LayerClusters(
+            silent=np.concatenate([part[threshold].silent for part in parts]),
+            noise=np.concatenate([part[threshold].noise for part in parts]),
+            numbers=np.concatenate([part[threshold].numbers for part in parts]),
+        )
+        for threshold in parts[0]
+    }
+
+
+def cluster_layer(
+    fields: h5py.Dataset | np.ndarray,
+    images_per_label: np.ndarray,
+    thresholds: Sequence[float],
+    reverse: bool = False,
+) -> dict[float, LayerClusters]:
+    """Find the clusters of one layer of one sample, at several thresholds in one pass through the file.
+
+    Args:
+        fields: float (F, K, K); summed over the images of each input label.
+        images_per_label: int (K,).
+        thresholds: Each in (0, 1).
+        reverse: Walk from the last label to the first.
+
+    Returns:
+        The clusters at each threshold.
+
+    Raises:
+        InputError: A field is not finite.
+    """
+    return concatenate(
+        [
+            find_at_thresholds(normalised, silent, thresholds, reverse)
+            for normalised, silent in normalised_slabs(fields, images_per_label)
+        ]
+    )
+
+
+def ratio(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
+    """Divide float64 (D,) by as many; NaN where the denominator is 0."""
+    return np.divide(numerators, denominators, out=np.full(len(numerators), np.nan), where=denominators != 0)
+
+
+def cluster_means(clusters: LayerClusters, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Average noise, clusters and sizes over the filters that are not silent (SI, Fig. 5A).
+
+    Args:
+        clusters: Of a layer's F filters.
+        weights: float (D, F); how often each filter is in each of D resampled layers; ones for the layer as it is.
+
+    Returns:
+        filters: How many are not silent.
+        noise, noise_clustered: Mean noise per filter; the same over the filters with at least one cluster.
+        clusters: Mean number of clusters per filter.
+        cluster_size: Mean size of the layer's clusters, in labels.
+        Each float64 (D,), NaN where it is a mean over nothing.
+    """
+    weights = weights * ~clusters.silent
+    per_filter = clusters.numbers.max(axis=1) + 1  # they are numbered from 0
+    labels = np.count_nonzero(clusters.numbers >= 0, axis=1)  # in clusters, so the sum of their sizes
+    clustered = per_filter > 0
+    filters = weights.sum(axis=1)
+    return {
+        "filters": filters,
+        "noise": ratio(weights @ clusters.noise, filters),
+        "noise_clustered": ratio(weights @ (clusters.noise * clustered), weights @ clustered),
+        "clusters": ratio(weights @ per_filter, filters),
+        "cluster_size": ratio(weights @ labels, weights @ per_filter),
+    }
+
+
+def appearance_statistics(
+    clusters: LayerClusters, images_per_label: np.ndarray, weights: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Say in how many of a layer's clusters the labels are, and how evenly (Fig. 5B).
+
+    Args:
+        clusters: Of a layer's F filters.
+        images_per_label: int (K,); a label without images could be in no cluster, and is left out.
+        weights: float (D, F), as for cluster_means.
+
+    Returns:
+        appearances: Mean over labels of the number of clusters that have the label.
+        appearances_variation: The standard deviation over labels (ddof 0) over this mean.
+        Each float64 (D,), NaN if all filters are silent; the variation also where there is no cluster.
+    """
+    weights = weights * ~clusters.silent
+    appearances = weights @ (clusters.numbers[:, images_per_label > 0] >= 0)  # (D, R)
+    means = _means(appearances)
+    stds = np.sqrt(_means((appearances - means[:, np.newaxis]) ** 2))
+    return {
+        "appearances": np.where(weights.any(axis=1), means, np.nan),
+        "appearances_variation": ratio(stds, means),
+    }
+
+
+def layer_statistics(clusters: LayerClusters) -> dict[str, float]:
+    """Compute the statistics of one layer of one sample over its filters that are not silent (SI, Fig. 5A).
+
+    Returns:
+        filters: How many the layer has, silent ones included.
+        noise, noise_clustered, clusters, cluster_size: As cluster_means gives them.
+        size_share_1 … size_share_K: The share of each size among the clusters.
+        silent_filters: How many filters are silent.
+        A mean over nothing is NaN.
+    """
+    filters, labels = clusters.numbers.shape
+    sizes = cluster_sizes(clusters.numbers[~clusters.silent])  # (F, K)
+    counts = np.bincount(sizes[sizes > 0], minlength=labels + 1)[1:]  # (K,): clusters of size 1 … K
+    shares = counts / counts.sum() if counts.any() else np.full(labels, np.nan)
+    return {
+        **{name: float(values[0]) for name, values in cluster_means(clusters, np.ones((1, filters))).items()},
+        "filters": filters,
+        **{f"size_share_{size}": float(share) for size, share in enumerate(shares, start=1)},
+        "silent_filters": int(clusters.silent.sum()),
+    }
+
+
+def count_decisions(decisions: h5py.Dataset | np.ndarray) -> np.ndarray:
+    """Count for how many images each filter of a layer picks each label, whatever the input (Fig. 3B).
+
+    Args:
+        decisions: int (F, K, K); how often each filter gives images of label i the label j.
+
+    Returns:
+        int64 (F, K).
+    """
+    return np.concatenate([slab.sum(axis=1) for slab in slabs(decisions)])
+
+
+def one_decision_share(decision_counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Give the share of filters that pick one label for at least 99 % of their decided images.
+
+    Args:
+        decision_counts: int (F, K), as count_decisions gives them; filters that decide no image are left out.
+        weights: float (D, F), as for cluster_means.
+
+    Returns:
+        float64 (D,), NaN if no filter decides anything.
+    """
+    decided = decision_counts.sum(axis=1)
+    one_label = ratio(decision_counts.max(axis=1), decided) >= ONE_DECISION  # (F,), not where none is decided
+    return ratio(weights @ one_label, weights @ (decided > 0))
+
+
+def _means(values: np.ndarray) -> np.ndarray:
+    """Average each row; NaN over nothing."""
+    return ratio(values.sum(axis=1), np.full(len(values), values.shape[1]))

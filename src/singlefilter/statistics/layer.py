@@ -1,0 +1,136 @@
+"""All that is measured of a layer of one sample, in one pass through its matrices of each split."""
+
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from singlefilter.filters.clusters import clip
+from singlefilter.statistics.bootstrap import resampling_weights
+from singlefilter.statistics.cluster_means import (
+    SWEPT_THRESHOLDS,
+    LayerClusters,
+    appearance_statistics,
+    cluster_layer,
+    cluster_means,
+    concatenate,
+    count_decisions,
+    find_at_thresholds,
+    layer_statistics,
+    normalised_slabs,
+    one_decision_share,
+)
+from singlefilter.statistics.nulls import NULLS, NullLayer
+from singlefilter.statistics.over_samples import decisions_table, filters_table, labels_table
+from singlefilter.statistics.signal import FieldSums, counted_signal
+
+_COMPARED = ("noise", "clusters", "cluster_size")  # with nulls, over thresholds, walks and splits
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """What every filter of a layer does, over a split's images, as filter_matrices gives it.
+
+    Attributes:
+        fields: float (F, K, K); sums over the images of input label i of the field on output j.
+        decisions: int (F, K, K); how many images of label i have their largest field on output j.
+        images_per_label: int (K,).
+    """
+
+    fields: h5py.Dataset | np.ndarray
+    decisions: h5py.Dataset | np.ndarray
+    images_per_label: np.ndarray
+
+
+def measure_layer(
+    test: Matrices, train: Matrices, class_names: list[str], threshold: float, layer: int, seed: int
+) -> dict[str, pd.DataFrame]:
+    """Compute every statistic of method, section 5, of one layer of one sample.
+
+    Args:
+        test: The layer's matrices over the test set, from which all statistics are, and
+        train: over the training set, whose noise, clusters and sizes are compared with them.
+        class_names: K.
+        threshold: In (0, 1); the swept thresholds are measured beside it.
+        layer: The layer, and
+        seed: its sample; the two fix the random draws.
+
+    Returns:
+        samples: One row: the statistics that tables.layers_table averages, but for the accuracies.
+        draws: A row a draw: draw, and the statistics that get an interval, of the resampled layer; draw 0 is the
+            layer as it is. For resampling.intervals.
+        thresholds: A row a split, walk and threshold, for tables.thresholds_table.
+        nulls: A row a null and statistic, for tables.nulls_table.
+        histograms: A row a bin, for tables.histograms_table.
+        filters, labels: A row a filter and a row a label.
+
+    Raises:
+        InputError: A field is not finite.
+    """
+    thresholds = sorted({*SWEPT_THRESHOLDS, threshold})
+    filters, label_count, _ = test.fields.shape
+    images = test.images_per_label
+    weights = resampling_weights(filters, label_count, layer, seed)
+    field_sums = FieldSums(weights, images, threshold)
+    nulls = [NullLayer(null, filters, images, layer, seed) for null in NULLS]
+    forward, backward = [], []
+    for fields, silent in normalised_slabs(test.fields, images):
+        forward.append(find_at_thresholds(fields, silent, thresholds))
+        backward.append(find_at_thresholds(fields, silent, thresholds, reverse=True))
+        field_sums.add(fields, forward[-1][threshold])
+        for null in nulls:
+            null.add(clip(fields[~silent], threshold))
+    walks = {
+        ("test", "forward"): concatenate(forward),
+        ("test", "reversed"): concatenate(backward),
+        ("train", "forward"): cluster_layer(train.fields, train.images_per_label, thresholds),
+    }
+    clusters = walks["test", "forward"][threshold]
+    decision_counts = count_decisions(test.decisions)
+    resampled = _statistics(clusters, images, weights) | field_sums.statistics()
+    resampled["one_decision_share"] = one_decision_share(decision_counts, weights)
+    swept = _thresholds(walks)
+    measured = layer_statistics(clusters) | {name: values[0] for name, values in resampled.items()}
+    measured |= _variants(swept[swept["threshold"] == threshold])
+    return {
+        "samples": pd.DataFrame([measured]),
+        "draws": pd.DataFrame(resampled).rename_axis("draw").reset_index(),
+        "thresholds": swept,
+        "nulls": _nulls(nulls, measured),
+        "histograms": field_sums.histogram(),
+        "filters": filters_table(clusters).join(decisions_table(decision_counts)),
+        "labels": labels_table(clusters, class_names, images),
+    }
+
+
+def _statistics(clusters: LayerClusters, images_per_label: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """The statistics of the clusters, of the layer resampled as weights (D, F) say, float64 (D,) each."""
+    means = cluster_means(clusters, weights)
+    filters = means.pop("filters")
+    counted = counted_signal(
+        filters, means["clusters"], means["cluster_size"], means["noise"], np.count_nonzero(images_per_label)
+    )
+    return means | appearance_statistics(clusters, images_per_label, weights) | counted
+
+
+def _thresholds(walks: dict[tuple[str, str], dict[float, LayerClusters]]) -> pd.DataFrame:
+    rows = []
+    for (split, walk), found in walks.items():
+        for threshold, clusters in found.items():
+            statistics = layer_statistics(clusters)
+            compared = {name: statistics[name] for name in _COMPARED}
+            rows.append({"split": split, "walk": walk, "threshold": threshold, **compared})
+    return pd.DataFrame(rows)
+
+
+def _variants(swept: pd.DataFrame) -> dict[str, float]:
+    """Noise, clusters and sizes on the training set, and after the reversed walk, from the rows of one threshold."""
+    rows = swept.set_index(["split", "walk"])
+    variants = {"train": rows.loc["train", "forward"], "reversed": rows.loc["test", "reversed"]}
+    return {f"{variant}_{name}": row[name] for variant, row in variants.items() for name in _COMPARED}
+
+
+def _nulls(nulls: list[NullLayer], measured: dict[str, float]) -> pd.DataFrame:
+    table = pd.concat([null.table() for null in nulls], ignore_index=True)
+    return table.assign(measured=table["statistic"].map(measured))

@@ -1,0 +1,139 @@
+"""Runs whose tables are made up so that every claim that they can show holds, to be changed number by number."""
+
+import copy
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from ruamel.yaml import YAML
+
+from singlefilter.claims.judge import judge
+from singlefilter.claims.run import Run
+from singlefilter.pipeline.params import Params, parse_params
+from singlefilter.pipeline.provenance import made_with
+from singlefilter.pipeline.tables import sample_files, write_digests
+
+PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
+VALUES = YAML(typ="safe").load(PARAMS)
+THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
+
+EXAMINED = {"vgg16": [2, 4, 7, 8, 10, 11, 13], "vgg6": [1, 2, 3, 4, 5], "avgg16": [13]}
+ACCURACY = {"vgg16": 0.94, "vgg6": 0.92, "avgg16": 0.955}
+NOISE = {
+    "vgg16": {2: 20, 4: 12, 7: 8, 8: 10, 10: 3.8, 11: 6, 13: 1.5},
+    "vgg6": {1: 20, 2: 15, 3: 10, 4: 6, 5: 3.14},
+    "avgg16": {13: 1.1},
+}
+SIZE = {"vgg16": 2.88, "vgg6": 2.6, "avgg16": 2.5}
+LAYER7 = {"clusters": 1.3, "cluster_size": 1.66, "appearances": 55}
+
+
+class Tables:
+    """The numbers of a run of which every claim that it can show holds, to be changed one by one."""
+
+    def __init__(self, arch: str, seeds: list[int], **changes: Any):
+        self.values = copy.deepcopy(VALUES) | {"dataset": "cifar10", "arch": arch, "epochs_scale": 1, "seeds": seeds}
+        self.values |= changes
+        row = self.values["archs"][arch]
+        numbers = next((name for name in ("avgg16", "vgg6") if arch.startswith(name)), "vgg16")
+        row["examined_layers"] = EXAMINED.get(arch, row["examined_layers"])
+        self.widths = [item for item in row["backbone"]["convolutions"] if isinstance(item, int)]
+        self.std = 0.01 if len(seeds) > 1 else math.nan
+        self.accuracies = dict.fromkeys(seeds, ACCURACY[numbers])
+        self.without_bias = dict.fromkeys(seeds, math.nan)
+        self.validation = dict.fromkeys(seeds, math.nan)
+        self.layers = {}
+        self.noise_at, self.clusters_at = {}, {}
+        layers = row["examined_layers"]
+        for place, layer in enumerate(layers):
+            noise = NOISE[numbers].get(layer, 5.0)
+            means = {"noise": noise, "clusters": 1, "cluster_size": SIZE[numbers], "appearances": 150}
+            means |= LAYER7 if layer == 7 else {}
+            means |= {"appearances_variation": 0.05, "field_gap": 0.01, "fields_beside_clusters": -0.2}
+            means |= {"snr_measured": 6, "snr_counted_with_noise": 4, "one_decision_share": 1}
+            means |= {"accuracy": ACCURACY[numbers] - 0.05 * (len(layers) - 1 - place), "train_accuracy": 0.999}
+            for name in ("noise", "clusters", "cluster_size"):
+                means |= {f"train_{name}": means[name], f"reversed_{name}": means[name]}
+            self.layers[layer] = means | {"shares": [0.6, 0.3, 0.08, 0.02, 0, 0, 0, 0, 0, 0]}
+            self.noise_at[layer] = {threshold: noise for threshold in THRESHOLDS}
+            self.clusters_at[layer] = {threshold: 1.0 for threshold in THRESHOLDS}
+        if arch == "vgg16":
+            self.layers[10]["accuracy"] = self.layers[11]["accuracy"] = 0.94
+        self.loss_random, self.loss_label = dict.fromkeys(seeds, 0.0), dict.fromkeys(seeds, 0.1)
+
+    def run(self) -> Run:
+        params = parse_params(self.values)
+        return Run(params, self._layers(), self._thresholds(), self._histories(params), self._dilution(params))
+
+    def write(self, root: Path) -> Params:
+        """Write params.yaml and metrics/ as a run of the chain leaves them in the project's folder; give the former."""
+        run, metrics = self.run(), root / "metrics"
+        for kind in ("history", "dilution"):
+            (metrics / kind).mkdir(parents=True, exist_ok=True)
+        tables = {"layers": run.layers, "thresholds": run.thresholds, "claims": judge(run)}
+        tables |= {name: pd.DataFrame({"layer": [1]}) for name in ("nulls", "labels", "histograms")}
+        for seed in run.params.seeds:
+            tables[f"history/seed{seed}"] = run.histories[run.histories["seed"] == seed].drop(columns="seed")
+            tables[f"dilution/seed{seed}"] = run.dilution[run.dilution["seed"] == seed]
+        for name, table in tables.items():
+            table.to_csv(metrics / f"{name}.csv", index=False, float_format="%.6g")
+        (metrics / "summary.json").write_text(json.dumps({"samples": run.samples}), encoding="utf-8")
+        for seed in run.params.seeds:
+            for kind, step in (("history", "network"), ("dilution", "dilution")):
+                table, digests = sample_files(metrics / kind, seed)
+                write_digests(digests, [table], made_with(run.params, seed, step))
+        written = [metrics / "summary.json", *metrics.glob("*.csv")]
+        write_digests(metrics / "tables.sha256", written, made_with(run.params, None, "tables"))
+        rows = {name: self.values["archs"][name] for name in (self.values["arch"], "vgg16_l11to13_120")}
+        YAML().dump(self.values | {"archs": rows}, root / "params.yaml")
+        return run.params
+
+    def _layers(self) -> pd.DataFrame:
+        rows = []
+        for layer, means in self.layers.items():
+            row = {"layer": layer, "filters": self.widths[layer - 1], "samples": len(self.accuracies)}
+            for name, value in means.items():
+                if name == "shares":
+                    row |= {f"size_share_{size}": share for size, share in enumerate(value, start=1)}
+                else:
+                    row |= {f"{name}_mean": value, f"{name}_std": self.std}
+                    row |= {f"{name}_low": value - 0.5, f"{name}_high": value + 0.5}
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def _thresholds(self) -> pd.DataFrame:
+        rows = []
+        for layer, noise in self.noise_at.items():
+            for threshold in THRESHOLDS:
+                row = {"layer": layer, "threshold": threshold, "noise_mean": noise[threshold], "noise_std": self.std}
+                row |= {"clusters_mean": self.clusters_at[layer][threshold], "clusters_std": self.std}
+                rows.append(row | {"split": "test", "walk": "forward"})
+                spoiled = {"noise_mean": 99.0 * layer, "clusters_mean": 9.0}  # these rows are not to be read
+                rows += [row | spoiled | {"split": "train", "walk": "forward"}]
+                rows += [row | spoiled | {"split": "test", "walk": "reversed"}]
+        return pd.DataFrame(rows)
+
+    def _histories(self, params: Params) -> pd.DataFrame:
+        rows, epochs = [], params.epochs(params.chosen_arch.backbone.epochs)
+        for seed, accuracy in self.accuracies.items():
+            rows.append({"seed": seed, "epoch": 0, "test_accuracy": 0.1, "test_accuracy_without_bias": 0.1})
+            last = {"validation_accuracy": self.validation[seed], "test_accuracy_without_bias": self.without_bias[seed]}
+            rows.append({"seed": seed, "epoch": epochs, "test_accuracy": accuracy} | last)
+        return pd.DataFrame(rows)
+
+    def _dilution(self, params: Params) -> pd.DataFrame:
+        rows = []
+        for seed, accuracy in self.accuracies.items():
+            kinds = [("none", None, 0, accuracy), ("random", None, 0, accuracy), ("random", None, 160, 0.5)]
+            kinds += [("random", None, 150, accuracy - self.loss_random[seed])]
+            kinds += [("label", 0, 90, accuracy - self.loss_label[seed]), ("label", 1, 90, accuracy)]
+            for kind, label, removed, value in kinds:
+                row = {"seed": seed, "layer": params.chosen_arch.examined_layers[-1], "kind": kind, "label": label}
+                rows.append(row | {"removed_filters": removed, "accuracy": value})
+        return pd.DataFrame(rows).astype({"label": "Int64", "removed_filters": "Int64"})
+
+
+def tables(arch: str = "vgg16", seeds: tuple[int, ...] = (0, 1), **changes: Any) -> Tables:
+    return Tables(arch, list(seeds), **changes)

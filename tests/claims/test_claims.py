@@ -1,0 +1,543 @@
+"""What the claims make of numbers that satisfy them, violate them, and cannot show them."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from singlefilter.claims.claims import CLAIMS
+from singlefilter.claims.judge import (
+    FAILS,
+    HOLDS,
+    NOT_COMPARABLE,
+    claims_text,
+    judge,
+    judge_across,
+    number_text,
+    summarise_claims,
+)
+from singlefilter.claims.paper import ROW_DIGESTS, paper_text, paper_value, paper_values, row_digest
+from singlefilter.pipeline.params import load_params
+from tests.claims.tables import ACCURACY, EXAMINED, PARAMS, Tables, tables
+
+# The method's table, with a row for each number.
+IDS = """
+sr.vgg16 sr.vgg6 sr.avgg16
+sr.layers.layer10 sr.layers.layer13
+sr.progress.vgg16 sr.progress.vgg6
+train.layer7
+noise.vgg16.layer2 noise.vgg16.layer10 noise.vgg16.layer13
+noise.vgg6 noise.avgg16
+noise.falls.vgg16 noise.falls.vgg6
+noise.rises.layer8 noise.rises.layer11
+clusters.last.vgg16 clusters.last.vgg6 clusters.last.avgg16
+clusters.last.vgg16.thresholds clusters.last.vgg6.thresholds clusters.last.avgg16.thresholds
+clusters.layer7 clusters.layer7.size
+clusters.layer10.falls clusters.layer10.above3
+size.vgg16 size.vgg6 size.avgg16
+equal.layer13 equal.layer13.variation equal.layer7 equal.layer7.variation
+field.gap field.negative
+snr
+snr.order.counted snr.order.measured
+decision.vgg16 decision.vgg6 decision.avgg16
+same.train.noise same.train.size
+same.reversed.noise same.reversed.clusters
+dilute.random dilute.label
+dilute.trained.350.layer13 dilute.trained.350.layers11to13 dilute.trained.120 dilute.trained.100
+bias.none.vgg16 bias.none.vgg6 bias.none.avgg16
+bias.removed.vgg16 bias.removed.vgg6 bias.removed.avgg16
+validation.vgg16 validation.vgg6 validation.avgg16
+""".split()
+
+Change = Callable[[Tables, float], None]
+
+
+def with_biases(arch: str) -> Tables:
+    changed = tables(arch)
+    changed.values["archs"][arch]["backbone"]["output_bias"] = True
+    changed.without_bias = dict(changed.accuracies)
+    return changed
+
+
+def held_out(arch: str) -> Tables:
+    changed = tables(arch, validation={"size": 10000, "seed": 0})
+    changed.validation = dict(changed.accuracies)
+    return changed
+
+
+def row(table: pd.DataFrame, name: str) -> pd.Series:
+    return table.set_index("id").loc[name]
+
+
+def number(layer: int, name: str) -> Change:
+    """Set a layer's statistic."""
+    return lambda run, value: run.layers[layer].update({name: value})
+
+
+def differing(layer: int, name: str, other: str) -> Change:
+    """Set a layer's statistic to differ from another of its statistics."""
+    return lambda run, value: run.layers[layer].update({name: run.layers[layer][other] + value})
+
+
+def network(run: Tables, value: float) -> None:
+    run.accuracies = {seed: value for seed in run.accuracies}
+
+
+def head_beside_network(layer: int) -> Change:
+    return lambda run, value: run.layers[layer].update(accuracy=run.accuracies[0] + value)
+
+
+def accuracy_step(earlier: int, later: int) -> Change:
+    return lambda run, value: run.layers[later].update(accuracy=run.layers[earlier]["accuracy"] + value)
+
+
+def noise_step_at(earlier: int, later: int, threshold: float) -> Change:
+    def change(run: Tables, value: float) -> None:
+        run.noise_at[later][threshold] = run.noise_at[earlier][threshold] + value
+
+    return change
+
+
+def noise_step(earlier: int, later: int) -> Change:
+    return lambda run, value: run.layers[later].update(noise=run.layers[earlier]["noise"] + value)
+
+
+def clusters_at(layer: int, threshold: float) -> Change:
+    return lambda run, value: run.clusters_at[layer].update({threshold: value})
+
+
+def share_step(run: Tables, value: float) -> None:
+    run.layers[10]["shares"] = [0.4, 0.4 + value, 0.1, *[0] * 7]
+
+
+def share_above_three(run: Tables, value: float) -> None:
+    run.layers[10]["shares"] = [1 - 3 * value, value, value, value / 2, value / 2, *[0] * 5]
+
+
+def relative(layer: int, name: str) -> Change:
+    return lambda run, value: run.layers[layer].update({f"reversed_{name}": run.layers[layer][name] * (1 + value)})
+
+
+def loss(attribute: str) -> Change:
+    return lambda run, value: setattr(run, attribute, {seed: value for seed in run.accuracies})
+
+
+def beside_test(attribute: str, sign: int) -> Change:
+    def change(run: Tables, value: float) -> None:
+        setattr(run, attribute, {seed: accuracy + sign * value for seed, accuracy in run.accuracies.items()})
+
+    return change
+
+
+# id, the run, what sets its number, numbers of which it holds (the last ones at the tolerance), and does not
+CASES = [
+    ("sr.vgg16", tables, network, (0.94, 0.935, 0.945), (0.9349, 0.9451)),
+    ("sr.vgg6", lambda: tables("vgg6"), network, (0.92, 0.915, 0.925), (0.9149, 0.9251)),
+    ("sr.avgg16", lambda: tables("avgg16"), network, (0.955, 0.95, 0.96), (0.9499, 0.9601)),
+    ("sr.layers.layer10", tables, head_beside_network(10), (0, -0.005, 0.005), (-0.0051, 0.0051)),
+    ("sr.layers.layer13", tables, head_beside_network(13), (0, -0.005, 0.005), (-0.0051, 0.0051)),
+    ("sr.progress.vgg16", tables, accuracy_step(10, 13), (-0.002, -0.0029), (-0.003, -0.01)),
+    ("sr.progress.vgg6", lambda: tables("vgg6"), accuracy_step(4, 5), (-0.002, -0.0029), (-0.003, -0.01)),
+    ("train.layer7", tables, number(7, "train_accuracy"), (0.999, 0.995), (0.9949, 0.5)),
+    ("noise.vgg16.layer2", tables, number(2, "noise"), (20, 16, 24), (15.9, 24.1)),
+    ("noise.vgg16.layer10", tables, number(10, "noise"), (3.8, 2.8, 4.8), (2.7, 4.9)),
+    ("noise.vgg16.layer13", tables, number(13, "noise"), (1.5, 1.0, 2.0), (0.99, 2.01)),
+    ("noise.vgg6", lambda: tables("vgg6"), number(5, "noise"), (3.14, 2.34, 3.94), (2.3, 4.0)),
+    ("noise.avgg16", lambda: tables("avgg16"), number(13, "noise"), (1.1, 0.7, 1.5), (0.69, 1.51)),
+    ("noise.falls.vgg16", tables, noise_step_at(10, 13, 0.6), (-1, -0.01), (0, 0.1)),
+    ("noise.falls.vgg6", lambda: tables("vgg6"), noise_step_at(1, 2, 0.35), (-1, -0.01), (0, 0.1)),
+    ("noise.rises.layer8", tables, noise_step(7, 8), (1, 0.01), (0, -1)),
+    ("noise.rises.layer11", tables, noise_step(10, 11), (1, 0.01), (0, -1)),
+    ("clusters.last.vgg16", tables, number(13, "clusters"), (1, 0.95, 1.05), (0.94, 1.06)),
+    ("clusters.last.vgg6", lambda: tables("vgg6"), number(5, "clusters"), (1, 0.95, 1.05), (0.94, 1.06)),
+    ("clusters.last.avgg16", lambda: tables("avgg16"), number(13, "clusters"), (1, 0.95, 1.05), (0.94, 1.06)),
+    ("clusters.last.vgg16.thresholds", tables, clusters_at(13, 0.6), (1, 0.95, 1.05), (0.94, 1.06)),
+    ("clusters.last.vgg6.thresholds", lambda: tables("vgg6"), clusters_at(5, 0.45), (1, 0.95, 1.05), (0.94, 1.06)),
+    ("clusters.last.avgg16.thresholds", lambda: tables("avgg16"), clusters_at(13, 0.3), (1, 1.05), (0.94, 1.06)),
+    ("clusters.layer7", tables, number(7, "clusters"), (1.3, 1.1, 1.5), (1.09, 1.51)),
+    ("clusters.layer7.size", tables, number(7, "cluster_size"), (1.66, 1.46, 1.86), (1.45, 1.87)),
+    ("clusters.layer10.falls", tables, share_step, (0,), (0.001, 0.2)),
+    ("clusters.layer10.above3", tables, share_above_three, (0.01, 0.05), (0.051, 0.2)),
+    ("size.vgg16", tables, number(13, "cluster_size"), (2.88, 2.68, 3.08), (2.67, 3.09)),
+    ("size.vgg6", lambda: tables("vgg6"), number(5, "cluster_size"), (2.6, 2.4, 2.8), (2.39, 2.81)),
+    ("size.avgg16", lambda: tables("avgg16"), number(13, "cluster_size"), (2.5, 2.3, 2.7), (2.29, 2.71)),
+    ("equal.layer13", tables, number(13, "appearances"), (150, 127.5, 172.5), (127.4, 172.6)),
+    ("equal.layer13.variation", tables, number(13, "appearances_variation"), (0.01, 0.15), (0.151,)),
+    ("equal.layer7", tables, number(7, "appearances"), (55, 46.75, 63.25), (46.7, 63.3)),
+    ("equal.layer7.variation", tables, number(7, "appearances_variation"), (0.01, 0.15), (0.151,)),
+    ("field.gap", tables, number(13, "field_gap"), (0.01, 0.03), (0.031,)),
+    ("field.negative", tables, number(13, "fields_beside_clusters"), (-0.1, -0.001), (0, 0.1)),
+    ("snr", tables, number(13, "snr_measured"), (6, 5.01), (5, 4.8)),
+    ("decision.vgg16", tables, number(13, "one_decision_share"), (1, 0.99), (0.989,)),
+    ("decision.vgg6", lambda: tables("vgg6"), number(5, "one_decision_share"), (1, 0.99), (0.989,)),
+    ("decision.avgg16", lambda: tables("avgg16"), number(13, "one_decision_share"), (1, 0.99), (0.989,)),
+    ("same.train.noise", tables, differing(13, "train_noise", "noise"), (0, -0.3, 0.3), (-0.31, 0.31)),
+    ("same.train.size", tables, differing(13, "train_cluster_size", "cluster_size"), (0, -0.15, 0.15), (-0.16, 0.16)),
+    ("same.reversed.noise", tables, relative(7, "noise"), (0, -0.01, 0.01), (-0.011, 0.011)),
+    ("same.reversed.clusters", tables, relative(2, "clusters"), (0, -0.01, 0.01), (-0.011, 0.011)),
+    ("dilute.random", tables, loss("loss_random"), (0, -0.01, 0.005), (0.0051, 0.1)),
+    ("dilute.label", tables, loss("loss_label"), (0.1, 0.021), (0.02, 0.001)),
+    *(
+        (f"bias.removed.{arch}", lambda arch=arch: with_biases(arch), beside_test("without_bias", -1), *numbers)
+        for arch, numbers in dict.fromkeys(EXAMINED, ((0, 0.003, -0.003), (0.0031, -0.0031))).items()
+    ),
+    *(
+        (f"validation.{arch}", lambda arch=arch: held_out(arch), beside_test("validation", 1), *numbers)
+        for arch, numbers in dict.fromkeys(EXAMINED, ((0, 0.01, -0.01), (0.0101, -0.0101))).items()
+    ),
+]
+JUDGED = [
+    pytest.param(name, make, change, value, verdict, id=f"{name}={value:g}")
+    for name, make, change, holding, failing in CASES
+    for verdict, values in ((HOLDS, holding), (FAILS, failing))
+    for value in values
+]
+
+
+@pytest.mark.parametrize(("name", "make", "change", "value", "verdict"), JUDGED)
+def test_a_claim_holds_up_to_its_tolerance_and_not_beyond(name, make, change, value, verdict):
+    run = make()
+    change(run, value)
+    judged = row(judge(run.run()), name)
+    assert judged["measured"] == pytest.approx(value, abs=1e-12)
+    assert judged["verdict"] == verdict
+    assert (judged["reason"] == "") == (verdict == HOLDS)
+
+
+# id, the runs, the one whose success rate or ratio is changed, by what, and what holds and does not
+ORDER = ("vgg6", "vgg16", "avgg16")
+DILUTED = [
+    ("dilute.trained.350.layer13", "vgg14", "vgg14_l13_350", (0.005, 0, -0.01), (0.0051,)),
+    ("dilute.trained.350.layers11to13", "vgg16", "vgg16_l11to13_350", (0.005, 0, -0.01), (0.0051,)),
+    ("dilute.trained.120", "vgg16", "vgg16_l11to13_120", (0.015, 0, -0.01), (0.0151,)),
+    ("dilute.trained.100", "avgg16", "avgg16_l13_100", (0.005, 0, -0.01), (0.0051,)),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "parent", "diluted", "value", "verdict"),
+    [
+        (name, parent, diluted, value, verdict)
+        for name, parent, diluted, holding, failing in DILUTED
+        for verdict, values in ((HOLDS, holding), (FAILS, failing))
+        for value in values
+    ],
+)
+def test_trained_diluted_networks_are_judged_against_their_parents(name, parent, diluted, value, verdict):
+    ours = tables(diluted)
+    network(ours, tables(parent).accuracies[0] - value)
+    judged = row(judge_across([ours.run(), tables(parent).run()]), name)
+    assert (judged["measured"], judged["verdict"]) == (pytest.approx(value, abs=1e-12), verdict)
+
+
+@pytest.mark.parametrize("arch", EXAMINED)
+@pytest.mark.parametrize(("value", "verdict"), [(0, HOLDS), (0.003, HOLDS), (-0.003, HOLDS), (-0.0031, FAILS)])
+def test_a_network_with_output_biases_is_judged_against_the_one_without(arch, value, verdict):
+    ours = with_biases(arch)
+    network(ours, ACCURACY[arch] + value)
+    judged = row(judge_across([tables(arch).run(), ours.run()]), f"bias.none.{arch}")
+    assert (judged["measured"], judged["verdict"]) == (pytest.approx(value, abs=1e-12), verdict)
+
+
+@pytest.mark.parametrize(
+    ("name", "statistic"),
+    [("snr.order.counted", "snr_counted_with_noise"), ("snr.order.measured", "snr_measured")],
+)
+@pytest.mark.parametrize(("ratios", "step", "verdict"), [((1, 2, 2.5), 0.5, HOLDS), ((1, 2, 2), 0, FAILS)])
+def test_signal_to_noise_orders_the_networks_or_not(name, statistic, ratios, step, verdict):
+    runs = []
+    for arch, ratio in zip(ORDER, ratios, strict=True):
+        run = tables(arch)
+        run.layers[EXAMINED[arch][-1]][statistic] = ratio
+        runs.append(run.run())
+    judged = row(judge_across(runs), name)
+    assert (judged["measured"], judged["verdict"]) == (step, verdict)
+    assert verdict == HOLDS or judged["reason"] == "at the bound, must be > 0 (avgg16 over vgg16)"
+
+
+def test_every_claim_is_there_in_the_methods_order_and_is_tried_here():
+    assert [claim.id for claim in CLAIMS] == IDS
+    assert judge(tables().run())["id"].tolist() == IDS
+    tried = {name for name, *_ in CASES} | {name for name, *_ in DILUTED} | {f"bias.none.{arch}" for arch in EXAMINED}
+    assert tried | {"snr.order.counted", "snr.order.measured"} == set(IDS)
+
+
+def test_all_that_one_run_can_show_holds_of_the_papers_numbers():
+    for arch, count in (("vgg16", 32), ("vgg6", 8), ("avgg16", 6)):
+        counts = summarise_claims(judge(tables(arch).run()))
+        assert counts == {"holds": count, "does_not_hold": 0, "not_comparable": len(IDS) - count}
+
+
+def test_the_digits_default_shows_no_claim_and_says_so_in_few_lines():
+    params = load_params(PARAMS)
+    best = tables(seeds=(0,)).run()
+    table = judge(replace(best, params=params))
+    assert set(table["verdict"]) == {NOT_COMPARABLE}
+    shared = "digits instead of CIFAR-10; 0.05 of the epochs; 1 sample"
+    assert row(table, "sr.vgg16")["reason"] == shared
+    assert row(table, "noise.vgg6")["reason"] == f"about vgg6; {shared}"
+    assert row(table, "sr.vgg16")["measured"] == 0.94
+    assert math.isnan(row(table, "noise.vgg6")["measured"])
+    assert claims_text(table).splitlines() == [
+        "the paper's claims: 0 hold, 0 do not, 61 cannot be compared",
+        f"not comparable: {shared}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"dataset": "digits"}, "digits instead of CIFAR-10"),
+        ({"dataset": "cifar100"}, "cifar100 instead of CIFAR-10"),
+        ({"epochs_scale": 0.1}, "0.1 of the epochs"),
+        ({"epochs_scale": 2}, "2 of the epochs"),
+        ({"seeds": [0]}, "1 sample"),
+        ({"threshold": 0.4}, "threshold 0.4 instead of 0.3"),
+        ({"validation": {"size": 10000, "seed": 0}}, "10000 training images held out"),
+        ({"epochs_scale": 0.5, "threshold": 0.6}, "0.5 of the epochs; threshold 0.6 instead of 0.3"),
+    ],
+)
+def test_a_run_unlike_the_papers_shows_nothing_and_every_reason_is_given(changes, reason):
+    run = tables(**{"seeds": changes.pop("seeds", (0, 1))}, **changes).run()
+    table = judge(run)
+    assert set(table["verdict"]) == {NOT_COMPARABLE}
+    assert row(table, "noise.vgg16.layer13")["reason"] == reason
+    assert row(table, "noise.vgg16.layer13")["measured"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"flip": False}, "no flips"), ({"translation": 2}, "translation 2 instead of 4")],
+)
+def test_another_augmentation_shows_nothing(changes, reason):
+    run = tables()
+    run.values["datasets"]["cifar10"] |= changes
+    table = judge(run.run())
+    assert set(table["verdict"]) == {NOT_COMPARABLE}
+    assert row(table, "snr")["reason"] == reason
+
+
+@pytest.mark.parametrize(
+    ("part", "changes"),
+    [
+        ("backbone", {"fully_connected": [4096, 4096]}),
+        ("backbone", {"epochs": 100}),
+        ("heads", {"learning_rate": 0.05}),
+        ("heads", {"views": 1}),
+    ],
+)
+def test_a_row_of_archs_unlike_the_papers_shows_nothing(part, changes):
+    run = tables()
+    run.values["archs"]["vgg16"][part] |= changes
+    table = judge(run.run())
+    assert set(table["verdict"]) == {NOT_COMPARABLE}
+    assert row(table, "snr")["reason"] == "vgg16's row of archs is not the paper's"
+
+
+def test_a_run_with_output_biases_shows_only_what_becomes_of_them():
+    table = judge(with_biases("vgg16").run())
+    assert table[table["verdict"] != NOT_COMPARABLE]["id"].tolist() == ["bias.removed.vgg16"]
+    assert row(table, "snr")["reason"] == "trained with output biases"
+    without = judge(tables().run())
+    assert row(without, "bias.removed.vgg16")["reason"] == "trained without output biases"
+
+
+def test_a_layer_that_is_not_examined_shows_nothing_and_has_no_number():
+    run = tables()
+    run.values["archs"]["vgg16"]["examined_layers"] = [2, 7, 10, 13]
+    for layer in (4, 8, 11):
+        del run.layers[layer]
+    table = judge(run.run())
+    assert row(table, "noise.rises.layer8")["reason"] == "layer 8 is not examined"
+    assert row(table, "sr.progress.vgg16")["reason"] == "layer 4 is not examined"
+    assert math.isnan(row(table, "noise.falls.vgg16")["measured"])
+    assert row(table, "noise.vgg16.layer2")["verdict"] == HOLDS
+
+
+def test_layers_right_after_a_pool_do_not_count_for_what_falls_and_grows_over_the_pooled_ones():
+    run = tables()
+    run.layers[8]["accuracy"] = 0.1
+    table = judge(run.run())  # noise is higher in 8 and 11, too
+    assert [row(table, name)["verdict"] for name in ("sr.progress.vgg16", "noise.falls.vgg16")] == [HOLDS] * 2
+
+
+def test_a_small_validation_set_cannot_show_that_it_agrees():
+    run = tables(validation={"size": 100, "seed": 0})
+    run.validation = dict(run.accuracies)
+    reason = "100 training images held out, 10000 needed"
+    assert row(judge(run.run()), "validation.vgg16")["reason"] == reason
+    assert row(judge(tables().run()), "validation.vgg16")["reason"] == "0 training images held out, 10000 needed"
+
+
+def test_what_a_layer_without_clusters_lacks_is_not_judged():
+    run = tables()
+    run.layers[13] |= {"cluster_size": math.nan, "noise": math.nan, "shares": [math.nan] * 10}
+    run.layers[10]["shares"] = [math.nan] * 10
+    run.clusters_at[13][0.5] = math.nan
+    table = judge(run.run())
+    names = ["size.vgg16", "same.train.size", "clusters.layer10.falls", "clusters.layer10.above3"]
+    for name in [*names, "clusters.last.vgg16.thresholds"]:
+        assert row(table, name)[["verdict", "reason"]].tolist() == [NOT_COMPARABLE, "the run gives no such number"]
+
+
+def test_a_threshold_that_the_table_lacks_may_be_the_one_at_which_a_claim_fails():
+    run = tables().run()
+    fewer = run.thresholds[run.thresholds["threshold"] != 0.5]
+    table = judge(replace(run, thresholds=fewer))
+    for name in ("noise.falls.vgg16", "clusters.last.vgg16.thresholds"):
+        assert row(table, name)["reason"] == "the run gives no such number"
+
+
+def test_a_layer_without_noise_that_the_reversed_walk_gives_some_has_changed():
+    run = tables()
+    run.layers[13] |= {"noise": 0.0, "reversed_noise": 0.1}
+    assert row(judge(run.run()), "same.reversed.noise")["verdict"] == FAILS
+    run.layers[13]["reversed_noise"] = 0.0
+    assert row(judge(run.run()), "same.reversed.noise")["measured"] == 0
+
+
+def test_two_labels_are_enough_for_every_number():
+    run = tables(dataset="digits")
+    for means in run.layers.values():
+        means["shares"] = [0.5, 0.5]
+    table = judge(run.run())
+    assert row(table, "clusters.layer10.above3")["measured"] == 0
+
+
+def test_a_sample_without_its_number_leaves_the_mean_unknown():
+    run = tables().run()
+    missing = run.dilution[(run.dilution["seed"] == 0) | (run.dilution["kind"] != "random")]
+    table = judge(replace(run, dilution=missing))
+    assert row(table, "dilute.random")["reason"] == "the run gives no such number"
+
+
+def test_the_reasons_say_by_how_much_and_where():
+    run = tables()
+    run.noise_at[7][0.45] = 14.0
+    run.layers[2]["noise"] = 15.0
+    run.layers[13]["snr_measured"] = 5
+    table = judge(run.run())
+    assert row(table, "noise.vgg16.layer2")["reason"] == "1 too low"
+    assert row(table, "noise.falls.vgg16")["reason"] == "2 too high (layer 7 after 4, threshold 0.45)"
+    assert row(table, "snr")["reason"] == "at the bound, must be > 5"
+
+
+def test_success_rates_have_students_interval_over_samples():
+    run = tables(seeds=(0, 1, 2, 3))
+    run.accuracies = dict(enumerate([0.936, 0.940, 0.940, 0.944]))
+    judged = row(judge(run.run()), "sr.vgg16")
+    half = 3.182446 * math.sqrt(2 * 0.004**2 / 3) / 2  # t of 3 degrees of freedom, standard deviation, root of 4
+    assert judged[["measured", "low", "high"]].tolist() == pytest.approx([0.94, 0.94 - half, 0.94 + half], abs=1e-9)
+
+
+def test_losses_are_paired_within_samples():
+    run = tables()
+    run.accuracies, run.loss_random = {0: 0.93, 1: 0.95}, {0: 0.001, 1: 0.003}
+    judged = row(judge(run.run()), "dilute.random")
+    half = 12.706205 * math.sqrt(2) * 0.001 / math.sqrt(2)
+    assert judged[["measured", "low", "high"]].tolist() == pytest.approx([0.002, 0.002 - half, 0.002 + half], abs=1e-9)
+
+
+def test_the_label_that_costs_most_is_each_samples_own():
+    run = tables().run()
+    labels = run.dilution["kind"] == "label"
+    run.dilution.loc[labels, "accuracy"] = [0.90, 0.93, 0.94, 0.92]  # labels 0 and 1 of sample 0, then of sample 1
+    assert row(judge(run), "dilute.label")["measured"] == pytest.approx((0.04 + 0.02) / 2)
+
+
+def test_statistics_have_their_tables_interval_and_differences_that_of_both():
+    table = judge(tables().run())
+    assert row(table, "noise.vgg16.layer2")[["low", "high"]].tolist() == [19.5, 20.5]
+    spread = math.sqrt(0.5**2 + 0.5**2)
+    rise = row(table, "noise.rises.layer8")
+    assert rise[["measured", "low", "high"]].tolist() == pytest.approx([2, 2 - spread, 2 + spread])
+
+
+def test_one_sample_has_no_interval_of_its_success_rate():
+    judged = row(judge(tables(seeds=(0,)).run()), "sr.vgg16")
+    assert judged[["low", "high"]].isna().all()
+
+
+def test_claims_of_several_runs_wait_for_them():
+    reason = "needs runs of vgg6, vgg16 and avgg16"
+    single = judge(tables().run())
+    assert row(single, "snr.order.measured")[["verdict", "reason"]].tolist() == [NOT_COMPARABLE, reason]
+    assert row(single, "bias.none.vgg6")["reason"] == "needs runs of vgg6 with output biases and vgg6"
+    across = judge_across([tables().run(), tables("vgg6").run()])
+    assert across["id"].tolist() == [claim.id for claim in CLAIMS if len(claim.needs) > 1]
+    assert row(across, "snr.order.measured")["reason"] == reason
+    assert set(judge_across([])["verdict"]) == {NOT_COMPARABLE}
+
+
+def test_runs_are_compared_only_under_the_same_conditions_and_nearest_to_the_papers():
+    parent, short_parent = tables("vgg14"), tables("vgg14", epochs_scale=0.1)
+    network(short_parent, 0.8)
+    short = tables("vgg14_l13_350", epochs_scale=0.1)
+    network(short, 0.7)
+    name = "dilute.trained.350.layer13"
+    assert row(judge_across([parent.run(), short.run()]), name)["reason"] == "needs runs of vgg14 and vgg14_l13_350"
+    both = row(judge_across([parent.run(), short.run(), short_parent.run()]), name)
+    assert (both["measured"], both["reason"]) == (pytest.approx(0.1), "0.1 of the epochs")
+    full = tables("vgg14_l13_350")
+    everything = [short.run(), short_parent.run(), full.run(), parent.run()]
+    assert row(judge_across(everything), name)[["measured", "verdict"]].tolist() == [0, HOLDS]
+
+
+def test_of_several_runs_of_a_network_the_one_nearest_to_the_papers_is_taken_then_that_of_most_samples():
+    changed = tables("vgg14", seeds=(0, 1, 2))
+    changed.values["archs"]["vgg14"]["heads"]["views"] = 1
+    network(changed, 0.5)
+    fewer, more = tables("vgg14"), tables("vgg14", seeds=(0, 1, 2))
+    network(more, 0.96)
+    diluted = tables("vgg14_l13_350")
+    for others, measured in (([changed, fewer], 0), ([changed, fewer, more], 0.02), ([more, fewer], 0.02)):
+        runs = [run.run() for run in (*others, diluted)]
+        assert row(judge_across(runs), "dilute.trained.350.layer13")["measured"] == pytest.approx(measured, abs=1e-12)
+
+
+def test_the_papers_rows_of_params_yaml_have_the_digests_that_claims_are_held_to():
+    rows = load_params(PARAMS).archs
+    assert {name: row_digest(rows[name]) for name in ROW_DIGESTS} == ROW_DIGESTS
+    assert row_digest(rows["vgg16_fc4096"]) not in ROW_DIGESTS.values()
+
+
+def test_the_papers_values():
+    assert paper_value("vgg6", 5, "noise") == 3.14
+    assert paper_value("vgg6", 4, "noise") is None
+    assert paper_values("avgg16") == {
+        (None, "accuracy"): 0.955,
+        (13, "noise"): 1.1,
+        (13, "clusters"): 1,
+        (13, "cluster_size"): 2.5,
+    }
+    assert [paper_text("vgg16", 13, name) for name in ("noise", "snr_measured", "margin")] == ["1.5", "> 5", "–"]
+
+
+def test_the_text_is_a_line_a_claim_and_a_line_a_reason_within_the_terminal():
+    run = tables()
+    run.layers[2] |= {"noise": 10.0, "reversed_noise": 10.0}
+    lines = claims_text(judge(run.run())).splitlines()
+    assert max(map(len, lines)) <= 120
+    assert lines[0].split() == ["sr.vgg16", "0.94", "0.94", "[0.94,", "0.94]", "holds"]
+    assert next(line for line in lines if line.startswith("noise.vgg16.layer2")).endswith("does not hold  6 too low")
+    assert "the paper's claims: 31 hold, 1 do not, 29 cannot be compared" in lines
+    assert lines[-4:] == [
+        "not comparable, 18: about other networks",  # 8 of vgg6, 6 of avgg16, 2 of their biases, 2 of validation sets
+        "not comparable, 9: need several runs",
+        "not comparable, 1: trained without output biases",
+        "not comparable, 1: 0 training images held out, 10000 needed",
+    ]
+
+
+def test_the_text_is_the_same_from_a_file(tmp_path):
+    table = judge(tables().run())
+    table.to_csv(tmp_path / "claims.csv", index=False)
+    assert claims_text(pd.read_csv(tmp_path / "claims.csv")) == claims_text(table)
+
+
+def test_numbers_with_and_without_intervals():
+    assert number_text(math.nan, math.nan, math.nan) == "–"
+    assert number_text(1.23456, math.nan, math.nan) == "1.235"
+    assert number_text(1.23456, 1, 2) == "1.235 [1, 2]"

@@ -1,0 +1,254 @@
+"""Dilution: hand-made layers whose success rates are known, and a slow plain version."""
+
+import re
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from singlefilter.dilution import remove as dilution
+from singlefilter.dilution.remove import (
+    Layer,
+    decide,
+    dilute,
+    keep_cluster_connections,
+    removal_grid,
+    remove_nothing,
+    remove_random_filters,
+    silence_label,
+)
+from singlefilter.pipeline.errors import InputError
+
+
+def random_layer(images: int = 60, labels: int = 4, filters: int = 12, positions: int = 3) -> Layer:
+    generator = np.random.default_rng(7)
+    return Layer(
+        weights=generator.standard_normal((labels, filters, positions), dtype=np.float32),
+        features=generator.random((images, filters, positions)).astype(np.float16),
+        labels=generator.integers(labels, size=images),
+        member=generator.random((filters, labels)) < 0.4,
+    )
+
+
+def plain_decisions(weights: np.ndarray, features: np.ndarray) -> list[int]:
+    decisions = []
+    for image in features.tolist():
+        fields = [
+            sum(w * a for row, column in zip(output, image, strict=True) for w, a in zip(row, column, strict=True))
+            for output in weights.tolist()
+        ]
+        decisions.append(fields.index(max(fields)))
+    return decisions
+
+
+def plain_accuracy(weights: np.ndarray, layer: Layer) -> float:
+    decisions = plain_decisions(weights, layer.features)
+    hits = [decided == label for decided, label in zip(decisions, layer.labels.tolist(), strict=True)]
+    return sum(hits) / len(hits)
+
+
+def four_filters() -> Layer:
+    """Three labels, four filters, one position; eight images.
+
+    Filter 0 votes for label 0 and filter 1 for label 1. Filter 2 has the cluster (1, 2) and tells 2 from 1. Filter 3
+    has none, and its small weights on 0 and 2 mislead the last image, of label 2.
+    """
+    weights = np.zeros((3, 4, 1), dtype=np.float32)
+    weights[0, 0] = 3
+    weights[1, 1] = 2
+    weights[1, 2], weights[2, 2] = 1, 4
+    weights[0, 3], weights[2, 3] = 0.75, 0.5
+    images = [
+        ([1, 0, 0, 0], 0),
+        ([1, 0, 0, 0], 0),
+        ([0, 1, 0, 0], 1),
+        ([0, 1, 0, 0], 1),
+        ([0, 4, 1, 0], 1),  # fields 0, 9, 4
+        ([0, 0, 1, 0], 2),
+        ([0, 1, 1, 0], 2),  # fields 0, 3, 4
+        ([0, 0, 0, 1], 2),  # fields 0.75, 0, 0.5
+    ]
+    member = np.array([[1, 0, 0], [0, 1, 0], [0, 1, 1], [0, 0, 0]], dtype=bool)
+    return Layer(
+        weights=weights,
+        features=np.array([activations for activations, _ in images], dtype=np.float16)[:, :, None],
+        labels=np.array([label for _, label in images]),
+        member=member,
+    )
+
+
+def test_with_nothing_removed_the_success_rate_is_the_whole_heads():
+    layer = random_layer()
+    expected = plain_accuracy(layer.weights, layer)
+    nothing = remove_nothing(layer)
+    random = next(remove_random_filters(layer, [0], (0, 13), draws=7))
+    assert (nothing.accuracy, nothing.weights_kept, nothing.removed_filters, nothing.draws) == (expected, 1, 0, 1)
+    assert (random.accuracy, random.accuracy_std, random.weights_kept, random.removed_filters) == (expected, 0, 1, 0)
+
+
+def test_decisions_equal_plain_loops_for_every_head_and_chunk(monkeypatch):
+    layer = random_layer()
+    heads = np.stack([layer.weights, -layer.weights, np.roll(layer.weights, 1, axis=1)])
+    expected = np.array([plain_decisions(head, layer.features) for head in heads]).T
+    assert (decide(heads, layer.features) == expected).all()
+    monkeypatch.setattr(dilution, "CHUNK_VALUES", 36 * 7)  # chunks of 7 images, the last of 4
+    assert (decide(heads, layer.features) == expected).all()
+    assert (decide(heads, layer.features.astype(np.float32)) == expected).all()
+
+
+def test_fields_that_float32_cannot_tell_apart_are_decided_by_their_exact_sums():
+    weights = np.array([[[1], [0], [0]], [[1], [2**-14], [-(2**-15)]]], dtype=np.float32)
+    features = np.array([[[2048], [2**-14], [0]]], dtype=np.float16)  # fields 2048 and 2048 + 2**-28
+    assert decide(weights[None], features).tolist() == [[1]]
+
+
+def test_equal_fields_go_to_the_first_label():
+    weights = np.array([[[1]], [[2]], [[2]]], dtype=np.float32)
+    assert decide(weights[None], np.ones((1, 1, 1), np.float16)).tolist() == [[1]]
+
+
+def test_with_all_filters_removed_every_image_is_called_label_0():
+    layer = random_layer()
+    (measured,) = remove_random_filters(layer, [12], (0, 13), draws=3)
+    assert measured.accuracy == layer.labels.tolist().count(0) / 60
+    assert (measured.accuracy_std, measured.weights_kept, measured.removed_filters) == (0, 0, 12)
+
+
+def test_random_removal_averages_over_the_filters_drawn():
+    # Two filters, each right about one image of two; without it that image falls to label 0, which is wrong.
+    weights = np.zeros((3, 2, 1), dtype=np.float32)
+    weights[1, 0], weights[2, 1] = 1, 1
+    layer = Layer(
+        weights,
+        np.array([[1, 0], [1, 0], [1, 0], [0, 1]], dtype=np.float16)[:, :, None],
+        np.array([1, 1, 1, 2]),
+        np.zeros((2, 3), dtype=bool),
+    )
+    (measured,) = remove_random_filters(layer, [1], (0, 13), draws=40)
+    without_the_second = (measured.accuracy - 0.25) / 0.5  # the share of draws with 0.75 rather than 0.25
+    assert 0.2 < without_the_second < 0.8
+    assert without_the_second * 40 == pytest.approx(round(without_the_second * 40))
+    variance = 0.25 * without_the_second * (1 - without_the_second) * 40 / 39
+    assert measured.accuracy_std == pytest.approx(variance**0.5)
+    assert (measured.weights_kept, measured.draws) == (0.5, 40)
+
+
+def test_random_removal_equals_silencing_filters_one_draw_at_a_time():
+    layer = random_layer()
+    draws = list(remove_random_filters(layer, [5], (3, 2), draws=1))
+    generator = np.random.default_rng([3, 2, 0])
+    removed = np.flatnonzero(generator.permutation(12) < 5)
+    weights = layer.weights.copy()
+    weights[:, removed] = 0
+    assert len(removed) == 5
+    assert draws[0].accuracy == plain_accuracy(weights, layer)
+    assert draws[0].accuracy_std is None
+
+
+def test_a_numbers_draws_depend_on_no_other_number():
+    layer = random_layer()
+    together = list(remove_random_filters(layer, [2, 6], (0, 13), draws=5))
+    assert list(remove_random_filters(layer, [6], (0, 13), draws=5)) == together[1:]
+
+
+@pytest.mark.parametrize(
+    ("label", "removed", "kept", "on_label", "on_rest"),
+    [
+        (0, 1, 0.75, 2, 5),  # without filter 0 its images have no field at all, which is label 0
+        (1, 2, 0.5, 0, 2),  # only filter 0 is left, and filter 3, which errs
+        (2, 1, 0.75, 0, 5),
+    ],
+)
+def test_silencing_a_label_removes_the_filters_with_a_cluster_of_it(label, removed, kept, on_label, on_rest):
+    measured = silence_label(four_filters(), label)
+    images = {0: 2, 1: 3, 2: 3}[label]
+    assert (measured.label, measured.removed_filters, measured.weights_kept) == (label, removed, kept)
+    assert measured.label_accuracy == on_label / images
+    assert measured.rest_accuracy == on_rest / (8 - images)
+    assert measured.accuracy == (on_label + on_rest) / 8
+    assert (measured.draws, measured.accuracy_std) == (1, None)
+
+
+def test_silencing_a_label_equals_plain_loops():
+    layer = random_layer()
+    for label in range(4):
+        weights = layer.weights.copy()
+        for filter in range(12):
+            if layer.member[filter, label]:
+                weights[:, filter] = 0
+        assert silence_label(layer, label).accuracy == plain_accuracy(weights, layer)
+
+
+def test_a_label_without_images_has_no_success_rate():
+    layer = replace(four_filters(), labels=np.array([0, 0, 1, 1, 1, 1, 1, 1]))
+    assert silence_label(layer, 2).label_accuracy is None
+    alone = replace(layer, labels=np.zeros(8, dtype=np.int64))
+    assert silence_label(alone, 0).rest_accuracy is None
+
+
+def test_cluster_connections_keep_only_the_weights_on_a_filters_cluster_labels():
+    clusters, magnitude, random = keep_cluster_connections(four_filters(), (0, 13), draws=6)
+    # Without filter 3 the last image's fields are all 0: label 0, an error as before.
+    assert (clusters.kind, clusters.accuracy, clusters.weights_kept) == ("clusters", 7 / 8, 4 / 12)
+    # The four largest of the weights are those of the clusters: 4, 3, 2 and 1.
+    assert (magnitude.kind, magnitude.accuracy, magnitude.weights_kept) == ("magnitude", 7 / 8, 4 / 12)
+    assert (random.kind, random.weights_kept, random.draws) == ("random_weights", 4 / 12, 6)
+
+
+def test_weights_are_kept_by_cluster_and_by_size_as_in_plain_loops():
+    layer = random_layer()
+    by_cluster, by_size = np.zeros_like(layer.weights), np.zeros_like(layer.weights)
+    for (j, f, s), weight in np.ndenumerate(layer.weights):
+        if layer.member[f, j]:
+            by_cluster[j, f, s] = weight
+    count = int(np.count_nonzero(by_cluster))
+    for place in sorted(np.ndindex(layer.weights.shape), key=lambda place: -abs(layer.weights[place]))[:count]:
+        by_size[place] = layer.weights[place]
+    clusters, magnitude, random = keep_cluster_connections(layer, (0, 13), draws=2)
+    assert clusters.accuracy == plain_accuracy(by_cluster, layer)
+    assert magnitude.accuracy == plain_accuracy(by_size, layer)
+    assert clusters.weights_kept == magnitude.weights_kept == random.weights_kept == count / layer.weights.size
+
+
+def test_magnitude_keeps_exactly_as_many_among_equal_weights():
+    layer = replace(random_layer(), weights=np.full((4, 12, 3), -0.5, dtype=np.float32))
+    clusters, magnitude, random = keep_cluster_connections(layer, (0, 13), draws=2)
+    assert clusters.weights_kept == magnitude.weights_kept == random.weights_kept == layer.member.sum() / 48
+
+
+def test_the_grid_goes_from_none_to_all_and_holds_the_papers_number():
+    assert removal_grid(512) == sorted([*range(0, 513, 32), 150])
+    assert removal_grid(350) == [0, 22, 44, 66, 88, 103, 109, 131, 153, 175, 197, 219, 241, 262, 284, 306, 328, 350]
+    assert removal_grid(3) == [0, 1, 2, 3]
+
+
+def test_every_kind_is_measured_once():
+    kinds = [measured.kind for measured in dilute(random_layer(), (0, 13), draws=2)]
+    assert kinds == ["none"] + ["random"] * 13 + ["label"] * 4 + ["clusters", "magnitude", "random_weights"]
+
+
+def test_the_same_seed_draws_the_same_and_another_does_not():
+    layer = random_layer()
+    first, again, other = (list(dilute(layer, seed, draws=3)) for seed in [(0, 13), (0, 13), (1, 13)])
+    assert first == again
+    drawn = {"random", "random_weights"}
+    for kind in drawn:
+        assert [m for m in first if m.kind == kind] != [m for m in other if m.kind == kind]
+    assert [m for m in first if m.kind not in drawn] == [m for m in other if m.kind not in drawn]
+
+
+def test_columns_are_documented_where_they_are_made():
+    for column in ["seed", "layer", *asdict(remove_nothing(four_filters()))]:
+        assert re.search(rf"^\* (\w+, )*{column}(, \w+)*: ", dilution.__doc__, re.MULTILINE)
+
+
+def test_another_layers_clusters_are_refused():
+    with pytest.raises(InputError, match=r"member has shape \(4, 2\).*need \(4, 3\)"):
+        replace(four_filters(), member=np.zeros((4, 2), dtype=bool))
+    with pytest.raises(InputError, match="features has shape"):
+        replace(four_filters(), features=np.zeros((8, 2, 2), dtype=np.float16))
+
+
+def test_no_draws_are_refused():
+    with pytest.raises(InputError, match="draws: is 0; must be at least 1"):
+        list(dilute(four_filters(), (0, 13), draws=0))

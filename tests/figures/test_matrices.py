@@ -1,0 +1,217 @@
+"""Matrices of single filters."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+
+from singlefilter.figures.matrices import decisions, filter_matrices, permuted_cells, representative_filters
+from singlefilter.figures.style import save
+from tests.figures.tables import HEADING, Tables, drawing_style, rendered, ticks
+
+# Ones of a 6-label filter. Walk: 0 starts, 3 joins (0-3, 3-0, 3-3); 1 starts, alone. Label 4's and 5's diagonal is 0.
+ONES = [(0, 0), (0, 3), (3, 0), (3, 3), (1, 1), (0, 1), (4, 1), (5, 0)]
+NAMES = list("abcdef")
+
+
+@pytest.fixture(autouse=True)
+def style():
+    with drawing_style():
+        yield
+
+
+def fields_of(ones, labels=6) -> np.ndarray:
+    fields = np.full((labels, labels), -0.2)
+    fields[tuple(np.transpose(ones))] = 1
+    return fields
+
+
+def cells(axes) -> np.ndarray:
+    """The matrix drawn in some axes."""
+    return (axes.collections or axes.get_images())[0].get_array()
+
+
+def test_representative_filter_is_the_one_closest_to_the_median():
+    # Layer 1, medians of those not silent: noise 4, clusters 1, size 2. Filter 3 has just these; 5 has them too, later.
+    # Layer 2, two filters as far from the medians (3, 0.5, 0.5): the first. Layer 3: silent.
+    rows = [
+        (1, 0, 4, 2, False, "0 1;2"),
+        (1, 1, 9, 1, False, "0 1 2"),
+        (1, 2, np.nan, 0, True, ""),
+        (1, 5, 4, 1, False, "3 4"),
+        (1, 3, 4, 1, False, "0 1"),
+        (1, 4, 0, 1, False, "0"),
+        (2, 0, 2, 1, False, "0"),
+        (2, 1, 4, 0, False, np.nan),
+        (3, 0, np.nan, 0, True, np.nan),
+    ]
+    table = pd.DataFrame(rows, columns=["layer", "filter", "noise", "clusters", "silent", "labels"])
+    assert representative_filters(table) == {1: 3, 2: 0, 3: None}
+
+
+def test_representative_filter_weighs_each_number_by_its_spread():
+    # Medians: noise 60, clusters 2, size 1; standard deviations: √1184 = 34.4, √1.04 = 1.02, 0.
+    # Filters 1 and 3: 20/34.4 = 0.58. Filter 2: 2/1.02 = 1.96, though nearest by plain differences.
+    rows = [(0, 20, 1, "0"), (1, 40, 2, "0;1"), (2, 60, 4, "0;1;2;3"), (3, 80, 2, "0;1"), (4, 120, 3, "0;1;2")]
+    table = pd.DataFrame(rows, columns=["filter", "noise", "clusters", "labels"]).assign(layer=7, silent=False)
+    assert representative_filters(table) == {7: 1}
+
+
+def test_permuted_cells_tell_clusters_from_noise():
+    found = permuted_cells(fields_of(ONES) > 0.3, [(0, 3), (1,)])
+    # Order 0 3 1 2 4 5. Noise: 0-1, 4-1 and 5-0.
+    expected = [
+        [2, 2, 1, 0, 0, 0],
+        [2, 2, 0, 0, 0, 0],
+        [0, 0, 2, 0, 0, 0],
+        [0, 0, 0, 0, 0, 0],
+        [0, 0, 1, 0, 0, 0],
+        [1, 0, 0, 0, 0, 0],
+    ]
+    assert found.tolist() == expected
+
+
+def test_filter_matrices_show_fields_clipped_and_permuted_with_their_labels():
+    fields = fields_of(ONES)
+    figure = filter_matrices({2: None, 7: (5, fields)}, NAMES, 0.3, HEADING)
+    silent, shown = figure.subfigs
+    assert silent.get_suptitle() == "layer 2: all filters are silent"
+    assert shown.get_suptitle() == "layer 7, filter 5: noise 3, clusters (a, d), (b)"
+    left, middle, right = shown.axes[:3]
+    np.testing.assert_array_equal(cells(left), fields)
+    assert cells(middle).sum() == len(ONES)
+    assert (cells(right) == 2).sum() == 5 and (cells(right) == 1).sum() == 3
+    assert ticks(left.yaxis) == ["a  0", "b  1", "c  2", "d  3", "e  4", "f  5"]
+    assert ticks(left.xaxis) == ticks(middle.xaxis) == ticks(middle.yaxis) == list("012345")
+    assert ticks(right.xaxis) == ticks(right.yaxis) == list("031245")
+    assert [axes.get_title() for axes in (left, middle, right)] == ["normalised fields", "clipped at 0.3", "permuted"]
+
+
+def test_the_first_row_of_a_matrix_is_on_top():
+    for labels in (6, 60):
+        fields = fields_of([(0, 5)], labels)
+        axes = filter_matrices({7: (5, fields)}, [str(label) for label in range(labels)], 0.3, HEADING).axes[0]
+        assert axes.get_ylim() == (labels - 0.5, -0.5) and axes.get_xlim() == (-0.5, labels - 0.5)
+
+
+def test_filter_matrices_paint_clusters_white_noise_yellow_and_the_rest_dark():
+    figure = filter_matrices({7: (5, fields_of(ONES))}, NAMES, 0.3, HEADING)
+    mesh = figure.axes[2].collections[0]
+    dark, noise, cluster = mesh.cmap(mesh.norm(np.array([0, 1, 2])))[:, :3]
+    assert cluster.tolist() == [1, 1, 1]
+    assert noise[0] > 0.9 and noise[1] > 0.7 and noise[2] < 0.3
+    assert dark.max() < 0.4
+
+
+def test_filter_matrices_are_square():
+    shown = {1: None, 2: (0, Tables().fields(2)), 4: (1, fields_of(ONES, 10))}
+    figure = filter_matrices(shown, Tables().class_names, 0.3, HEADING)
+    figure.draw_without_rendering()
+    for part in figure.subfigs[1:]:
+        for axes in part.axes[:3]:
+            extent = axes.get_window_extent()
+            assert extent.width == pytest.approx(extent.height, rel=0.03)
+            assert extent.width > 0.2 * figure.bbox.width
+
+
+def test_only_the_first_filters_panels_are_named_and_only_the_last_ones_have_a_label_below():
+    shown = {layer: (0, fields_of(ONES)) for layer in (1, 2, 3)} | {4: None}
+    figure = filter_matrices(shown, NAMES, 0.3, HEADING)
+    drawn = figure.subfigs[:3]
+    assert [part.axes[1].get_title() for part in drawn] == ["clipped at 0.3", "", ""]
+    assert [part.axes[1].get_xlabel() for part in drawn] == ["", "", "output label"]
+
+
+def test_many_labels_have_few_ticks_and_those_of_the_permuted_panel_are_permuted():
+    fields = np.full((100, 100), -1.5)
+    fields[np.ix_([50, 99], [50, 99])] = 1
+    figure = filter_matrices({1: (0, fields)}, [f"class {label}" for label in range(100)], 0.3, HEADING)
+    left, _, right = figure.axes[:3]
+    assert ticks(left.xaxis) == ticks(left.yaxis) == [str(label) for label in range(0, 100, 10)]
+    # Order 50 99 0 1 … 49 51 …: place 10 has label 8, place 60 label 59.
+    assert ticks(right.xaxis) == ["50", "8", "18", "28", "38", "48", "59", "69", "79", "89"]
+    assert figure.subfigs[0].get_suptitle() == "layer 1, filter 0: noise 0, clusters (class 50, class 99)"
+
+
+def test_colour_bar_says_where_fields_are_below_its_scale():
+    for lowest, extend in ((-1.5, "min"), (-1.0, "neither")):
+        fields = fields_of(ONES)
+        fields[2, 2] = lowest
+        figure = filter_matrices({1: (0, fields)}, NAMES, 0.3, HEADING)
+        assert figure.axes[0].collections[0].colorbar.extend == extend
+
+
+def test_fields_of_a_label_without_images_are_left_blank():
+    fields = fields_of(ONES)
+    fields[5] = np.nan
+    fields[2, 2] = -1.5
+    figure = filter_matrices({1: (0, fields)}, NAMES, 0.3, HEADING)
+    assert figure.axes[0].collections[0].colorbar.extend == "min"
+    assert cells(figure.axes[0]).mask[5].all() and cells(figure.axes[0]).mask.sum() == 6
+    rendered(figure)
+    assert "noise 2" in figure.subfigs[0].get_suptitle()
+
+
+def test_names_that_are_their_labels_number_are_not_written_twice():
+    figure = filter_matrices({1: (0, fields_of(ONES))}, ["0", "犬", "one", "2", "4", "nan"], 0.3, HEADING)
+    assert ticks(figure.axes[0].yaxis) == ["0", "1", "one  2", "2  3", "4", "nan  5"]
+    assert figure.subfigs[0].get_suptitle() == "layer 1, filter 0: noise 3, clusters (0, 2), (label 1)"
+
+
+def test_decisions_are_shares_of_each_labels_decided_images():
+    # Label 0: 1 of 4 for a, 3 for b; label 1: all for b; label 2: none decided. Of all 6, 5 for b: 83 %.
+    counts = np.array([[1, 3, 0], [0, 2, 0], [0, 0, 0]])
+    figure = decisions({2: None, 13: (5, counts)}, list("abc"), HEADING)
+    silent, shown = figure.axes[:2]
+    assert silent.texts[0].get_text() == "layer 2:\nall filters are silent"
+    np.testing.assert_array_equal(cells(shown).filled(-1), [[0.25, 0.75, 0], [0, 1, 0], [-1, -1, -1]])
+    assert [text.get_text() for text in shown.texts] == ["0.25", "0.75", "0", "0", "1", "0", "n/a", "n/a", "n/a"]
+    assert shown.get_title() == "layer 13, filter 5\npicks b for 83 %\nof 6 decided images"
+    assert ticks(shown.yaxis) == ["a  0", "b  1", "c  2"] and ticks(shown.xaxis) == ["0", "1", "2"]
+
+
+def test_decisions_write_light_on_dark_and_dark_on_light():
+    counts = np.array([[0, 9], [9, 0]])
+    (axes, _) = decisions({2: (0, counts)}, ["a", "b"], HEADING).axes
+    assert [text.get_color() for text in axes.texts] == ["white", "black", "black", "white"]  # viridis: 0 dark, 1 light
+
+
+def test_decisions_of_more_than_ten_labels_are_without_numbers():
+    for labels, numbers in ((10, 100), (11, 0)):
+        counts = np.eye(labels, dtype=np.int64)
+        axes = decisions({2: (0, counts)}, [str(label) for label in range(labels)], HEADING).axes[0]
+        assert len(axes.texts) == numbers
+
+
+def test_a_filter_that_decides_nothing_says_so():
+    figure = decisions({2: (3, np.zeros((2, 2), dtype=np.int64))}, ["a", "b"], HEADING)
+    assert figure.axes[0].get_title() == "layer 2, filter 3\ndecides no image"
+    rendered(figure)
+
+
+def test_decisions_of_two_layers_are_squares_of_the_same_size():
+    tables = Tables()
+    figure = decisions({2: (0, tables.decisions(2)), 13: (0, tables.decisions(13))}, tables.class_names, HEADING)
+    figure.draw_without_rendering()
+    first, last = (axes.get_window_extent() for axes in figure.axes[:2])
+    for extent in (first, last):
+        assert extent.width == pytest.approx(extent.height, rel=0.01)
+    assert first.width == pytest.approx(last.width, rel=0.01) and first.width > 0.3 * figure.bbox.width
+
+
+def test_the_svg_names_no_part_after_digits_of_the_layout_that_it_does_not_write(tmp_path):
+    written = []
+    for nudge in (0, 1e-14):
+        figure = filter_matrices({2: (0, np.eye(3))}, ("a", "b", "c"), 0.3, HEADING)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        for axes in figure.findobj(Axes):
+            place = axes.get_position(original=True)
+            axes.set_position([place.x0 + nudge, place.y0, place.width, place.height])
+        save(figure, tmp_path / "filters.svg", "svg")
+        written.append((tmp_path / "filters.svg").read_bytes())
+    assert written[0] == written[1]
+    used, defined = (set(re.findall(pattern, written[0])) for pattern in (rb"url\(#(\w+)\)", rb'<clipPath id="(\w+)"'))
+    assert used == defined and len(used) > 3

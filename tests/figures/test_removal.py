@@ -1,0 +1,120 @@
+"""Heads without some of their filters or weights."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from singlefilter.figures.removal import dilution, means_over_samples
+from tests.figures.tables import CIFAR10, HEADING, Tables, drawing_style, legend, rendered, ticks
+
+
+@pytest.fixture(autouse=True)
+def style():
+    with drawing_style():
+        yield
+
+
+def measurements(samples: int = 2, retrained: bool = False, layers: tuple[int, ...] = (13,)) -> pd.DataFrame:
+    """Sample k has 0.1·k more of everything; of three labels the last has no image."""
+    rows = []
+    for seed in range(samples):
+        for layer in layers:
+            more = 0.1 * seed
+            rows += [
+                (seed, layer, "none", None, 0, 1, 0.8 + more, None, None, None),
+                (seed, layer, "random", None, 0, 1, 0.8 + more, 0.0, None, None),
+                (seed, layer, "random", None, 8, 0.5, 0.4 + more, 0.03, None, None),
+                (seed, layer, "clusters", None, None, 0.25, 0.7 + more, None, None, None),
+                (seed, layer, "magnitude", None, None, 0.25, 0.6 + more, None, None, None),
+                (seed, layer, "random_weights", None, None, 0.25, 0.3 + more, 0.04, None, None),
+            ]
+            rows += [(seed, layer, "label", label, 4, 0.7, 0.7, None, 0.2 + more, 0.75) for label in (0, 1)]
+            rows.append((seed, layer, "label", 2, 4, 0.7, 0.7, None, None, 0.75))
+            if retrained:
+                rows.append((seed, layer, "random_retrained", None, 8, 0.5, 0.75 + more, None, None, None))
+    names = ["seed", "layer", "kind", "label", "removed_filters", "weights_kept", "accuracy", "accuracy_std"]
+    table = pd.DataFrame(rows, columns=[*names, "label_accuracy", "rest_accuracy"])
+    return table.astype({"label": "Int64", "removed_filters": "Int64", "accuracy_std": float, "label_accuracy": float})
+
+
+def draw(table: pd.DataFrame, paper=None):
+    return dilution(table, ("a", "b", "c"), paper, HEADING)
+
+
+def test_means_join_the_deviations_over_samples_and_over_draws():
+    # 8 removed: accuracies 0.4 and 0.5, variance 0.005; draws' variance 0.03² = 0.0009.
+    found = means_over_samples(measurements().query("kind == 'random'"), "removed_filters")
+    np.testing.assert_allclose(found.loc[8].tolist(), [0.45, 0.0059**0.5])
+    np.testing.assert_allclose(found.loc[0].tolist(), [0.85, 0.005**0.5])
+
+
+def test_one_sample_has_its_draws_deviation_alone_or_none():
+    table = measurements(samples=1)
+    found = means_over_samples(table.query("kind == 'random'"), "removed_filters")
+    np.testing.assert_allclose(found["std"].tolist(), [0, 0.03])
+    assert means_over_samples(table.query("kind == 'clusters'"), "kind")["std"].isna().all()
+    assert means_over_samples(table.query("kind == 'label'"), "label", "label_accuracy")["std"].isna().all()
+
+
+def test_the_deviation_of_a_labels_accuracy_is_over_samples():
+    found = means_over_samples(measurements().query("kind == 'label'"), "label", "label_accuracy")
+    np.testing.assert_allclose(found.loc[0].tolist(), [0.25, 0.005**0.5])
+
+
+def test_random_removal_is_drawn_against_the_number_of_filters():
+    figure = draw(measurements(retrained=True), paper=(5, 0.94))
+    axes = figure.axes[0]
+    kept, anew = axes.containers
+    np.testing.assert_allclose(kept.lines[0].get_xydata().astype(float), [[0, 0.85], [8, 0.45]])
+    np.testing.assert_allclose(anew.lines[0].get_xydata().astype(float), [[8, 0.8]])
+    (mark,) = [line for line in axes.lines if line.get_marker() == "x"]
+    assert mark.get_xydata().tolist() == [[5, 0.94]]
+    assert legend(axes) == ["head as trained", "head trained anew", "whole head: 0.850", "paper (CIFAR-10)"]
+    assert legend(draw(measurements()).axes[0]) == ["head as trained", "whole head: 0.850"]
+
+
+def test_weights_are_compared_at_equal_numbers():
+    axes = draw(measurements()).axes[1]
+    np.testing.assert_allclose([bar.get_height() for bar in axes.patches], [0.85, 0.75, 0.65, 0.35])
+    assert [text.get_text() for text in axes.texts] == ["0.850", "0.750", "0.650", "0.350"]
+    assert axes.get_title() == "right three: 25 % of the weights"
+    assert ticks(axes.xaxis)[:2] == ["all\nweights", "those of\nclusters"]
+
+
+def test_every_label_has_its_own_rate_and_the_others():
+    axes = draw(measurements()).axes[2]
+    own, rest = axes.containers
+    np.testing.assert_allclose(own.lines[0].get_ydata().astype(float), [0.25, 0.25, np.nan])
+    np.testing.assert_allclose(rest.lines[0].get_ydata().astype(float), 0.75)
+    assert ticks(axes.xaxis) == ["a", "b", "c"]
+    assert legend(axes) == ["images of the label", "all other images", "whole head: 0.850"]
+
+
+def test_one_sample_without_draws_has_no_bars():
+    figure = draw(measurements(samples=1))
+    assert not any(container.has_yerr for container in figure.axes[2].containers)
+    rendered(figure)
+
+
+def test_the_last_layer_is_shown():
+    table = measurements(layers=(2, 13))
+    table.loc[table["layer"] == 2, "accuracy"] = 0.1
+    figure = draw(table)
+    assert "layer 13" in figure.get_suptitle()
+    assert legend(figure.axes[0])[-1] == "whole head: 0.850"
+
+
+def test_a_thousand_labels_have_small_marks():
+    names = tuple(f"class {label}" for label in range(1000))
+    figure = dilution(Tables(layers=(13,), samples=2, class_names=names).dilution, names, None, HEADING)
+    assert figure.axes[2].containers[0].lines[0].get_markersize() == 1
+    figure = dilution(Tables(layers=(13,), samples=2).dilution, CIFAR10, None, HEADING)
+    assert figure.axes[2].containers[0].lines[0].get_markersize() > 4
+
+
+def test_other_diluted_layers_have_curves_beside_the_last_ones():
+    axes = draw(measurements(retrained=True, layers=(10, 13))).axes[0]
+    assert legend(axes)[:2] == ["layer 10, head as trained", "layer 10, head trained anew"]
+    first = next(line for line in axes.lines if line.get_label() == "layer 10, head as trained")
+    np.testing.assert_allclose(first.get_xydata().astype(float), [[0, 0.85], [8, 0.45]])
+    assert len(axes.containers) == 2  # those of the last layer alone have bars

@@ -1,0 +1,221 @@
+"""The house style, and what holds for every figure."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from singlefilter.figures import rates
+from singlefilter.figures import style as figures
+from tests.figures.flaws import flaws
+from tests.figures.tables import CIFAR10, HEADING, ROOT, Tables, drawing_style, legend, rendered
+
+LONG = tuple(f"a_very_long_name_of_class_{label}" for label in range(10))
+FORMULAS = tuple(f"$\\class_{label}$" for label in range(10))  # no formulas, though they look like it
+PAPER = {
+    (None, "accuracy"): 0.94,
+    (7, "train_accuracy"): 0.999,
+    (7, "appearances"): 55,
+    (7, "cluster_size"): 1.66,
+    (13, "accuracy"): 0.94,
+    (13, "noise"): 1.5,
+    (13, "clusters"): 1,
+    (13, "cluster_size"): 2.88,
+    (13, "appearances"): 150,
+    (13, "snr_measured"): 5,
+    (13, "snr_counted"): 4.8,
+}
+
+# name -> tables, row of archs, the paper's numbers, style
+CASES = {
+    "one sample, all that is optional": (
+        Tables(layers=(1, 5), samples=1, validation=True, retrained=True),
+        "vgg6",
+        {(None, "accuracy"): 0.92, (5, "noise"): 3.14},
+        {},
+    ),
+    "one layer, two labels, no training": (
+        Tables(layers=(13,), samples=5, class_names=("nan", "犬"), epochs=0),
+        "avgg16",
+        {(13, "noise"): 1.1},
+        {},
+    ),
+    "100 labels": (
+        Tables(layers=(1, 2), samples=5, class_names=tuple(f"class {label}" for label in range(100))),
+        "vgg16_fc4096",
+        {},
+        {},
+    ),
+    "a silent layer, and no cluster in the last": (
+        Tables(layers=(1, 3), samples=1, class_names=FORMULAS, silent=(1,), clusterless=(3,)),
+        "vgg14",
+        {},
+        {},
+    ),
+    "all silent": (Tables(layers=(1, 2), samples=2, class_names=("猫", "狗", "鳥"), silent=(1, 2)), "vgg14", {}, {}),
+    "13 layers": (Tables(layers=tuple(range(1, 14)), samples=2), "vgg16", PAPER, {}),
+    "long names, the largest letters": (
+        Tables(layers=(7, 13), class_names=LONG),
+        "vgg16",
+        PAPER,
+        {"dpi": 50, "font_size": 24},
+    ),
+    "the smallest letters": (Tables(layers=(7, 13)), "vgg16", PAPER, {"dpi": 150, "font_size": 4}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_figure_is_drawn_whole_without_a_warning_and_nothing_lies_over_another(case):
+    tables, arch, paper, style = CASES[case]
+    with drawing_style(**style):
+        for name, figure in tables.all_figures(paper, arch):
+            found = [flaw for flaw in flaws(figure) if not ("nan" in tables.class_names and flaw.startswith("says "))]
+            assert found == [], name
+
+
+def test_flaws_are_texts_that_overlap_or_are_cut_off_legends_over_data_and_what_is_no_number():
+    with drawing_style():
+        figure = Figure(layout="none")
+        for x, text in ((0.1, "one"), (0.11, "two"), (0.5, "mean nan"), (0.98, "three")):
+            figure.text(x, 0.5, text)
+        axes = figure.add_axes((0.2, 0.1, 0.3, 0.2))
+        axes.plot([0, 1], label="a curve")
+        axes.legend()
+        found = ["'one' lies over 'two'", "a legend lies over the data", "says 'mean nan'", "is cut off"]
+        assert list(flaws(figure)) == found
+
+
+def test_the_same_figure_has_the_same_bytes_twice_and_first_as_second_saved():
+    # The stage's test compares all figures; these have a layout of their own, matrices, and markers that an SVG names.
+    with drawing_style():
+        first, second = (dict(Tables(layers=(13,)).all_figures(PAPER)) for _ in range(2))
+        assert len(first) == 14
+        for name in ("filters", "network", "layer_statistics"):
+            png, svg = rendered(first[name]), rendered(first[name], "svg")
+            assert (png, svg) == (rendered(second[name]), rendered(second[name], "svg"))
+            assert png == rendered(first[name])
+            assert svg.startswith(b"<?xml") and b"<dc:date>" not in svg and b"<text" not in svg
+
+
+def test_another_process_gives_the_same_bytes():
+    code = (
+        "import hashlib; from tests.figures.tables import *\n"
+        "with drawing_style():\n"
+        "    figure = layers.layer_statistics(Tables().layers_table, 0.3, {(13, 'noise'): 1.5}, HEADING)\n"
+        "    print(*(hashlib.sha256(rendered(figure, form)).hexdigest() for form in ('png', 'svg')))"
+    )
+    found = set()
+    for seed in ("1", "2"):
+        paths = f"{ROOT / 'src'}:{ROOT}"
+        environment = {"PYTHONPATH": paths, "PYTHONHASHSEED": seed, "MPLCONFIGDIR": ""}
+        command = [sys.executable, "-c", code]
+        found.add(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
+    assert len(found) == 1 and len(found.pop().split()) == 2
+
+
+def test_importing_the_figures_imports_neither_pyplot_nor_torch():
+    modules = ", ".join(
+        f"singlefilter.figures.{path.stem}" for path in (ROOT / "src/singlefilter/figures").glob("[!_]*.py")
+    )
+    code = f"import sys, {modules}; print([m for m in ('matplotlib.pyplot', 'torch') if m in sys.modules])"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, env={"PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True, check=True)
+    assert "rates" in modules and result.stdout.strip() == "[]"
+
+
+def test_the_users_own_settings_change_nothing():
+    with drawing_style():
+        expected = rendered(rates.training(Tables().history, HEADING))
+        import matplotlib
+
+        matplotlib.rcParams.update({"axes.labelsize": 30, "xtick.direction": "in", "font.sans-serif": ["Arial"]})
+        figures.use_style(dpi=60, font_size=9, colormap="viridis")
+        figure = rates.training(Tables().history, HEADING)
+        assert rendered(figure) == expected
+        # No font of this machine stands in for a letter that the figures' own lacks.
+        assert {tuple(text.get_fontfamily()) for text in figure.findobj(Text)} == {("DejaVu Sans",)}
+
+
+def test_letters_beyond_nine_points_enlarge_the_figure():
+    with drawing_style(font_size=18):
+        assert figures.new_figure(2).get_size_inches().tolist() == [14.4, 4]
+    with drawing_style(font_size=6):
+        assert figures.new_figure(2).get_size_inches().tolist() == [7.2, 2]
+
+
+def test_run_heading_counts_samples_and_epochs():
+    assert figures.run_heading("vgg16", "digits", 1, 0.05) == HEADING
+    assert figures.run_heading("vgg6", "cifar10", 4, 1) == "vgg6 on cifar10, 4 samples, the full epochs"
+    assert figures.with_bars("run", 1) == "run (standard deviation: n/a)"
+    assert figures.with_bars("run", 2) == "run (bars: standard deviation)"
+
+
+def test_names_that_cannot_be_drawn_are_numbers_and_long_ones_lose_their_middle():
+    names = ["犬", "nan", "a_very_long_name_1", "a_very_long_name_2", "exactly_14_let", "two\nlines"]
+    expected = ["label 0", "nan", "a_very_l…ame_1", "a_very_l…ame_2", "exactly_14_let", "label 5"]
+    assert figures.drawable_names(names) == expected
+
+
+def test_axes_bear_names_of_few_labels_and_numbers_of_many():
+    assert figures.label_texts(CIFAR10) == list(CIFAR10)
+    assert figures.label_texts([f"class {label}" for label in range(13)]) == [str(label) for label in range(13)]
+    assert [figures.label_step(labels) for labels in (12, 13, 100, 101, 200, 1000)] == [1, 2, 10, 21, 40, 200]
+
+
+def test_a_title_without_letters_for_it_says_so():
+    with drawing_style():
+        figure = figures.new_figure(2)
+        figures.title(figure, "vgg16 on 花")
+        assert figure.get_suptitle() == "vgg16 on ?"
+
+
+def test_layers_are_chosen_evenly_with_the_first_and_the_last():
+    assert figures.choose_layers((2, 4, 7)) == [2, 4, 7]
+    assert figures.choose_layers(tuple(range(1, 14))) == [1, 4, 7, 10, 13]
+    assert figures.choose_layers((2, 4, 7, 10), 2) == [2, 10]
+    assert figures.choose_layers((13,), 2) == [13]
+
+
+def test_numbers_are_written_with_a_true_minus_and_unknown_ones_as_a_dash():
+    assert figures.number_text(-1.25, 1) == "−1.2"
+    assert [figures.number_text(value, 2) for value in (np.nan, None)] == ["n/a", "n/a"]
+    assert figures.mean_text(0.5, 0.01, 3) == "0.500 ± 0.010"
+    assert figures.mean_text(0.5, np.nan, 3) == figures.mean_text(0.5, None, 3) == "0.500"
+    assert figures.mean_text(np.nan, 0.01, 3) == "n/a"
+
+
+def test_the_networks_accuracy_is_that_of_the_last_epoch():
+    # Last epochs 0.3 and 0.5: mean 0.4, deviation √(2 · 0.1² / 1) = 0.1414.
+    history = pd.DataFrame({"seed": [0, 0, 1, 1], "epoch": [0, 1, 0, 1], "test_accuracy": [0.9, 0.3, 0.8, 0.5]})
+    assert figures.network_accuracy(history) == pytest.approx((0.4, 0.02**0.5))
+
+
+def test_the_papers_numbers_are_marked_where_it_gives_one():
+    with drawing_style():
+        axes = Figure().subplots()
+        layers = pd.Series([2, 7, 13])
+        (marks,) = figures.mark_paper(axes, layers, {(2, "noise"): 20, (10, "noise"): 3.8, (13, "noise"): 1.5}, "noise")
+        assert marks.get_xydata().tolist() == [[2, 20], [13, 1.5]]
+        assert marks.get_marker() == "x" and marks.get_linestyle() == "None"
+        assert figures.mark_paper(axes, layers, {(10, "noise"): 3.8}, "noise") == []
+        assert figures.draw_paper_line(axes, None) == []
+        (line,) = figures.draw_paper_line(axes, 0.94)
+        assert {*line.get_ydata()} == {0.94} and line.get_color() == marks.get_color()
+
+
+def test_a_legend_takes_as_many_columns_as_the_figure_holds():
+    with drawing_style():
+        for text, columns in (
+            ("short", 4),
+            ("an entry that takes nearly half a page", 2),
+            ("x" * 90, 1),
+        ):
+            figure = Figure(figsize=(7.2, 3))
+            lines = [figure.subplots().plot([0], [0], label=text)[0] for _ in range(4)]
+            figures.legend_below(figure, lines)
+            assert figure.legends[0]._ncols == columns
+            assert legend(figure) == [text] * 4

@@ -1,0 +1,544 @@
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.params import Decay, Params, Rates, load_params, parse_params
+
+FILE = Path(__file__).resolve().parents[2] / "params.yaml"
+# The tables of params.yaml with the choices that it starts with, whatever was chosen last.
+CHOICES = {"dataset": "digits", "arch": "vgg16", "seeds": [0], "epochs_scale": 0.05}
+VALUES = YAML(typ="safe", pure=True).load(FILE.read_text(encoding="utf-8")) | CHOICES
+PARAMS = load_params(FILE)
+
+# The multiplier of the first learning rate, by the paper's epochs, first and last (method: SI, Hyper-parameters).
+BY_06 = [
+    (0, 19, 1),
+    (20, 39, 0.6),
+    (40, 59, 0.6**2),
+    (60, 79, 0.6**3),
+    (80, 99, 0.6**4),
+    (100, 119, 0.6**5),
+    (120, 139, 0.6**6),
+    (140, 159, 0.6**7),
+    (160, 179, 0.6**8),
+    (180, 199, 0.6**9),
+]
+BY_065_UP_TO_140 = [
+    (0, 19, 1),
+    (20, 39, 0.65),
+    (40, 59, 0.65**2),
+    (60, 79, 0.65**3),
+    (80, 99, 0.65**4),
+    (100, 119, 0.65**5),
+    (120, 139, 0.65**6),
+    (140, 159, 0.65**7),
+]
+VGG6_CONVOLUTIONAL = BY_065_UP_TO_140 + [(160, 179, 0.65**7 * 0.55), (180, 199, 0.65**7 * 0.55**2)]
+VGG6_FULLY_CONNECTED = BY_065_UP_TO_140 + [(160, 179, 0.65**7 * 0.5), (180, 199, 0.65**7 * 0.5**2)]
+AVGG16_CONVOLUTIONAL = BY_065_UP_TO_140 + [
+    (160, 179, 0.65**7 * 0.55),
+    (180, 199, 0.65**7 * 0.55**2),
+    (200, 219, 0.65**7 * 0.55**3),
+    (220, 239, 0.65**7 * 0.55**4),
+    (240, 259, 0.65**7 * 0.55**5),
+    (260, 279, 0.65**7 * 0.55**6),
+]
+AVGG16_FULLY_CONNECTED = [
+    (0, 9, 1),
+    (10, 29, 0.65),
+    (30, 49, 0.65**2),
+    (50, 69, 0.65**3),
+    (70, 89, 0.65**4),
+    (90, 109, 0.65**5),
+    (110, 129, 0.65**6),
+    (130, 149, 0.65**7),
+    (150, 169, 0.65**8),
+    (170, 189, 0.65**8 * 0.55),
+    (190, 209, 0.65**8 * 0.55**2),
+    (210, 229, 0.65**8 * 0.55**3),
+    (230, 249, 0.65**8 * 0.55**4),
+    (250, 269, 0.65**8 * 0.55**5),
+    (270, 279, 0.65**8 * 0.55**6),
+]
+# arch, group, first learning rate, its multipliers
+SCHEDULES = [
+    ("vgg16", "convolutional_rates", 0.028, BY_06),
+    ("vgg16", "fully_connected_rates", 0.028, BY_06),
+    ("vgg16", "heads", 0.1, BY_06),
+    ("vgg6", "convolutional_rates", 0.0145, VGG6_CONVOLUTIONAL),
+    ("vgg6", "fully_connected_rates", 0.002, VGG6_FULLY_CONNECTED),
+    ("vgg6", "heads", 0.1, BY_06),
+    ("avgg16", "convolutional_rates", 0.00721, AVGG16_CONVOLUTIONAL),
+    ("avgg16", "fully_connected_rates", 0.0045, AVGG16_FULLY_CONNECTED),
+    ("avgg16", "heads", 0.02, BY_06),
+]
+
+VGG16_LIST = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M")
+VGG6_LIST = (64, "M", 128, "M", 256, "M", 512, "M", 512, "M")
+AVGG16_LIST = (64, 64, 128, 128, 256, 256, 256, "A4", 512, 512, 512, 512, 512, 512, "M")
+
+
+@pytest.fixture
+def values() -> dict[str, Any]:
+    return copy.deepcopy(VALUES)
+
+
+def put(values: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """Give the values with that of one key, such as archs.vgg6.heads.epochs, replaced."""
+    values = copy.deepcopy(values)
+    *places, last = [int(part) if part.isdecimal() else part for part in key.split(".")]
+    place = values
+    for part in places:
+        place = place[part]
+    place[last] = value
+    return values
+
+
+def message(values: Any) -> str:
+    with pytest.raises(InputError) as raised:
+        parse_params(values)
+    return str(raised.value)
+
+
+def group_of(params: Params, arch: str, group: str) -> Rates:
+    row = params.archs[arch]
+    return row.heads if group == "heads" else getattr(row.backbone, group)
+
+
+def rates_of_run(values: dict[str, Any], scale: float, arch: str, group: str) -> list[float]:
+    params = parse_params(put(values, "epochs_scale", scale))
+    row = params.archs[arch]
+    epochs = params.epochs(row.heads.epochs if group == "heads" else row.backbone.epochs)
+    return [params.rate(group_of(params, arch, group), epoch) for epoch in range(epochs)]
+
+
+# The schedules
+
+
+@pytest.mark.parametrize("arch, group, first, multipliers", SCHEDULES)
+def test_full_run_has_the_papers_rate_at_every_epoch(values, arch, group, first, multipliers):
+    by_hand = [first * factor for begin, end, factor in multipliers for _ in range(begin, end + 1)]
+    assert len(by_hand) == (280 if arch == "avgg16" and group != "heads" else 200)
+    assert rates_of_run(values, 1, arch, group) == pytest.approx(by_hand, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "arch, group, first, multipliers",
+    [
+        ("vgg16", "convolutional_rates", 0.028, [0.6**power for power in range(10)]),
+        ("vgg16", "fully_connected_rates", 0.028, [0.6**power for power in range(10)]),
+        ("vgg16", "heads", 0.1, [0.6**power for power in range(10)]),
+        (
+            "vgg6",
+            "convolutional_rates",
+            0.0145,
+            [0.65**power for power in range(8)] + [0.65**7 * 0.55, 0.65**7 * 0.55**2],
+        ),
+        (
+            "vgg6",
+            "fully_connected_rates",
+            0.002,
+            [0.65**power for power in range(8)] + [0.65**7 * 0.5, 0.65**7 * 0.5**2],
+        ),
+        ("vgg6", "heads", 0.1, [0.6**power for power in range(10)]),
+        (
+            "avgg16",
+            "convolutional_rates",
+            0.00721,
+            [0.65**power for power in range(8)] + [0.65**7 * 0.55**power for power in (1, 2, 3, 4, 5, 6)],
+        ),
+        (  # the paper's epochs 0, 20, …, 260, each ten after a decay
+            "avgg16",
+            "fully_connected_rates",
+            0.0045,
+            [0.65**power for power in range(9)] + [0.65**8 * 0.55**power for power in (1, 2, 3, 4, 5)],
+        ),
+        ("avgg16", "heads", 0.02, [0.6**power for power in range(10)]),
+    ],
+)
+def test_run_of_a_twentieth_has_every_twentieth_rate(values, arch, group, first, multipliers):
+    by_hand = [first * factor for factor in multipliers]
+    assert len(by_hand) == (14 if arch == "avgg16" and group != "heads" else 10)
+    assert rates_of_run(values, 0.05, arch, group) == pytest.approx(by_hand, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "scale, of_200, of_280, numerator, denominator",
+    [(0.1, 20, 28, 10, 1), (0.3, 60, 84, 10, 3), (0.07, 14, 20, 100, 7), (0.05, 10, 14, 20, 1), (1, 200, 280, 1, 1)],
+)
+def test_epoch_of_a_shortened_run_is_divided_by_the_scale_without_rounding_errors(
+    values, scale, of_200, of_280, numerator, denominator
+):
+    params = parse_params(put(values, "epochs_scale", scale))
+    assert (params.epochs(200), params.epochs(280)) == (of_200, of_280)
+    halving = Rates(learning_rate=1, momentum=0, weight_decay=0, decay=(Decay(first=1, every=1, factor=0.5),))
+    for epoch in range(of_280):  # the rate at the paper's epoch e is 2^-e, so it says which epoch was taken
+        assert params.rate(halving, epoch) == 2.0 ** -(numerator * epoch // denominator)
+
+
+def test_shortest_run_has_one_epoch_and_none_stays_none(values):
+    params = parse_params(put(values, "epochs_scale", 0.0001))
+    assert params.epochs(200) == 1
+    assert params.epochs(0) == 0
+
+
+def test_rate_without_decay_stays():
+    assert Rates(learning_rate=0.5, momentum=0, weight_decay=0, decay=()).at(1000) == 0.5
+
+
+# The rows of params.yaml
+
+
+def test_chosen_rows_are_those_named(values):
+    params = parse_params({**values, "dataset": "cifar10", "arch": "vgg6"})
+    assert params.chosen_dataset is params.datasets["cifar10"]
+    assert params.chosen_arch is params.archs["vgg6"]
+
+
+@pytest.mark.parametrize("dataset, flip", [("digits", False), ("cifar10", True), ("cifar100", True)])
+def test_data_sets_are_translated_by_4_and_digits_never_flipped(dataset, flip):
+    row = PARAMS.datasets[dataset]
+    assert (row.source, row.image_size, row.flip, row.translation) == (dataset, 32, flip, 4)
+
+
+@pytest.mark.parametrize(
+    "arch, convolutions, fully_connected, epochs, examined",
+    [
+        ("vgg16", VGG16_LIST, (512, 512), 200, (2, 4, 7, 10, 13)),
+        ("vgg6", VGG6_LIST, (), 200, (1, 2, 3, 4, 5)),
+        ("avgg16", AVGG16_LIST, (512, 512), 280, (13,)),
+    ],
+)
+def test_networks_of_the_paper(arch, convolutions, fully_connected, epochs, examined):
+    row = PARAMS.archs[arch]
+    assert row.backbone.convolutions == convolutions
+    assert row.backbone.fully_connected == fully_connected
+    assert (row.backbone.activation, row.backbone.output_bias) == ("relu", False)
+    assert (row.backbone.epochs, row.backbone.batch_size) == (epochs, 100)
+    assert row.examined_layers == examined
+
+
+@pytest.mark.parametrize(
+    "arch, group, learning_rate, momentum, weight_decay, decay",
+    [
+        ("vgg16", "convolutional_rates", 0.028, 0.975, 1.5e-3, [(20, 20, 0.6)]),
+        ("vgg16", "fully_connected_rates", 0.028, 0.975, 1.5e-3, [(20, 20, 0.6)]),
+        ("vgg16", "heads", 0.1, 0.975, 1e-5, [(20, 20, 0.6)]),
+        ("vgg6", "convolutional_rates", 0.0145, 0.97, 1e-3, [(20, 20, 0.65), (160, 20, 0.55)]),
+        ("vgg6", "fully_connected_rates", 0.002, 0.975, 1.2e-3, [(20, 20, 0.65), (160, 20, 0.5)]),
+        ("vgg6", "heads", 0.1, 0.975, 1e-5, [(20, 20, 0.6)]),
+        ("avgg16", "convolutional_rates", 0.00721, 0.98, 1.15e-3, [(20, 20, 0.65), (160, 20, 0.55)]),
+        ("avgg16", "fully_connected_rates", 0.0045, 0.982, 1.35e-3, [(10, 20, 0.65), (170, 20, 0.55)]),
+        ("avgg16", "heads", 0.02, 0.995, 1e-8, [(20, 20, 0.6)]),
+    ],
+)
+def test_rates_of_the_paper(arch, group, learning_rate, momentum, weight_decay, decay):
+    rates = group_of(PARAMS, arch, group)
+    assert (rates.learning_rate, rates.momentum, rates.weight_decay) == (learning_rate, momentum, weight_decay)
+    assert [(row.first, row.every, row.factor) for row in rates.decay] == decay
+
+
+def test_heads_have_200_epochs_in_batches_of_100():
+    assert {(row.heads.epochs, row.heads.batch_size) for row in PARAMS.archs.values()} == {(200, 100)}
+
+
+def test_validation_images_and_views_may_be_asked_for(values):
+    params = parse_params(put(put(values, "validation", {"size": 300, "seed": 7}), f"{HEADS}.views", 5))
+    assert (params.validation.size, params.validation.seed, params.chosen_arch.heads.views) == (300, 7, 5)
+
+
+@pytest.mark.parametrize(
+    "arch, parent, differences",
+    [
+        ("vgg14", "vgg16", {"backbone.fully_connected": [], "examined_layers": [13]}),
+        ("vgg14_l13_350", "vgg14", {"backbone.convolutions.16": 350}),
+        (
+            "vgg16_l11to13_350",
+            "vgg16",
+            {
+                "backbone.convolutions.14": 350,
+                "backbone.convolutions.15": 350,
+                "backbone.convolutions.16": 350,
+                "examined_layers": [13],
+            },
+        ),
+        (
+            "vgg16_l11to13_120",
+            "vgg16_l11to13_350",
+            {
+                "backbone.convolutions.14": 120,
+                "backbone.convolutions.15": 120,
+                "backbone.convolutions.16": 120,
+            },
+        ),
+        ("avgg16_l13_100", "avgg16", {"backbone.convolutions.13": 100}),
+        ("vgg16_fc4096", "vgg16", {"backbone.fully_connected": [4096, 4096], "backbone.activation": "none"}),
+    ],
+)
+def test_variant_differs_from_its_parent_in_these_keys_alone(values, arch, parent, differences):
+    row = values["archs"][parent]
+    for key, value in differences.items():
+        changed = put(row, key, value)
+        assert changed != row
+        row = changed
+    assert values["archs"][arch] == row
+
+
+def test_rows_are_these_and_written_out_whole(values):
+    variants = "vgg14 vgg14_l13_350 vgg16_l11to13_350 vgg16_l11to13_120 avgg16_l13_100 vgg16_fc4096".split()
+    assert list(values["archs"]) == ["vgg16", "vgg6", "avgg16", *variants]
+    lines = [line.partition("#")[0] for line in FILE.read_text(encoding="utf-8").splitlines()]
+    assert not [line for line in lines if "<<" in line or "&" in line or "*" in line]
+
+
+@pytest.mark.parametrize("arch", PARAMS.archs)
+@pytest.mark.parametrize("dataset", PARAMS.datasets)
+def test_every_network_can_be_chosen_with_every_data_set(values, arch, dataset):
+    params = parse_params({**values, "arch": arch, "dataset": dataset})
+    assert params.chosen_arch.examined_layers[-1] >= 5
+
+
+def test_values_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        PARAMS.threshold = 0.4
+
+
+# Refusals
+
+RATES = "archs.vgg16.backbone.convolutional_rates"
+DECAY = f"{RATES}.decay"
+CONVOLUTIONS = "archs.vgg16.backbone.convolutions"
+LAYERS = "archs.vgg16.examined_layers"
+HEADS = "archs.vgg16.heads"
+WHOLE = "must be a valid integer"
+NUMBER = "must be a valid number"
+LIST = "must be a list in square brackets"
+ROWS = "must hold rows of `name: value`"
+
+
+@pytest.mark.parametrize(
+    "key, value, expected",
+    [
+        # names of rows
+        ("dataset", "CIFAR10", "'CIFAR10' is not a row of datasets; did you mean cifar10? allowed are digits, cifar10"),
+        ("dataset", "faces", "'faces' is not a row of datasets; allowed are digits, cifar10, cifar100"),
+        ("dataset", 10, "is 10; must be text"),
+        ("arch", "vgg61", "'vgg61' is not a row of archs; did you mean vgg6? allowed are vgg16, vgg6, avgg16, vgg14"),
+        ("arch", None, "is null; must be text"),
+        # seeds
+        ("seeds", 0, f"is 0; {LIST}"),
+        ("seeds", [], "is []; must have at least 1 item"),
+        ("seeds", [1, 2, 1], "[1, 2, 1] repeats a seed; each sample needs its own"),
+        ("seeds.0", -1, "is -1; must be greater than or equal to 0"),
+        ("seeds.0", 0.5, f"is 0.5; {WHOLE}"),
+        ("seeds.0", True, f"is true; {WHOLE}"),
+        ("seeds.0", 2**32, "is 4294967296; must be less than 4294967296"),
+        # numbers of the run
+        ("epochs_scale", 0, "is 0; must be greater than or equal to 0.000001"),
+        ("epochs_scale", 11, "is 11; must be less than or equal to 10"),
+        ("epochs_scale", float("nan"), "is NaN; must be a finite number"),
+        ("epochs_scale", float("inf"), "is Infinity; must be a finite number"),
+        ("epochs_scale", "all", f'is "all"; {NUMBER}'),
+        ("epochs_scale", True, f"is true; {NUMBER}"),
+        ("precision", "fp16", "is \"fp16\"; must be 'bf16' or 'float32'"),
+        ("threshold", 0, "is 0; must be greater than 0"),
+        ("threshold", 1, "is 1; must be less than 1"),
+        ("threshold", -0.3, "is -0.3; must be greater than 0"),
+        ("threshold", 1.5, "is 1.5; must be less than 1"),
+        ("threshold", "0.3", f'is "0.3"; {NUMBER}'),
+        ("threshold", [0.3], f"is [0.3]; {NUMBER}"),
+        ("threshold", {"low": 0.3}, f'is {{"low": 0.3}}; {NUMBER}'),
+        ("threshold", float("nan"), "is NaN; must be a finite number"),
+        # the validation set
+        ("validation", 100, f"is 100; {ROWS}"),
+        ("validation.size", -1, "is -1; must be greater than or equal to 0"),
+        ("validation.size", 0.2, f"is 0.2; {WHOLE}"),
+        ("validation.size", True, f"is true; {WHOLE}"),
+        ("validation.size", "all", f'is "all"; {WHOLE}'),
+        ("validation.size", None, f"is null; {WHOLE}"),
+        ("validation.seed", -1, "is -1; must be greater than or equal to 0"),
+        ("validation.seed", 2**32, "is 4294967296; must be less than 4294967296"),
+        ("validation.seed", 0.5, f"is 0.5; {WHOLE}"),
+        ("validation.sead", 0, "is no known key; did you mean seed?"),
+        # dilution
+        ("dilution.other_layers", 7, f"is 7; {LIST}"),
+        ("dilution.other_layers", [7, 8], "layer 8 is not examined; allowed are those of archs.vgg16.examined_layers"),
+        ("dilution.retrain_heads", 1, "is 1; must be true or false"),
+        # layers
+        (LAYERS, [2, 14], "the network has no layer 14; allowed are 1 to 13"),
+        (f"{LAYERS}.0", 0, "is 0; must be greater than or equal to 1"),
+        (LAYERS, [], "is []; must have at least 1 item"),
+        (LAYERS, [4, 2], "[4, 2] must rise, without repeats"),
+        (LAYERS, [2, 2], "[2, 2] must rise, without repeats"),
+        (LAYERS, 13, f"is 13; {LIST}"),
+        # rates
+        (f"{HEADS}.learning_rate", -0.1, "is -0.1; must be greater than or equal to 0"),
+        (f"{RATES}.learning_rate", -0.1, "is -0.1; must be greater than or equal to 0"),
+        (f"{RATES}.learning_rate", float("nan"), "is NaN; must be a finite number"),
+        (f"{RATES}.learning_rate", float("-inf"), "is -Infinity; must be a finite number"),
+        (f"{RATES}.learning_rate", "abc", f'is "abc"; {NUMBER}'),
+        (f"{RATES}.weight_decay", -1e-3, "is -0.001; must be greater than or equal to 0"),
+        (f"{RATES}.momentum", 1, "is 1; must be less than 1"),
+        (f"{RATES}.momentum", -0.1, "is -0.1; must be greater than or equal to 0"),
+        (RATES, [0.1], f"is [0.1]; {ROWS}"),
+        (DECAY, {"first": 20}, f'is {{"first": 20}}; {LIST}'),
+        (f"{DECAY}.0.every", 0, "is 0; must be greater than or equal to 1"),
+        (f"{DECAY}.0.factor", 1.2, "is 1.2; must be less than or equal to 1"),
+        (DECAY, [{"first": 20, "every": 20, "factor": 0.5}] * 2, "first epochs must rise; they are [20, 20]"),
+        (f"{HEADS}.epochs", -1, "is -1; must be greater than or equal to 0"),
+        (f"{HEADS}.epochs", 2.5, f"is 2.5; {WHOLE}"),
+        (f"{HEADS}.batch_size", 0, "is 0; must be greater than or equal to 1"),
+        (f"{HEADS}.views", -1, "is -1; must be greater than or equal to 0"),
+        (f"{HEADS}.views", 1.5, f"is 1.5; {WHOLE}"),
+        (f"{HEADS}.views", False, f"is false; {WHOLE}"),
+        (f"{HEADS}.views", [1], f"is [1]; {WHOLE}"),
+        # the network
+        (CONVOLUTIONS, [], "is []; must have at least 1 item"),
+        (CONVOLUTIONS, ["M", *VGG16_LIST], "begins with the pool M; it must begin with filters"),
+        (f"{CONVOLUTIONS}.1", "A2", 'is "A2"; must be a number of filters, 1 to 1,000,000, or a pool: M, A4'),
+        (f"{CONVOLUTIONS}.1", 0, "is 0; must be a number of filters, 1 to 1,000,000, or a pool: M, A4"),
+        (f"{CONVOLUTIONS}.1", True, "is true; must be a number of filters, 1 to 1,000,000, or a pool: M, A4"),
+        (f"{CONVOLUTIONS}.1", [64], "is [64]; must be a number of filters, 1 to 1,000,000, or a pool: M, A4"),
+        (CONVOLUTIONS, [*VGG16_LIST, "M"], "the pool M at place 19 needs 2 pixels a side, and 1 are left of the 32"),
+        (
+            CONVOLUTIONS,
+            [64, "A4", *VGG16_LIST],
+            "the pool M at place 16 needs 2 pixels a side, and 1 are left of the 32",
+        ),
+        ("archs.vgg16.backbone.fully_connected.0", 0, "is 0; must be greater than or equal to 1"),
+        ("archs.vgg16.backbone.activation", "gelu", "is \"gelu\"; must be 'relu' or 'none'"),
+        ("archs.vgg16.backbone.output_bias", "no", 'is "no"; must be true or false'),
+        ("archs.vgg16.backbone.batch_size", 1, "is 1; must be greater than or equal to 2"),
+        ("archs.vgg16.backbone.epochs", "200", f'is "200"; {WHOLE}'),
+        ("archs.vgg6", None, f"is null; {ROWS}"),
+        # data sets
+        ("datasets.digits.source", "digit", "is 'digit'; did you mean digits? allowed are digits, cifar10, cifar100"),
+        (
+            "datasets.digits.source",
+            "flowers",
+            "allowed are digits, cifar10, cifar100, or a folder's path, with a slash",
+        ),
+        ("datasets.digits.source", "", 'is ""; must not be empty'),
+        ("datasets.digits.image_size", 3, "is 3; must be greater than or equal to 4"),
+        ("datasets.cifar10.image_size", 64, "is 64; the images of cifar10 have 32"),
+        ("datasets.digits.flip", 1, "is 1; must be true or false"),
+        ("datasets.digits.translation", -1, "is -1; must be greater than or equal to 0"),
+        ("datasets.digits.translation", 32, "is 32; it must be below image_size, 32"),
+        ("datasets", ["digits"], f'is ["digits"]; {ROWS}'),
+        ("figures", [], f"is []; {ROWS}"),
+        ("figures.colormap", "jet", "is \"jet\"; must be 'viridis', 'cividis', 'plasma', 'inferno', 'magma' or 'gray'"),
+        # unknown keys
+        ("treshold", 0.3, "is no known key; did you mean threshold?"),
+        (f"{HEADS}.learning_rate", 1e39, "is 1e+39; must be less than or equal to "),
+        (f"{HEADS}.learningrate", 0.1, "is no known key; did you mean learning_rate?"),
+    ],
+)
+def test_refusal_names_the_key_the_value_and_what_is_allowed(values, key, value, expected):
+    refusal = message(put(values, key, value))
+    assert refusal.startswith(f"params.yaml: {key}: ")
+    assert expected in refusal
+    assert "\n" not in refusal
+
+
+@pytest.mark.parametrize(("others", "diluted"), [([], [13]), ([10, 2], [2, 10, 13]), ([13], [13])])
+def test_the_last_examined_layer_is_always_diluted(others, diluted, values):
+    assert parse_params(put(values, "dilution.other_layers", others)).diluted_layers == diluted
+
+
+def test_pools_must_fit_the_chosen_data_set(values):
+    values = put(values, "datasets.digits.image_size", 16)
+    expected = f"{CONVOLUTIONS}: the pool M at place 18 needs 2 pixels a side, and 1 are left of the 16 of digits"
+    assert expected in message(values)
+    assert parse_params({**values, "dataset": "cifar10"}).chosen_dataset.image_size == 32
+
+
+def test_missing_key_is_named(values):
+    del values["archs"]["vgg6"]["heads"]["decay"]
+    assert message(values) == "params.yaml: archs.vgg6.heads.decay: is missing"
+
+
+def test_every_mistake_has_its_line(values):
+    lines = message({**values, "seeds": [-1, "a"], "threshold": 2, "precision": 16}).splitlines()
+    assert [line.split(":")[1].strip() for line in lines] == ["seeds.0", "seeds.1", "precision", "threshold"]
+
+
+@pytest.mark.parametrize("whole, shown", [(None, "null"), ([], "[]"), ("text", '"text"')])
+def test_what_is_no_mapping_is_refused(whole, shown):
+    assert message(whole) == f"params.yaml: the file: is {shown}; {ROWS}"
+
+
+def test_own_folder_and_own_rows_are_accepted(values):
+    values["datasets"]["flowers"] = {"source": "data/flowers", "image_size": 48, "flip": True, "translation": 0}
+    assert parse_params({**values, "dataset": "flowers"}).chosen_dataset.source == "data/flowers"
+
+
+def written(folder: Path, key: str, value: str) -> Path:
+    """Write params.yaml with the first value of a key replaced."""
+    text, count = re.subn(rf"^( *{key}): .*$", rf"\1: {value}", FILE.read_text(encoding="utf-8"), count=1, flags=re.M)
+    assert count == 1
+    path = folder / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal_of(path: Path) -> str:
+    with pytest.raises(InputError) as raised:
+        load_params(path)
+    return str(raised.value)
+
+
+def test_power_of_ten_needs_no_dot(tmp_path):
+    path = written(tmp_path, "weight_decay", "1e-5")
+    assert load_params(path).archs["vgg16"].backbone.convolutional_rates.weight_decay == 0.00001
+
+
+def test_duplicate_key_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("dataset: digits\narch: vgg6\ndataset: cifar10\n", encoding="utf-8")
+    assert refusal_of(path) == (
+        f'{path} is not valid YAML: line 3: found duplicate key "dataset" with value "cifar10" '
+        '(original value: "digits")'
+    )
+
+
+def test_broken_yaml_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("dataset: digits\nseeds: [0\narch: vgg6\n", encoding="utf-8")
+    assert refusal_of(path).startswith(f"{path} is not valid YAML: line 3: ")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"a: \x00"])
+def test_bytes_that_are_no_text_are_refused(tmp_path, content):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    assert refusal_of(path).startswith(f"{path} is not valid YAML: ")
+
+
+def test_tag_of_a_python_object_is_refused(tmp_path):
+    path = written(tmp_path, "threshold", "!!python/object/apply:os.getcwd []")
+    assert "could not determine a constructor" in refusal_of(path)
+
+
+def test_list_within_itself_is_refused(tmp_path):
+    path = written(tmp_path, "seeds", "&loop [*loop]")
+    assert refusal_of(path).startswith(f"{path} holds what no parameter can be")
+
+
+def test_empty_file_is_refused(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.touch()
+    assert refusal_of(path) == f"{path}: the file: is null; {ROWS}"
+
+
+def test_file_that_may_not_be_read_is_named(tmp_path):
+    assert refusal_of(tmp_path) == f"{tmp_path} cannot be read (Is a directory); let it be read"
+
+
+def test_missing_file_is_refused_with_the_way_out(tmp_path):
+    path = tmp_path / "params.yaml"
+    assert refusal_of(path) == f"{path} is missing; run from the project's root"

@@ -1,0 +1,398 @@
+"""Runs recorded, read again, refused, and compared with the paper and each other."""
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from singlefilter.claims.judge import judge
+from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.files import replacing
+from singlefilter.pipeline.params import load_params
+from singlefilter.records.compare import comparison_table, comparison_text
+from singlefilter.records.store import chosen_rows, read_record
+from stages import compare_runs, record_run, run
+from tests.claims.tables import Tables, tables
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORDS = Path("metrics/reference")
+NAME = "cifar10-vgg16-1"
+PARAMS = load_params(ROOT / "params.yaml")
+FIGURES = ("layer_statistics", "filters", "success_rates")
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("plots").mkdir()
+    for name in (*FIGURES, "training"):
+        Path(f"plots/{name}.png").write_bytes(name.encode())
+
+
+def write(run: Tables, *arguments: str, record: bool = True) -> None:
+    """Write a run's tables into the project's folder, and record it with these arguments."""
+    run.write(Path())
+    if record:
+        command(*arguments)
+
+
+def command(*arguments: str) -> None:
+    """What `python -m stages.record_run` does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["stages/record_run.py", *arguments])
+        run(record_run.main, arguments=record_run.ARGUMENTS)
+
+
+def refusal(*arguments: str) -> str:
+    with pytest.raises(SystemExit) as raised:
+        command(*arguments)
+    return str(raised.value.code)
+
+
+def log(*entries: dict) -> None:
+    path = Path("logs/stages.jsonl")
+    path.parent.mkdir()
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries) + '{"stage": "cut sh', encoding="utf-8")
+
+
+def test_a_record_holds_all_that_a_run_is():
+    write(tables())
+    seeds = [f"{kind}-seed{seed}.csv" for kind in ("dilution", "history") for seed in (0, 1)]
+    files = ["claims.csv", *seeds, "histograms.csv", "labels.csv", "layers.csv", "nulls.csv", "params.yaml", "run.md"]
+    files += ["summary.json", "thresholds.csv", *(f"{name}.png" for name in FIGURES)]
+    assert sorted(path.name for path in (RECORDS / NAME).iterdir()) == sorted(files)
+    for name, origin in [("layers.csv", "layers.csv"), ("history-seed1.csv", "history/seed1.csv")]:
+        assert (RECORDS / NAME / name).read_bytes() == Path("metrics", origin).read_bytes()
+    assert (RECORDS / NAME / "filters.png").read_bytes() == b"filters"
+
+
+def test_a_record_is_read_as_it_was():
+    made = tables(seeds=(3, 5))
+    write(made)
+    recorded = read_record(RECORDS / NAME)
+    assert recorded.last_epochs.index.tolist() == [3, 5]
+    pd.testing.assert_frame_equal(judge(recorded), judge(made.run()), rtol=1e-5)
+
+
+def test_a_records_params_yaml_is_whole_and_has_the_chosen_rows_alone():
+    write(tables("vgg6"))
+    params, whole = load_params(RECORDS / "cifar10-vgg6-1" / "params.yaml"), load_params()
+    assert (list(params.datasets), list(params.archs)) == (["cifar10"], ["vgg6"])
+    assert params.chosen_arch == whole.chosen_arch
+    assert params.model_dump(exclude={"datasets", "archs"}) == whole.model_dump(exclude={"datasets", "archs"})
+
+
+def test_the_comments_of_params_yaml_stay_beside_what_is_left():
+    reduced = chosen_rows((ROOT / "params.yaml").read_text(encoding="utf-8"), PARAMS)
+    assert "threshold: 0.3       # clips a filter's normalised fields (SI, Fig. 4)" in reduced
+    assert "      convolutions: [64, 64, M, 128, 128, M, 256, 256, 256, M, 512, 512, 512, M, 512" in reduced
+    assert "vgg6" not in reduced.split("archs:")[1]
+
+
+def test_what_the_run_was_made_with_is_told(monkeypatch):
+    what = {"dataset": "cifar10", "arch": "vgg16", "epochs_scale": 1}
+    torch = {"torch": "2.12.1", "device": "cpu"}
+    log(
+        {"stage": "train_backbone", "seed": 0, "seconds": 1.0} | what | torch,  # run again later
+        {"stage": "train_backbone", "seed": 0, "seconds": 70.0} | what | torch,
+        {"stage": "train_backbone", "seed": 1, "seconds": 80.5} | what | torch,
+        {"stage": "train_backbone", "seed": 7, "seconds": 9.0} | what | torch,  # no sample of this run
+        {"stage": "train_backbone", "seed": 0, "seconds": 9.0} | what | torch | {"epochs_scale": 0.1},
+        {"stage": "cluster_stats", "seconds": 4.0} | what,
+        {"stage": "cluster_stats", "seconds": 9.0},  # logged before runs were told apart
+        {"stage": "record_run", "seconds": 9.0} | what,
+    )
+    monkeypatch.setattr(record_run, "git", lambda *arguments: "abc1234" if "rev-parse" in arguments else "")
+    monkeypatch.setattr(record_run, "processor_name", lambda: "Some Processor")
+    write(tables(), "--note", "a first try")
+    command_line, revision, hardware, seconds, note = (RECORDS / NAME / "run.md").read_text("utf-8").splitlines()
+    assert command_line == f"* command: `cp metrics/reference/{NAME}/params.yaml params.yaml && dvc repro`"
+    assert revision == "* revision: abc1234"
+    assert " cores of Some Processor, " in hardware and hardware.endswith(" GiB; torch 2.12.1 on cpu")
+    assert seconds == "* seconds: train_backbone 70 + 80.5, cluster_stats 4; together 154"
+    assert note == "* a first try"
+
+
+def test_a_tree_with_changed_code_and_one_without_git_are_told(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(record_run, "git", lambda *arguments: "abc1234" if "rev-parse" in arguments else " M src/a.py")
+        assert record_run.revision() == "abc1234, with uncommitted changes to the code"
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(Path.cwd().parent))
+    assert record_run.revision() == "unknown, not in a Git repository"
+
+
+def test_the_figures_can_be_chosen_and_the_record_named():
+    write(tables(), "--name", "second", "--figures", "training")
+    assert [path.name for path in (RECORDS / f"{NAME}-second").glob("*.png")] == ["training.png"]
+    assert refusal("--figures", "curves") == (
+        "record_run: --figures: plots/curves.png is missing; "
+        "choose among filters, layer_statistics, success_rates, training"
+    )
+    assert "'a/b' cannot be in a folder's name" in refusal("--name", "a/b")
+
+
+def test_a_record_is_replaced_as_a_whole_or_not_at_all(monkeypatch):
+    write(tables())
+    (RECORDS / NAME / "left over.txt").touch()
+    before = sorted(path.name for path in (RECORDS / NAME).iterdir())
+    with monkeypatch.context() as patch:
+        patch.setattr(record_run, "run_text", lambda *_: (_ for _ in ()).throw(InputError("stopped")))
+        assert refusal() == "record_run: stopped"
+    assert sorted(path.name for path in (RECORDS / NAME).iterdir()) == before
+    command()
+    assert not (RECORDS / NAME / "left over.txt").exists()
+    assert [path.name for path in RECORDS.iterdir()] == [NAME]
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"threshold": 0.4}, "threshold"),
+        ({"precision": "float32"}, "precision"),
+        ({"seeds": [0, 2]}, "seeds"),
+        ({"rate": 0.02}, "archs.vgg16"),
+    ],
+)
+def test_the_record_of_a_run_with_other_parameters_is_not_replaced(changes, key):
+    write(tables())
+    before = {path.name: path.read_bytes() for path in (RECORDS / NAME).iterdir()}
+    rate = changes.pop("rate", None)
+    other = tables(**changes)
+    if rate:
+        other.values["archs"]["vgg16"]["backbone"]["convolutional_rates"]["learning_rate"] = rate
+    write(other, record=False)
+    assert refusal() == (
+        f"record_run: metrics/reference/{NAME} is the record of a run with other parameters ({key}); "
+        "give this one a --name of its own, or remove that folder"
+    )
+    assert {path.name: path.read_bytes() for path in (RECORDS / NAME).iterdir()} == before
+    command("--name", "other")
+    assert (RECORDS / f"{NAME}-other").is_dir()
+
+
+def test_a_record_is_replaced_where_only_figures_and_rows_that_it_does_not_use_differ():
+    write(tables())
+    other = tables()
+    other.values["figures"] = {"dpi": 300, "font_size": 8, "colormap": "gray"}
+    other.values["archs"]["vgg6"]["backbone"]["epochs"] = 3
+    write(other)
+    assert load_params(RECORDS / NAME / "params.yaml").figures.dpi == 300
+
+
+def test_a_record_that_was_set_aside_when_recording_was_killed_comes_back():
+    write(tables())
+    (RECORDS / NAME).rename(RECORDS / f".{NAME}.old")
+    Path("plots/filters.png").unlink()
+    assert "filters.png is missing" in refusal()  # before anything is touched
+    Path("plots/filters.png").touch()
+    command()
+    assert [path.name for path in RECORDS.iterdir()] == [NAME]
+
+
+def change_params(old: str, new: str) -> None:
+    text = Path("params.yaml").read_text(encoding="utf-8")
+    assert old in text
+    Path("params.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (
+            "epochs_scale: 1\n",
+            "epochs_scale: 0.5\n",
+            "history/seed0.csv is of epochs [200, 200], and params.yaml of [100",
+        ),
+        (
+            "arch: vgg16\n",
+            "arch: vgg16_l11to13_120\n",
+            "layers.csv is of layers [2, 4, 7, 8, 10, 11, 13], and",
+        ),
+        (
+            "dataset: cifar10\n",
+            "dataset: cifar100\n",
+            "and the tables say sr.vgg16 not comparable cifar100 instead",
+        ),
+        (
+            "threshold: 0.3\n",
+            "threshold: 0.4\n",
+            "and the tables say sr.vgg16 not comparable threshold 0.4",
+        ),
+    ],
+)
+def test_tables_of_other_parameters_are_refused(old, new, why):
+    write(tables(), record=False)
+    change_params(old, new)
+    assert why in refusal()
+    assert not RECORDS.exists() or not list(RECORDS.iterdir())
+
+
+def test_tables_of_other_samples_are_refused():
+    write(tables(seeds=(0, 1, 2)), record=False)
+    change_params("- 2\n", "")
+    assert "metrics/layers.csv is of samples [3, 3, 3, 3, 3, 3, 3], and params.yaml of [2, 2" in refusal()
+
+
+@pytest.mark.parametrize("name", ["nulls.csv", "dilution/seed1.csv", "history/seed0.csv", "summary.json", "claims.csv"])
+def test_a_missing_table_is_named_with_the_way_out(name):
+    write(tables(), record=False)
+    Path("metrics", name).unlink()
+    assert refusal().startswith(f"record_run: metrics/{name} is missing. Make the run's tables again (dvc repro)")
+
+
+@pytest.mark.parametrize("name", ["layers.csv", "claims.csv", "thresholds.csv"])
+def test_a_table_that_is_not_whole_is_named(name):
+    write(tables(), record=False)
+    Path("metrics", name).write_text("id\n" if name == "claims.csv" else "", encoding="utf-8")
+    assert f"metrics/{name} is not whole" in refusal()
+
+
+@pytest.mark.parametrize("name", ["thresholds.csv", "dilution/seed1.csv"])
+def test_a_table_without_rows_is_named(name):
+    write(tables(), record=False)
+    pd.read_csv(f"metrics/{name}").head(0).to_csv(f"metrics/{name}", index=False)
+    assert f"metrics/{name} has no rows" in refusal()
+
+
+def test_dilution_of_another_layer_is_refused():
+    write(tables(), record=False)
+    path = Path("metrics/dilution/seed1.csv")
+    pd.read_csv(path).assign(layer=10).to_csv(path, index=False)
+    assert "is of layers [10, 13], and params.yaml of [13]" in refusal()
+
+
+def test_the_log_tells_runs_apart():
+    write(tables("vgg6"))
+    entry = json.loads(Path("logs/stages.jsonl").read_text(encoding="utf-8"))
+    assert [entry[key] for key in ("stage", "dataset", "arch", "epochs_scale")] == ["record_run", "cifar10", "vgg6", 1]
+
+
+def test_a_table_without_a_column_is_named():
+    write(tables(), record=False)
+    layers = pd.read_csv("metrics/layers.csv").drop(columns="samples")
+    layers.to_csv("metrics/layers.csv", index=False)
+    assert "metrics/layers.csv has no column 'samples'" in refusal()
+
+
+# ---- Comparison
+
+
+def compare() -> None:
+    compare_runs.main(PARAMS)
+
+
+def cells(text: str, start: str) -> list[str]:
+    """The cells of the first row of a Markdown table that starts with these."""
+    line = next(line for line in text.splitlines() if line.startswith(f"| {start} |"))
+    return [cell.strip() for cell in line.removeprefix("| ").removesuffix("|").split(" | ")]
+
+
+def test_the_papers_numbers_stand_beside_a_runs():
+    made = tables(seeds=(0, 1))
+    made.accuracies = {0: 0.93, 1: 0.95}
+    text = comparison_text({NAME: made.run()})
+    assert cells(text, "vgg16 | the paper")[2:] == ["4", "0.94", "1.5", "1", "2.88", "> 5", ""]
+    ours = ["2", "0.9400 ± 0.0141", "1.50 ± 0.01", "1.00 ± 0.01", "2.88 ± 0.01", "6.00 ± 0.01", ""]
+    assert cells(text, f"vgg16 | `{NAME}`")[2:] == ours
+    assert cells(text, "vgg6 | the paper")[2:] == ["5", "0.92", "3.14", "1", "2.6", "–", ""]
+    assert cells(text, "avgg16 | the paper")[2:] == ["3", "0.955", "1.1", "1", "2.5", "–", ""]
+    assert cells(text, f"`{NAME}` | 2")[2:] == ["0.6400 ± 0.0100", "–", "20.00 ± 0.01", "20"]
+
+
+def test_other_data_have_no_numbers_of_the_papers_beside_them_and_one_sample_no_spread():
+    digits = tables(seeds=(0,), dataset="digits", epochs_scale=0.05)
+    digits.layers[13] |= {"noise": math.nan, "cluster_size": math.nan}
+    text = comparison_text({"digits-vgg16-0.05": digits.run()})
+    about = "digits instead of CIFAR-10; 0.05 of the epochs; 1 sample"
+    assert cells(text, "vgg16 | `digits-vgg16-0.05`")[2:] == ["1", "0.9400", "–", "1.00", "–", "6.00", about]
+    assert cells(text, "`digits-vgg16-0.05` | 2")[2:] == ["0.6400", "–", "20.00", "–"]
+    assert "nan" not in text.lower()
+    table = comparison_table({"digits": digits.run()})
+    assert table["paper"].isna().all() and table["std"].isna().all()
+
+
+def test_the_table_has_a_row_a_number():
+    table = comparison_table({"a": tables("vgg6").run(), "b": tables("avgg16").run()})
+    assert len(table) == (1 + 5 * 5) + (1 + 5)
+    whole = table[(table["record"] == "b") & table["layer"].isna()].iloc[0]
+    assert whole[["network", "samples", "statistic", "paper", "mean", "std"]].tolist() == [
+        *("avgg16", 2, "accuracy", 0.955, 0.955),
+        0,
+    ]
+    noise = table[(table["record"] == "a") & (table["layer"] == 5) & (table["statistic"] == "noise")].iloc[0]
+    assert noise[["paper", "mean", "std", "low", "high"]].tolist() == [3.14, 3.14, 0.01, 2.64, 3.64]
+
+
+def test_claims_of_each_run_are_counted_and_those_of_several_judged():
+    runs = {name: tables(name).run() for name in ("vgg16", "vgg6", "avgg16")}
+    text = comparison_text(runs)
+    assert cells(text, "`vgg16` | 32")[1:] == ["32", "0", "29"]
+    reason = "at the bound, must be > 0 (vgg16 over vgg6)"
+    assert cells(text, "`snr.order.measured`")[3:] == ["0 [-0.7071, 0.7071]", "does not hold", reason]
+    assert "fewer filters" not in text
+
+
+def test_diluted_networks_stand_beside_their_parents():
+    fewer = tables("vgg14_l13_350")
+    fewer.accuracies = {0: 0.93, 1: 0.93}
+    text = comparison_text({"whole": tables("vgg14").run(), "fewer": fewer.run(), "alone": tables("vgg6").run()})
+    assert cells(text, "vgg14_l13_350 | 1") == [
+        *("vgg14_l13_350", "1", "0.9300 ± 0.0000", "vgg14", "0.9400 ± 0.0000"),
+        *("0.01 [0.01, 0.01]", "0"),
+    ]
+    assert cells(text, "`dilute.trained.350.layer13`")[4:] == ["does not hold", "0.005 too high"]
+
+
+def test_records_are_compared_and_older_ones_left_out(capsys):
+    write(tables())
+    write(tables("vgg6"))
+    older = RECORDS / "older"
+    older.mkdir()
+    (RECORDS / ".half.partial").mkdir()
+    capsys.readouterr()
+    compare()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"{older} is left out: it has no params.yaml")
+    assert lines[1] == "compared: cifar10-vgg16-1, cifar10-vgg6-1; see metrics/comparison.md"
+    table = pd.read_csv("metrics/comparison.csv")
+    assert table["record"].unique().tolist() == ["cifar10-vgg16-1", "cifar10-vgg6-1"]
+    first = Path("metrics/comparison.md").read_bytes(), Path("metrics/comparison.csv").read_bytes()
+    compare()
+    assert first == (Path("metrics/comparison.md").read_bytes(), Path("metrics/comparison.csv").read_bytes())
+
+
+def test_a_comparison_without_records_has_the_papers_numbers():
+    compare()
+    text = Path("metrics/comparison.md").read_text(encoding="utf-8")
+    assert cells(text, "avgg16 | the paper")[3] == "0.955"
+    assert pd.read_csv("metrics/comparison.csv").empty
+
+
+def test_a_record_that_is_not_whole_is_refused():
+    write(tables())
+    with replacing(RECORDS / NAME / "layers.csv") as path:
+        path.write_text("layer\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"cifar10-vgg16-1/layers\.csv"):
+        compare()
+
+
+# ---- What the project holds
+
+
+def test_recorded_claims_are_what_the_code_judges():
+    for folder in sorted((ROOT / RECORDS).glob("*/")):
+        if (folder / "params.yaml").exists():
+            written = pd.read_csv(folder / "claims.csv")
+            judged = judge(read_record(folder))
+            assert record_run.verdicts(written) == record_run.verdicts(judged), folder
+
+
+def test_the_readme_holds_the_tables_of_networks_and_layers():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = readme.split("<!-- comparison -->\n")[1].split("<!-- /comparison -->")[0].strip().splitlines()
+    comparison = (ROOT / "metrics/comparison.md").read_text(encoding="utf-8").splitlines()
+    assert len(shown) > 20
+    assert set(shown) <= set(comparison)  # which may have further records of the reader's own

@@ -1,0 +1,142 @@
+"""How a stage is run: what it logs, and how it ends."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.files import replacing
+from singlefilter.pipeline.params import Params
+from stages import run
+
+ROOT = Path(__file__).resolve().parents[2]
+LOG = Path("logs/stages.jsonl")
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    """A folder with params.yaml alone; the command line is that of `python -m stages.example --seed 3`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["stages/example.py", "--seed", "3"])
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(text.replace("seeds: [0]", "seeds: [0, 3]"), encoding="utf-8")
+
+
+def test_a_stage_that_ends_well_adds_a_line_to_the_log():
+    calls = []
+
+    def stage(params: Params, seed: int) -> None:
+        calls.append((type(params), seed))
+
+    for _ in range(2):
+        run(stage, per_sample=True)
+    assert calls == [(Params, 3)] * 2
+    lines = [json.loads(line) for line in LOG.read_text(encoding="utf-8").splitlines()]
+    assert [(line["stage"], line["seed"]) for line in lines] == [("example", 3)] * 2
+    assert all(0 <= line["seconds"] < 60 and line["cores"] >= 1 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("error", "ending"),
+    [
+        (InputError("threshold: is 2"), "example: threshold: is 2"),
+        (OSError("no space"), "example: OSError: no space"),
+        (MemoryError("of 8 GiB"), "example: too little memory: of 8 GiB"),
+        (MemoryError(), "example: too little memory"),
+        (
+            RuntimeError("not enough memory: you tried to allocate 8 bytes.\nat alloc.cpp:9"),
+            "example: too little memory: not enough memory: you tried to allocate 8 bytes.",
+        ),
+        (RuntimeError("std::bad_alloc"), "example: too little memory: std::bad_alloc"),
+        (RuntimeError("could not create a primitive"), "example: too little memory: could not create a primitive"),
+    ],
+)
+def test_a_stage_that_fails_ends_with_one_line_and_logs_nothing(error, ending):
+    def stage(params: Params, seed: int) -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as raised:
+        run(stage, per_sample=True)
+    assert raised.value.code == ending
+    assert not LOG.exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stage_that_is_stopped_leaves_what_was_there_and_nothing_half_written(number, code):
+    """Even within a callback that lets no exception out, as some of h5py's and Matplotlib's do not."""
+    table = Path("metrics/table.csv")
+    table.parent.mkdir()
+    table.write_text("old")
+
+    def stage(params: Params, seed: int) -> None:
+        with replacing(table) as temporary:
+            temporary.write_text("half")
+            with contextlib.suppress(BaseException):
+                os.kill(os.getpid(), number)
+
+    process = os.fork()
+    if process == 0:
+        try:
+            run(stage, per_sample=True)
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == code
+    assert [path.name for path in table.parent.iterdir()] == ["table.csv"] and table.read_text() == "old"
+    assert not LOG.exists()
+
+
+def test_signals_are_as_they_were_after_a_stage():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    run(lambda params, seed: None, per_sample=True)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_signal_that_whoever_started_the_stage_ignores_is_ignored():
+    def stage(params: Params, seed: int) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        run(stage, per_sample=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert LOG.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stage_that_is_stopped_while_it_is_imported_says_nothing(number, tmp_path):
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "stages/__init__.py").symlink_to(ROOT / "stages/__init__.py")
+    stopped = f"import os\nfrom stages import run\nos.kill(os.getpid(), {number})\n"
+    (tmp_path / "stages/example.py").write_text(stopped, encoding="utf-8")
+    ended = subprocess.run([sys.executable, "-m", "stages.example"], cwd=tmp_path, capture_output=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-number, b"", b"")
+
+
+def test_a_log_that_cannot_be_written_does_not_fail_a_stage_that_is_done(capsys):
+    Path("logs").write_text("a file in the folder's place")
+    run(lambda params, seed: None, per_sample=True)
+    warning = capsys.readouterr().err
+    assert warning.startswith("logs/stages.jsonl cannot be written ([Errno 17] File exists: 'logs')")
+    assert warning.count("\n") == 1
+
+
+def test_a_seed_that_params_yaml_does_not_have_is_refused(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["stages/example.py", "--seed", "7"])
+    with pytest.raises(SystemExit) as raised:
+        run(pytest.fail, per_sample=True)
+    assert raised.value.code == "example: --seed: is 7; allowed are the seeds of params.yaml, [0, 3]"
+
+
+def test_what_is_nobodys_mistake_but_ours_keeps_its_traceback():
+    def stage(params: Params, seed: int) -> None:
+        raise RuntimeError("shapes do not fit")
+
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        run(stage, per_sample=True)

@@ -1,0 +1,158 @@
+import h5py
+import numpy as np
+import pytest
+
+from singlefilter.filters.clusters import number_clusters
+from singlefilter.pipeline.files import write_hdf5
+from singlefilter.statistics.cluster_means import (
+    LayerClusters,
+    appearance_statistics,
+    cluster_layer,
+    cluster_means,
+    count_decisions,
+    find_layer_clusters,
+    layer_statistics,
+    one_decision_share,
+    slabs,
+)
+from tests.hand_made_filters import clipped_filters
+
+
+@pytest.fixture
+def layer() -> LayerClusters:
+    return find_layer_clusters(clipped_filters(), np.array([False, False, False, True, False]))
+
+
+def silent_layer(filters: int = 2, labels: int = 3) -> LayerClusters:
+    return find_layer_clusters(np.zeros((filters, labels, labels), dtype=bool), np.ones(filters, dtype=bool))
+
+
+def test_statistics_of_hand_made_filters(layer):
+    assert layer_statistics(layer) == pytest.approx(
+        {
+            "filters": 5,
+            "noise": (1 + 2 + 3 + 0) / 4,
+            "noise_clustered": (1 + 2 + 0) / 3,
+            "clusters": (1 + 3 + 0 + 1) / 4,
+            "cluster_size": (2 + 1 + 1 + 1 + 4) / 5,
+            "size_share_1": 3 / 5,
+            "size_share_2": 1 / 5,
+            "size_share_3": 0,
+            "size_share_4": 1 / 5,
+            "silent_filters": 1,
+        }
+    )
+
+
+def test_a_layer_of_silent_filters_has_no_means_and_no_warning():
+    found = layer_statistics(silent_layer())
+    assert found["filters"] == found["silent_filters"] == 2
+    assert all(np.isnan(value) for name, value in found.items() if name not in ("filters", "silent_filters"))
+
+
+def test_a_layer_without_clusters_has_noise_but_no_cluster_size():
+    found = layer_statistics(find_layer_clusters(clipped_filters()[2:3], np.array([False])))
+    assert (found["noise"], found["clusters"]) == (3, 0)
+    assert np.isnan([found["noise_clustered"], found["cluster_size"], found["size_share_1"]]).all()
+
+
+def test_thresholds_are_applied_to_means_over_unequal_numbers_of_images():
+    # Means [[4, 2], [1, 4]], so normalised [[1, 0.5], [0.25, 1]]; the sums alone would give [[0.1, 0.05], [0.25, 1]].
+    fields = np.array([[[4.0, 2.0], [10.0, 40.0]]])
+    found = cluster_layer(fields, np.array([1, 10]), [0.2, 0.3, 0.6])
+    assert {threshold: clusters.numbers.tolist() for threshold, clusters in found.items()} == {
+        0.2: [[0, 0]],
+        0.3: [[0, 1]],
+        0.6: [[0, 1]],
+    }
+    assert {threshold: clusters.noise.tolist() for threshold, clusters in found.items()} == {
+        0.2: [0],
+        0.3: [1],
+        0.6: [0],
+    }
+
+
+def test_the_walk_of_a_layer_can_be_reversed():
+    fields = np.zeros((1, 4, 4))
+    fields[0, :3, :3] = fields[0, 2:, 2:] = 1
+    forward, backward = (cluster_layer(fields, np.ones(4), [0.3], reverse)[0.3] for reverse in (False, True))
+    assert (forward.numbers.tolist(), forward.noise.tolist()) == ([[0, 0, 0, 1]], [2])
+    assert (backward.numbers.tolist(), backward.noise.tolist()) == ([[1, 1, 0, 0]], [4])
+
+
+def test_slabs_are_small_and_together_the_whole(tmp_path):
+    matrices = np.arange(7 * 3 * 3).reshape(7, 3, 3)
+    with write_hdf5(tmp_path / "fields.h5") as file:
+        file["fields"] = matrices
+    with h5py.File(tmp_path / "fields.h5") as file:
+        parts = list(slabs(file["fields"], elements=20))
+    assert [len(part) for part in parts] == [2, 2, 2, 1]
+    np.testing.assert_array_equal(np.concatenate(parts), matrices)
+    assert [len(part) for part in slabs(matrices, elements=1)] == [1] * 7
+
+
+def test_a_layer_read_in_several_slabs_keeps_the_order_of_its_filters():
+    fields = np.zeros((5, 1500, 1500), dtype=np.float32)  # one filter a slab
+    for filter_number in range(4):  # the last filter stays silent
+        fields[filter_number, : filter_number + 1, : filter_number + 1] = 1
+        fields[filter_number, 9, :filter_number] = 1
+    assert len(list(slabs(fields))) > 1
+    found = cluster_layer(fields, np.ones(1500), [0.3])[0.3]
+    assert (found.numbers >= 0).sum(axis=1).tolist() == [1, 2, 3, 4, 0]
+    assert found.noise.tolist() == [0, 1, 2, 3, 0]
+    assert found.silent.tolist() == [False] * 4 + [True]
+
+
+def test_random_layers_agree_with_the_definition_of_each_statistic():
+    clipped = np.random.default_rng(0).random((200, 10, 10)) < 0.3
+    found = layer_statistics(find_layer_clusters(clipped, np.zeros(200, dtype=bool)))
+    sizes = [np.count_nonzero(row == number) for row in number_clusters(clipped) for number in set(row) - {-1}]
+    assert found["noise"] == pytest.approx((clipped.sum() - np.square(sizes).sum()) / 200)
+    assert found["clusters"] == pytest.approx(len(sizes) / 200)
+    # SI: the average size is the sum of the sizes times their shares.
+    assert found["cluster_size"] == pytest.approx(sum(size * found[f"size_share_{size}"] for size in range(1, 11)))
+    assert found["cluster_size"] == pytest.approx(np.mean(sizes))
+
+
+def test_weights_are_numbers_of_copies(layer):
+    weights = np.array([[1.0, 1, 1, 1, 1], [3, 0, 2, 5, 1], [0, 0, 0, 4, 0]])
+    found = cluster_means(layer, weights)
+    copies = layer_statistics(find_layer_clusters(clipped_filters()[[0, 0, 0, 2, 2, 4]], np.zeros(6, dtype=bool)))
+    plain = layer_statistics(layer)
+    assert found.pop("filters").tolist() == [4, 6, 0]  # silent ones are not counted
+    for name, values in found.items():
+        assert values == pytest.approx([plain[name], copies[name], np.nan], nan_ok=True), name
+
+
+def test_appearances_are_counted_by_label_and_compared_over_labels(layer):
+    # Clusters with label 0, 1, 2, 3: 3, 2, 2, 2; with the weights: 3, 3, 1, 1.
+    found = appearance_statistics(layer, np.ones(4), np.array([[1.0, 1, 1, 1, 1], [2, 0, 1, 1, 1]]))
+    assert found["appearances"] == pytest.approx([9 / 4, 2])
+    assert found["appearances_variation"] == pytest.approx([np.sqrt(3 / 16) / (9 / 4), 1 / 2])
+
+
+def test_appearances_leave_out_labels_without_images(layer):
+    found = appearance_statistics(layer, np.array([0, 5, 5, 1]), np.ones((1, 5)))
+    assert (found["appearances"].tolist(), found["appearances_variation"].tolist()) == ([2], [0])
+
+
+def test_appearances_are_0_without_clusters_and_unknown_without_filters():
+    no_clusters = find_layer_clusters(clipped_filters()[2:3], np.array([False]))
+    found = appearance_statistics(no_clusters, np.ones(4), np.ones((1, 1)))
+    assert found["appearances"].tolist() == [0]
+    assert np.isnan(found["appearances_variation"]).all()
+    found = appearance_statistics(silent_layer(), np.ones(3), np.ones((1, 2)))
+    assert np.isnan([*found["appearances"], *found["appearances_variation"]]).all()
+
+
+def test_decisions_are_counted_over_all_input_labels():
+    decisions = np.arange(3 * 2 * 2).reshape(3, 2, 2)
+    assert count_decisions(decisions).tolist() == [[0 + 2, 1 + 3], [4 + 6, 5 + 7], [8 + 10, 9 + 11]]
+
+
+def test_a_filter_decides_one_label_from_99_of_100_images_on():
+    # Also 693 of 700, where 0.99 times the number of images is not exact; a filter that decides nothing is left out.
+    counts = np.array([[99, 1], [98, 2], [0, 0], [7, 693], [0, 1]])
+    assert one_decision_share(counts, np.ones((1, 5))).tolist() == [3 / 4]
+    weights = np.array([[1.0, 2, 2, 0, 0], [0, 0, 3, 0, 0]])
+    assert one_decision_share(counts, weights) == pytest.approx([1 / 3, np.nan], nan_ok=True)

@@ -1,0 +1,196 @@
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from singlefilter.filters.clusters import clip, normalise_fields
+from singlefilter.statistics import cluster_means as statistics
+from singlefilter.statistics.bootstrap import draw_count, intervals
+from singlefilter.statistics.cluster_means import cluster_layer, layer_statistics, slabs
+from singlefilter.statistics.layer import Matrices, measure_layer
+from singlefilter.statistics.signal import counted_signal
+
+COMPARED = ["noise", "clusters", "cluster_size"]
+
+
+class OnDisk:
+    """A data set that is read in slices, and remembers the largest."""
+
+    def __init__(self, values: np.ndarray):
+        self.shape, self.largest, self._values = values.shape, 0, values
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        part = self._values[rows]
+        self.largest = max(self.largest, part.size)
+        return part
+
+    def __array__(self, *_, **__):
+        pytest.fail("read whole")
+
+
+def matrices(seed=0, filters=30, labels=6, images=None, bias=0.2) -> Matrices:
+    generator = np.random.default_rng(seed)
+    fields = generator.normal(bias, 1, (filters, labels, labels))
+    decisions = generator.integers(5, size=fields.shape)
+    return Matrices(fields, decisions, np.full(labels, 3) if images is None else np.array(images))
+
+
+def measure(test, train=None, threshold=0.3, layer=2, seed=0) -> dict[str, pd.DataFrame]:
+    names = [f"label {number}" for number in range(test.fields.shape[1])]
+    return measure_layer(test, train or test, names, threshold, layer, seed)
+
+
+def test_a_layer_is_never_read_whole(monkeypatch):
+    monkeypatch.setattr(statistics, "slabs", partial(slabs, elements=4 * 36))
+    test, train = (
+        Matrices(OnDisk(split.fields), OnDisk(split.decisions), split.images_per_label)
+        for split in (matrices(0), matrices(1))
+    )
+    measure(test, train)
+    assert [test.fields.largest, test.decisions.largest, train.fields.largest] == [4 * 36] * 3
+
+
+def test_the_size_of_the_slabs_does_not_matter(monkeypatch):
+    test, train = matrices(0), matrices(1)
+    test.fields[[3, 20]] = -1  # silent
+    whole = measure(test, train)
+    monkeypatch.setattr(statistics, "slabs", partial(slabs, elements=7 * 36))
+    parts = measure(test, train)
+    for name, table in whole.items():
+        pd.testing.assert_frame_equal(parts[name], table)
+
+
+def test_a_layer_has_all_statistics_of_its_clusters_and_of_their_averages():
+    test, train = matrices(0, bias=0.8), matrices(1)  # dense, so that some clusters have two labels
+    test.fields[7] = -1  # silent
+    row = measure(test, train, threshold=0.42)["samples"].iloc[0]
+    clusters = cluster_layer(test.fields, test.images_per_label, [0.42])[0.42]
+    plain = layer_statistics(clusters)
+    assert row[list(plain)].to_dict() == pytest.approx(plain)
+    assert row["silent_filters"] == 1
+    averages = (np.array([plain[name]]) for name in ("clusters", "cluster_size", "noise"))
+    counted = counted_signal(np.array([29.0]), *averages, 6)
+    assert row[list(counted)].to_dict() == pytest.approx({name: values[0] for name, values in counted.items()})
+    assert row["appearances"] == pytest.approx(row["signal_counted"])  # the same number, counted in two ways
+    for prefix, split, reverse in (("train", train, False), ("reversed", test, True)):
+        variant = layer_statistics(cluster_layer(split.fields, split.images_per_label, [0.42], reverse)[0.42])
+        assert [row[f"{prefix}_{name}"] for name in COMPARED] == [variant[name] for name in COMPARED]
+
+
+def test_the_reversed_walk_is_another_one():
+    fields = np.zeros((1, 4, 4))
+    fields[0, :3, :3] = fields[0, 2:, 2:] = 1  # clusters (0, 1, 2), (3) or (3, 2), (1, 0)
+    row = measure(Matrices(fields, np.zeros((1, 4, 4), dtype=int), np.ones(4)))["samples"].iloc[0]
+    assert row[["noise", "reversed_noise", "train_noise"]].tolist() == [2, 4, 2]
+
+
+def test_the_fields_in_clusters_are_those_of_the_chosen_threshold():
+    fields = np.tile([[1.0, 0.35], [0.35, 0.8]], (2, 1, 1))
+    data = Matrices(fields, np.zeros((2, 2, 2), dtype=int), np.ones(2))
+    for threshold, mean in ((0.3, 2.5 / 4), (0.42, 1.8 / 2)):
+        assert measure(data, threshold=threshold)["samples"]["fields_in_clusters"][0] == pytest.approx(mean)
+
+
+def test_the_signal_is_that_of_the_sum_of_normalised_fields():
+    test = matrices(images=[3, 1, 2, 5, 4, 3])
+    row = measure(test)["samples"].iloc[0]
+    total = normalise_fields(test.fields, test.images_per_label)[0].sum(axis=0)
+    noise = total[~np.eye(6, dtype=bool)]
+    assert row["signal_measured"] == pytest.approx(np.trace(total) / 6)
+    assert row["noise_measured"] == pytest.approx(np.sqrt(np.mean(noise**2)))
+    gaps = [total[i, i] - max(total[i, j] for j in range(6) if j != i) for i in range(6)]
+    assert row["margin"] == pytest.approx(np.sum(gaps) / np.trace(total))
+
+
+def test_the_first_draw_is_the_layer_itself_and_the_others_vary_around_it():
+    tables = measure(matrices(filters=300, labels=10, bias=0.5))
+    draws, row = tables["draws"], tables["samples"].iloc[0]
+    assert draws["draw"].tolist() == list(range(draw_count(10) + 1))
+    own = row[draws.columns.drop("draw")].astype(float)
+    pd.testing.assert_series_equal(draws.iloc[0].drop("draw"), own, check_names=False)
+    means = ["noise", "noise_clustered", "clusters", "cluster_size", "appearances", "signal_counted", "noise_counted"]
+    means += ["fields_in_clusters", "fields_beside_clusters", "fields_off_clusters", "signal_measured"]
+    drawn = draws.iloc[1:]
+    assert ((drawn[means].mean() - own[means]).abs() < 0.1 * drawn[means].std()).all()
+    assert (drawn.std().drop("one_decision_share") > 0).all()
+
+
+def test_an_interval_holds_the_layers_own_value():
+    # Of random fields, the noise of every resampled layer is larger than the layer's own.
+    tables = measure(matrices(filters=300, labels=10, bias=0))
+    drawn, own = tables["draws"]["noise_measured"].iloc[1:], tables["samples"]["noise_measured"][0]
+    assert drawn.quantile(0.025) > own
+    row = intervals(tables["draws"].assign(layer=2)).loc[2]
+    assert row["noise_measured_low"] < own < row["noise_measured_high"]
+
+
+def test_thresholds_are_those_of_both_splits_and_walks():
+    test, train = matrices(0), matrices(1)
+    table = measure(test, train, threshold=0.42)["thresholds"].set_index(["split", "walk", "threshold"])
+    assert len(table) == 3 * 8
+    for split, walk, data in (("test", "forward", test), ("test", "reversed", test), ("train", "forward", train)):
+        for threshold in (0.3, 0.42, 0.6):
+            found = cluster_layer(data.fields, data.images_per_label, [threshold], walk == "reversed")[threshold]
+            expected = {name: layer_statistics(found)[name] for name in COMPARED}
+            assert table.loc[(split, walk, threshold)].to_dict() == pytest.approx(expected)
+
+
+def test_nulls_stand_beside_what_was_measured():
+    tables = measure(matrices())
+    table, row = tables["nulls"], tables["samples"].iloc[0]
+    assert table[["null", "statistic"]].to_numpy().tolist() == [
+        [null, name] for null in ("ones", "columns", "labels") for name in COMPARED
+    ]
+    assert table["measured"].tolist() == [row[name] for name in COMPARED] * 3
+    # A null keeps the ones, so that fewer in clusters are more in the noise.
+    ones = clip(normalise_fields(matrices().fields, np.ones(6))[0], 0.3).sum() / 30
+    assert (table.query("statistic == 'noise'")["null_mean"] < ones).all()
+
+
+def test_random_numbers_depend_on_layer_and_sample_alone():
+    test = matrices()
+    first = measure(test)
+    for other in (measure(test, layer=3), measure(test, seed=1)):
+        assert other["samples"].equals(first["samples"])
+        assert not other["draws"].equals(first["draws"])
+        assert not other["nulls"].equals(first["nulls"])
+    for name, table in measure(test).items():
+        assert table.equals(first[name])
+
+
+@pytest.mark.parametrize(("filters", "labels"), [(1, 2), (40, 2), (1, 10), (3, 100)])
+def test_few_filters_and_few_or_many_labels(filters, labels):
+    tables = measure(matrices(filters=filters, labels=labels))
+    assert len(tables["filters"]) == filters
+    assert len(tables["labels"]) == labels
+    assert tables["samples"].iloc[0][f"size_share_{labels}"] >= 0
+
+
+def test_a_label_without_images_is_left_out_of_what_is_averaged_over_labels():
+    test = matrices(images=[3, 0, 3, 3, 3, 3])
+    test.fields[:, 1] = 0
+    tables = measure(test)
+    row, labels = tables["samples"].iloc[0], tables["labels"]
+    assert labels["appearances"].isna().tolist() == [False, True, False, False, False, False]
+    assert row["appearances"] == pytest.approx(labels["appearances"].mean())
+    assert row["signal_counted"] == pytest.approx(labels["appearances"].mean())
+    total = normalise_fields(test.fields, test.images_per_label)[0].sum(axis=0)
+    assert row["signal_measured"] == pytest.approx(np.nanmean(np.diag(total)))
+    assert tables["nulls"]["null_mean"].notna().all()
+
+
+def test_a_layer_without_any_images_has_no_statistics():
+    test = matrices(images=[0] * 6)
+    test.fields[:] = 0
+    tables = measure(test)
+    row = tables["samples"].iloc[0].drop("one_decision_share").dropna()
+    assert row.to_dict() == {"filters": 30, "silent_filters": 30}
+
+
+def test_a_layer_without_clusters_has_noise():
+    fields = np.tile([[0.0, 1], [1, 0]], (4, 1, 1))
+    row = measure(Matrices(fields, np.zeros((4, 2, 2), dtype=int), np.ones(2)))["samples"].iloc[0]
+    assert row[["noise", "clusters", "appearances", "noise_counted"]].tolist() == [2, 0, 0, 4]
+    unknown = ["noise_clustered", "cluster_size", "signal_counted", "snr_counted", "fields_in_clusters", "field_gap"]
+    assert row[unknown].isna().all()

@@ -1,0 +1,110 @@
+import os
+
+import pytest
+import torch
+
+from singlefilter.pipeline.errors import InputError
+from singlefilter.training.device import Step, autocast, chosen_device
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def settings_restored(monkeypatch):
+    """chosen_device sets PyTorch's own switches."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", torch.backends.cudnn.allow_tf32)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", torch.backends.cudnn.benchmark)
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", torch.backends.cudnn.deterministic)
+    monkeypatch.delenv("SINGLEFILTER_DETERMINISTIC", raising=False)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")  # lest what is set here outlives the test
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def test_environment_chooses_the_device(monkeypatch):
+    monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
+    assert chosen_device() == CPU
+
+
+def test_default_is_the_gpu_if_there_is_one(monkeypatch):
+    monkeypatch.delenv("SINGLEFILTER_DEVICE", raising=False)
+    assert chosen_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cpu0", "cuda:99"])
+def test_device_that_is_not_here_is_refused_by_name(monkeypatch, name):
+    monkeypatch.setenv("SINGLEFILTER_DEVICE", name)
+    with pytest.raises(InputError) as raised:
+        chosen_device()
+    assert str(raised.value) == (
+        f"SINGLEFILTER_DEVICE: {name!r} is not a device of this machine; leave it unset, or use cpu or cuda"
+    )
+
+
+def test_float32_means_float32_on_a_gpu_too(monkeypatch):
+    monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
+    torch.backends.cudnn.allow_tf32 = True
+    chosen_device()
+    assert not torch.backends.cudnn.allow_tf32
+
+
+@pytest.mark.parametrize(("value", "deterministic"), [(None, False), ("0", False), ("1", True)])
+def test_environment_chooses_algorithms_that_add_in_a_fixed_order(value, deterministic, monkeypatch):
+    monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
+    if value:
+        monkeypatch.setenv("SINGLEFILTER_DETERMINISTIC", value)
+    torch.backends.cudnn.deterministic = torch.backends.cudnn.benchmark = not deterministic
+    chosen_device()
+    assert torch.are_deterministic_algorithms_enabled() == deterministic
+    assert torch.backends.cudnn.deterministic == deterministic
+    assert not torch.backends.cudnn.benchmark
+    assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == (":4096:8" if deterministic else None)
+
+
+def test_a_choice_of_algorithms_that_is_none_is_refused(monkeypatch):
+    monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
+    monkeypatch.setenv("SINGLEFILTER_DETERMINISTIC", "true")
+    with pytest.raises(InputError) as raised:
+        chosen_device()
+    assert str(raised.value) == "SINGLEFILTER_DETERMINISTIC: is 'true'; allowed are 0 and 1"
+
+
+def test_step_off_the_gpu_calls_the_function_each_time():
+    calls = []
+    step = Step(lambda: calls.append(len(calls)), CPU)
+    for _ in range(6):
+        step()
+    assert calls == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_step_on_a_gpu_counts_as_often_as_it_is_called():
+    device = torch.device("cuda")
+    total = torch.zeros(1, dtype=torch.int64, device=device)
+    step = Step(lambda: total.add_(1), device)
+    for _ in range(7):
+        step()
+    assert total.item() == 7
+
+
+def test_bf16_products_are_those_of_rounded_factors_and_leave_the_weights_alone():
+    layer = torch.nn.Linear(64, 8, bias=False)
+    weights = layer.weight.detach().clone()
+    inputs = torch.randn(5, 64, generator=torch.Generator().manual_seed(0))
+    with autocast(CPU, "bf16"):
+        products = layer(inputs)
+    assert products.dtype == torch.bfloat16
+    exact = inputs.bfloat16().double() @ weights.bfloat16().double().T
+    assert torch.allclose(products.double(), exact, rtol=2**-7, atol=1e-6)
+    assert layer.weight.dtype == torch.float32
+    assert torch.equal(layer.weight, weights)
+
+
+def test_float32_products_stay_as_they_are():
+    layer = torch.nn.Linear(64, 8, bias=False)
+    inputs = torch.randn(5, 64, generator=torch.Generator().manual_seed(0))
+    with autocast(CPU, "float32"):
+        products = layer(inputs)
+    assert products.dtype == torch.float32
+    assert torch.equal(products, layer(inputs))
