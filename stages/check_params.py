@@ -1,14 +1,12 @@
-"""Check params.yaml before DVC has deleted or run anything else."""
+"""Check the parameters before DVC deletes or runs anything else."""
 
-from pathlib import Path
-
-from singlefilter.pipeline.files import replacing
+from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.params import Params
 from stages import run
 
 
 def main(params: Params) -> None:
-    with replacing(Path("data/params_checked.txt")) as path:
+    with Workspace(params).replacing("params_checked") as path:
         path.write_text("params.yaml is valid\n", encoding="utf-8")
 
 

@@ -1,25 +1,20 @@
 """Set all recorded runs beside the paper, and judge the claims that need several of them."""
 
-from pathlib import Path
-
 from singlefilter.claims.run import Run
-from singlefilter.pipeline.files import replacing
+from singlefilter.pipeline.artifacts import RECORDS, Workspace, path_of
 from singlefilter.pipeline.params import Params
 from singlefilter.records.compare import comparison_table, comparison_text
 from singlefilter.records.store import read_record
 from stages import run
 
-RECORDS = Path("metrics/reference")
-
 
 def main(params: Params) -> None:
     runs = read_records()
-    with replacing(Path("metrics/comparison.csv")) as path:
-        table = comparison_table(runs)
-        table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n", encoding="utf-8")
-    with replacing(Path("metrics/comparison.md")) as path:
+    files = Workspace(params)
+    files.write_table("comparison", comparison_table(runs), "%.6g")
+    with files.replacing("comparison_text") as path:
         path.write_text(comparison_text(runs), encoding="utf-8")
-    print(f"compared: {', '.join(runs) or 'no runs'}; see metrics/comparison.md")
+    print(f"compared: {', '.join(runs) or 'no runs'}; see {path_of('comparison_text')}")
 
 
 def read_records() -> dict[str, Run]:

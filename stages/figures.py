@@ -1,11 +1,7 @@
 """Draw the figures from the tables and matrices."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -22,26 +18,16 @@ from singlefilter.figures.rates import success_rates, training
 from singlefilter.figures.removal import dilution
 from singlefilter.figures.style import Paper, choose_layers, run_heading, save, use_style
 from singlefilter.filters.clusters import normalise_fields
-from singlefilter.pipeline.errors import unusable
-from singlefilter.pipeline.files import made_with_of, read_digest, read_hdf5, replacing
+from singlefilter.filters.store import FilterMatrices, read_layer
+from singlefilter.pipeline.artifacts import Workspace, path_of
+from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.files import replacing
 from singlefilter.pipeline.params import Params
-from singlefilter.pipeline.provenance import made_with
-from singlefilter.pipeline.tables import read_samples, read_table
 from singlefilter.statistics.cluster_means import normalised_slabs
 from singlefilter.statistics.over_samples import layers_text
 from stages import run
 
-# The tables of cluster_stats, and of each a column that those of earlier versions lack.
-TABLES = {
-    "claims": "verdict",
-    "filters": "silent",
-    "histograms": "share",
-    "labels": "class_name",
-    "layers": "snr_measured_low",
-    "nulls": "z",
-    "thresholds": "walk",
-    "training": "test_accuracy_without_bias",
-}
+TABLES = ("claims", "filters", "histograms", "labels", "layers", "nulls", "thresholds", "training")
 TEXTS = {"filters": {"dtype": {"labels": str}}, "labels": {"dtype": {"class_name": str}, "keep_default_na": False}}
 
 
@@ -63,17 +49,11 @@ class FirstSample:
 
 
 def main(params: Params) -> None:
-    made = tables_made_with(params)
-    tables = {name: read_stage_table(name, made) for name in TABLES}
+    files = Workspace(params)
+    tables = {name: files.read_table(name, **TEXTS.get(name, {})) for name in TABLES}
     layers, history = tables["layers"], tables["training"]
-    removals = read_samples(
-        Path("metrics/dilution"),
-        params.seeds,
-        {"layer": int, "accuracy": float},
-        "dilute_filters",
-        lambda seed: made_with(params, seed, "dilution") | heads_of_matrices(params, seed),
-    )
-    sample = read_first_sample(params, tables["filters"])
+    removals = files.read_samples("dilution", {"layer": int, "accuracy": float})
+    sample = read_first_sample(files, params, tables["filters"])
     paper = paper_of(params)
 
     use_style(params.figures.dpi, params.figures.font_size, params.figures.colormap)
@@ -96,77 +76,44 @@ def main(params: Params) -> None:
     write("dilution", dilution(removals, names, paper_removal(params, layers, paper), heading))
     print(layers_text(layers))
     print(claims_text(tables["claims"]))
-    print(f"figures: {Path('plots').resolve()}/*.png and *.svg")
+    print(f"figures: {path_of('figure', figure='', form='').parent.resolve()}/*.png and *.svg")
 
 
-def tables_made_with(params: Params) -> dict[str, Any]:
-    """What the tables of cluster_stats must have been made with: these parameters, and the matrices that are there."""
-    matrices = {f"matrices.{seed}": read_digest(*matrices_of(seed)) for seed in params.seeds}
-    return made_with(params, None, "tables") | matrices
-
-
-def read_stage_table(name: str, made: Mapping[str, Any]) -> pd.DataFrame:
-    """Read a table of cluster_stats, as made with what tables_made_with says."""
-    path, digests = Path(f"metrics/{name}.csv"), Path("metrics/tables.sha256")
-    table = read_table(path, digests, "cluster_stats", made, **TEXTS.get(name, {}))
-    if TABLES[name] not in table:
-        raise unusable(path, f"has no column {TABLES[name]}", "cluster_stats")
-    return table
-
-
-def matrices_of(seed: int) -> tuple[Path, str]:
-    """A sample's file of matrices, and the stage that makes it."""
-    return Path(f"metrics/filters/seed{seed}.h5"), f"filter_matrices@{seed}"
-
-
-def heads_of_matrices(params: Params, seed: int) -> dict[str, str]:
-    """The digest of the heads that a sample's matrices are of, which its dilution must share."""
-    with read_hdf5(*matrices_of(seed), made_with(params, seed, "heads")) as file:
-        return {"heads": made_with_of(file)["heads"]}
-
-
-def read_first_sample(params: Params, filters: pd.DataFrame) -> FirstSample:
-    """Read the matrices of the filters that stand for their layers."""
+def read_first_sample(files: Workspace, params: Params, filters: pd.DataFrame) -> FirstSample:
+    """Read the matrices of the filters that represent their layers."""
     seed, layers = params.seeds[0], params.chosen_arch.examined_layers
-    rows = filters[filters["seed"] == seed]
-    if rows.empty:
-        raise unusable(Path("metrics/filters.csv"), f"has no sample {seed}", "cluster_stats")
-    chosen = representative_filters(rows)
-    for layer in layers:
-        if layer not in chosen:
-            raise unusable(Path("metrics/filters.csv"), f"has no layer {layer}", "cluster_stats")
-
-    path, made_by = matrices_of(seed)
-    with read_hdf5(path, made_by, made_with(params, seed, "heads")) as file:
-        for layer in layers:
-            if f"layer{layer}" not in file:
-                raise unusable(path, f"has no layer{layer}", made_by)
+    chosen = representative_filters(filters[filters["seed"] == seed])
+    if sorted(chosen) != [*layers]:
+        raise InputError(
+            f"{path_of('filters')} is of another run: it has layers {sorted(chosen)} of sample {seed}, "
+            f"where {[*layers]} are expected. Make it again: dvc repro --force --single-item cluster_stats"
+        )
+    with files.read("matrices", seed=seed) as file:
+        tests = {layer: read_layer(file, layer).splits["test"] for layer in layers}
         return FirstSample(
-            class_names=list(file.attrs["class_names"]),
-            fields={layer: read_fields(file, layer, chosen[layer]) for layer in choose_layers(layers)},
-            decisions={layer: read_decisions(file, layer, chosen[layer]) for layer in choose_layers(layers, 2)},
-            totals=sum_fields(file, layers[-1]),
+            class_names=[str(name) for name in file.attrs["class_names"]],
+            fields={layer: read_fields(tests[layer], chosen[layer]) for layer in choose_layers(layers)},
+            decisions={layer: read_decisions(tests[layer], chosen[layer]) for layer in choose_layers(layers, 2)},
+            totals=sum_fields(tests[layers[-1]]),
         )
 
 
-def read_fields(file: h5py.File, layer: int, index: int | None) -> tuple[int, np.ndarray] | None:
+def read_fields(matrices: FilterMatrices, index: int | None) -> tuple[int, np.ndarray] | None:
     if index is None:
         return None
-    sums = file[f"layer{layer}/test/fields"][[index]]
-    normalised, _ = normalise_fields(sums, file["test/images_per_label"][:])
+    normalised, _ = normalise_fields(matrices.fields[[index]], matrices.images_per_label)
     return index, normalised[0]
 
 
-def read_decisions(file: h5py.File, layer: int, index: int | None) -> tuple[int, np.ndarray] | None:
-    return None if index is None else (index, file[f"layer{layer}/test/decisions"][index])
+def read_decisions(matrices: FilterMatrices, index: int | None) -> tuple[int, np.ndarray] | None:
+    return None if index is None else (index, matrices.decisions[index])
 
 
-def sum_fields(file: h5py.File, layer: int) -> np.ndarray:
+def sum_fields(matrices: FilterMatrices) -> np.ndarray:
     """Sum the normalised fields of a layer's filters, but for silent ones; NaN if all are, and without images."""
-    parts = normalised_slabs(file[f"layer{layer}/test/fields"], file["test/images_per_label"][:])
+    parts = normalised_slabs(matrices.fields, matrices.images_per_label)
     sums = [normalised[~silent].sum(axis=0) for normalised, silent in parts if not silent.all()]
-    labels = len(file.attrs["class_names"])
-    return np.sum(sums, axis=0) if sums else np.full((labels, labels), np.nan)
+    return np.sum(sums, axis=0) if sums else np.full(matrices.fields.shape[1:], np.nan)
 
 
 def paper_of(params: Params) -> Paper:
@@ -187,7 +134,7 @@ def paper_removal(params: Params, layers: pd.DataFrame, paper: Paper) -> tuple[i
 
 def write(name: str, figure: Figure) -> None:
     for form in ("png", "svg"):
-        with replacing(Path(f"plots/{name}.{form}")) as path:
+        with replacing(path_of("figure", figure=name, form=form)) as path:
             save(figure, path, form)
 
 

@@ -15,14 +15,12 @@ import pandas as pd
 
 from singlefilter.claims.judge import NOT_COMPARABLE, judge
 from singlefilter.claims.run import Run
+from singlefilter.pipeline.artifacts import RECORDS, path_of
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params, load_params
-from singlefilter.pipeline.provenance import made_with
-from singlefilter.pipeline.tables import read_checked, sample_files
-from singlefilter.records.store import TABLES, chosen_rows, read_record, read_run, workspace_files
+from singlefilter.records.store import chosen_rows, read_record, read_run, workspace_files
 from stages import LOG, run
 
-RECORDS = Path("metrics/reference")
 CODE = ("src", "stages", "dvc.yaml", "requirements.txt", "constraints.txt")
 ARGUMENTS = {
     "--name": {"default": "", "help": "what tells this run from another of the same data set, network and epochs"},
@@ -38,9 +36,8 @@ ARGUMENTS = {
 def main(params: Params, name: str, note: str, figures: Sequence[str]) -> None:
     folder = RECORDS / record_name(params, name)
     check_old_record(folder, params)
-    files = workspace_files(Path("metrics"), params.seeds)
+    files = workspace_files(params.seeds)
     check_verdicts(read_run(params, files))
-    check_digests(params)
     for figure in figures:
         files[f"{figure}.png"] = figure_file(figure)
     with replacing_folder(folder) as temporary:
@@ -86,7 +83,7 @@ def comparable(params: Params) -> dict[str, object]:
 
 def check_verdicts(present: Run) -> None:
     """Check that metrics/claims.csv says of the present run what the tables beside it and params.yaml say."""
-    path = Path("metrics/claims.csv")
+    path = path_of("claims")
     way_out = "Make the run's tables again (dvc repro), then record the run"
     try:
         written = verdicts(pd.read_csv(path))
@@ -99,16 +96,6 @@ def check_verdicts(present: Run) -> None:
             )
 
 
-def check_digests(params: Params) -> None:
-    """Check that the present run's tables are as the stages wrote them, with params.yaml's parameters."""
-    metrics = Path("metrics")
-    for name in TABLES:
-        read_checked(metrics / name, metrics / "tables.sha256", "cluster_stats", made_with(params, None, "tables"))
-    for kind, stage, step in (("history", "train_backbone", "network"), ("dilution", "dilute_filters", "dilution")):
-        for seed in params.seeds:
-            read_checked(*sample_files(metrics / kind, seed), f"{stage}@{seed}", made_with(params, seed, step))
-
-
 def verdicts(table: pd.DataFrame) -> list[tuple[str, str, str]]:
     """A table's verdicts, with the reasons why something cannot be compared: they say what a run was."""
     reasons = table["reason"].fillna("").where(table["verdict"] == NOT_COMPARABLE, "")
@@ -116,9 +103,9 @@ def verdicts(table: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def figure_file(name: str) -> Path:
-    path = Path(f"plots/{name}.png")
+    path = path_of("figure", figure=name, form="png")
     if not path.is_file():
-        drawn = ", ".join(sorted(file.stem for file in Path("plots").glob("*.png")))
+        drawn = ", ".join(sorted(file.stem for file in path.parent.glob("*.png")))
         raise InputError(
             f"--figures: {path} is missing; {f'choose among {drawn}' if drawn else 'draw them: dvc repro'}"
         )

@@ -1,20 +1,16 @@
 """Train one sample of the chosen network, from scratch or from where a stopped run was."""
 
-from pathlib import Path
-
-import torch
-
-from singlefilter.backbone import network as networks
-from singlefilter.backbone import train as training
 from singlefilter.backbone.network import Network
-from singlefilter.data.dataset import Data, read_dataset
+from singlefilter.backbone.store import write_network
+from singlefilter.backbone.train import history_table, new_network, train
+from singlefilter.data.dataset import Data
+from singlefilter.data.store import read_dataset
 from singlefilter.pipeline.architecture import feature_bytes
-from singlefilter.pipeline.files import read_digest, require_space
+from singlefilter.pipeline.artifacts import Workspace, path_of
+from singlefilter.pipeline.files import require_space
 from singlefilter.pipeline.params import Params
-from singlefilter.pipeline.provenance import made_with
-from singlefilter.pipeline.tables import sample_files, write_digests
-from singlefilter.training import device as devices
-from singlefilter.training.checkpoint import Checkpoint, code_digest
+from singlefilter.training.checkpoint import Checkpoint
+from singlefilter.training.device import chosen_device, warn_if_slow
 from stages import run
 
 # Of the weights: the network's file, and weights and momenta in three checkpoints, of which one is being written.
@@ -22,41 +18,30 @@ COPIES = 7
 
 
 def main(params: Params, seed: int) -> None:
-    data = read_dataset(Path("data/dataset.h5"), made_with(params, None, "images"))
-    device = devices.chosen_device()
-    devices.warn_if_slow(device, params.precision)
-    row = params.chosen_dataset
-    checkpoint = Checkpoint(
-        Path("checkpoints/backbone"),
-        backbone=params.chosen_arch.backbone.model_dump(),
-        epochs_scale=params.epochs_scale,
-        precision=params.precision,
-        augmentation=[row.flip, row.translation],
-        images=data.fingerprints,
-        seed=seed,
-        device=device.type,
-        torch=torch.__version__,
-        code=code_digest(),
-    )
-    network = training.new_network(data, params, seed)
+    files = Workspace(params)
+    with files.read("dataset") as file:
+        data = read_dataset(file)
+    device = chosen_device()
+    warn_if_slow(device, params.precision)
+    network = new_network(data, params, seed)
     require_room(network, data, params, seed)
-    history = training.train(network, data, params, seed, device, checkpoint)
-    path, made = Path(f"models/backbone/seed{seed}.h5"), made_with(params, seed, "network")
-    networks.save_network(path, network, data.digest, made)
-    table, digests = sample_files(Path("metrics/history"), seed)
-    training.write_history(table, history)
-    write_digests(digests, [table], made | {"network": read_digest(path, f"train_backbone@{seed}")})
+    checkpoint = Checkpoint.of_stage(files, "train_backbone", device, seed=seed)
+    history = train(network, data, params, seed, device, checkpoint)
+    with files.write("backbone", seed=seed) as file:
+        write_network(file, network)
+    files.write_table("history", history_table(history), seed=seed)
     checkpoint.remove()
 
 
 def require_room(network: Network, data: Data, params: Params, seed: int) -> None:
-    """Refuse to train for hours what the disk cannot hold; nor the features, whose parameters change nothing here."""
-    arch, present = params.chosen_arch, Path(f"features/seed{seed}").glob("*.h5")
+    """Refuse to train for hours if the disk cannot hold the network, nor the features made from it afterwards."""
+    arch = params.chosen_arch
     needed = feature_bytes(network.backbone, network.image_size, arch.examined_layers, data.passes(arch.heads.views))
-    replaced = sum(path.stat().st_size for path in present)
-    require_space(Path("features"), needed - replaced, "examine fewer layers or heads.views")
+    present = [path_of("features", seed=seed, layer=layer) for layer in arch.examined_layers]
+    replaced = sum(path.stat().st_size for path in present if path.exists())
+    require_space(present[0].parent, needed - replaced, "examine fewer layers or heads.views")
     weights = sum(values.nbytes for values in network.state_dict().values())
-    require_space(Path("models"), weights * COPIES, "train a smaller network")
+    require_space(path_of("backbone", seed=seed).parent, weights * COPIES, "train a smaller network")
 
 
 if __name__ == "__main__":

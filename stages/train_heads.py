@@ -1,66 +1,47 @@
 """Train a linear head on each examined layer of a sample, from scratch or from where a stopped run was."""
 
 import warnings
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from singlefilter.features.extract import LayerFeatures, feature_path, open_features
-from singlefilter.heads import train as heads
-from singlefilter.pipeline.files import read_digest
+from singlefilter.features.store import LayerFeatures
+from singlefilter.heads.store import write_heads
+from singlefilter.heads.train import accuracy, train_heads
+from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.params import Params
-from singlefilter.pipeline.provenance import made_with
-from singlefilter.training import device as devices
-from singlefilter.training.checkpoint import Checkpoint, code_digest
+from singlefilter.training.checkpoint import Checkpoint
+from singlefilter.training.device import chosen_device, main_memory
 from stages import run
 
 SHARE_OF_MEMORY = 0.5  # that the features of a sample may take
 
 
 def main(params: Params, seed: int) -> None:
-    device = devices.chosen_device()
-    layers = params.chosen_arch.examined_layers
-    network = read_digest(Path(f"models/backbone/seed{seed}.h5"), f"train_backbone@{seed}")
-    features, made = {}, made_with(params, seed, "features") | {"network": network}
-    in_memory = device.type != "cpu" or fit_in_memory(layer_path(seed, layer) for layer in layers)
-    for layer in layers:
-        with open_layer(seed, layer, made) as file:
-            features[layer], labels = read_split(file, "train", device, in_memory)
-            label_count, origin = len(file.class_names), file.origin
-    checkpoint = Checkpoint(
-        Path("checkpoints/heads"),
-        heads=params.chosen_arch.heads.model_dump(),
-        epochs_scale=params.epochs_scale,
-        layers=layers,
-        origin=origin,
-        seed=seed,
-        device=device.type,
-        torch=torch.__version__,
-        code=code_digest(),
-    )
-    weights = heads.train_heads(features, labels, label_count, params, seed, checkpoint)
+    files, device, layers = Workspace(params), chosen_device(), params.chosen_arch.examined_layers
+    with files.read("backbone", seed=seed):
+        pass  # the features must be those of this network
+    paths = {layer: path_of("features", seed=seed, layer=layer) for layer in layers}
+    in_memory = device.type != "cpu" or fit_in_memory(paths.values())
+    features = {}
+    for layer, path in paths.items():
+        with files.read("features", seed=seed, layer=layer) as file:
+            stored = LayerFeatures(file, path)
+            features[layer], labels = read_split(stored, "train", device, in_memory)
+    checkpoint = Checkpoint.of_stage(files, "train_heads", device, seed=seed)
+    weights = train_heads(features, labels, len(stored.class_names), params, seed, checkpoint)
     accuracies = {}
-    for layer in layers:
-        accuracies[layer] = {"train_accuracy": heads.accuracy(features[layer], labels, weights[layer])}
-        with open_layer(seed, layer, made) as file:
-            for split in file.held_out:
-                held_out = read_split(file, split, device)
-                accuracies[layer][f"{split}_accuracy"] = heads.accuracy(*held_out, weights[layer])
-    made |= made_with(params, seed, "heads")
-    heads.write_heads(Path(f"models/heads/seed{seed}.h5"), weights, accuracies, origin, made)
+    for layer, path in paths.items():
+        accuracies[layer] = {"train_accuracy": accuracy(features[layer], labels, weights[layer])}
+        with files.read("features", seed=seed, layer=layer) as file:
+            stored = LayerFeatures(file, path)
+            for split in stored.held_out:
+                accuracies[layer][f"{split}_accuracy"] = accuracy(*read_split(stored, split, device), weights[layer])
+    with files.write("heads", seed=seed) as file:
+        write_heads(file, weights, accuracies)
     checkpoint.remove()
-
-
-def open_layer(seed: int, layer: int, made: Mapping[str, Any]) -> AbstractContextManager[LayerFeatures]:
-    return open_features(layer_path(seed, layer), f"extract_features@{seed}", {**made, "layer": layer})
-
-
-def layer_path(seed: int, layer: int) -> Path:
-    return feature_path(Path(f"features/seed{seed}"), layer)
 
 
 def read_split(file: LayerFeatures, split: str, device: torch.device, in_memory: bool = True) -> tuple[Tensor, Tensor]:
@@ -71,8 +52,8 @@ def read_split(file: LayerFeatures, split: str, device: torch.device, in_memory:
 
 
 def fit_in_memory(paths: Iterable[Path]) -> bool:
-    """Say whether files of features leave enough memory to other things; if not, batches are read when they are due."""
-    return sum(path.stat().st_size for path in paths if path.exists()) <= SHARE_OF_MEMORY * devices.main_memory()
+    """Tell whether files of features leave enough memory for the rest; if not, each batch is read when it is used."""
+    return sum(path.stat().st_size for path in paths if path.exists()) <= SHARE_OF_MEMORY * main_memory()
 
 
 if __name__ == "__main__":

@@ -1,16 +1,14 @@
 """Write the script that draws the plots of `dvc plots`' page, which then needs no network."""
 
-from pathlib import Path
-
 import vl_convert
 
-from singlefilter.pipeline.files import replacing
+from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.params import Params
 from stages import run
 
 
 def main(params: Params) -> None:
-    with replacing(Path("plots/vega.js")) as path:
+    with Workspace(params).replacing("vega") as path:
         path.write_text(vl_convert.javascript_bundle(), encoding="utf-8")
 
 

@@ -14,12 +14,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from singlefilter.pipeline.provenance import made_with
 
 from singlefilter.figures import controls, fields, layers, matrices, network, rates, removal
 from singlefilter.figures import style as figures
 from singlefilter.pipeline.files import read_digest, write_hdf5
 from singlefilter.pipeline.params import Params, load_params
-from singlefilter.pipeline.provenance import made_with
 from singlefilter.pipeline.tables import sample_files, write_digests
 
 ROOT = Path(__file__).parents[2]

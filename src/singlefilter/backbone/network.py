@@ -1,15 +1,11 @@
 """A row of params.yaml's architecture table as a network, with its layers to tap."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from singlefilter.pipeline.architecture import LayerShape, layer_shapes
-from singlefilter.pipeline.errors import unusable
-from singlefilter.pipeline.files import NOTHING, read_hdf5, write_hdf5
 from singlefilter.pipeline.params import POOLS, Backbone
 
 
@@ -54,51 +50,6 @@ class Network(nn.Module):
             if number in layers:
                 outputs[number] = images
         return outputs
-
-
-def save_network(path: Path, network: Network, images: str, made_with: Mapping[str, Any] = NOTHING) -> None:
-    """Write a network's weights and what is needed to build it again, as HDF5.
-
-    Args:
-        path: The file.
-        network: The network.
-        images: The digest of the images that it was trained on.
-        made_with: What else it was made with.
-    """
-    with write_hdf5(path, made_with) as file:
-        file.attrs["images"] = images
-        file.attrs["backbone"] = network.backbone.model_dump_json()
-        file.attrs["labels"] = network.labels
-        file.attrs["image_size"] = network.image_size
-        for name, tensor in network.state_dict().items():
-            file[name] = tensor.cpu().contiguous().numpy()
-
-
-def load_network(path: Path, images: str, made_by: str, made_with: Mapping[str, Any] = NOTHING) -> Network:
-    """Build the network that save_network wrote; nothing in the file is executed.
-
-    Args:
-        path: The file.
-        images: The digest of the images that the network is to be used with.
-        made_by: The stage that makes it, for the error's way out.
-        made_with: What else it must have been made with.
-
-    Raises:
-        InputError: The file is missing, damaged, of another run, does not fit the network that it describes, or holds
-            one that was trained on other images.
-    """
-    with read_hdf5(path, made_by, made_with) as file:
-        try:
-            backbone = Backbone.model_validate_json(file.attrs["backbone"])
-            found = file.attrs["images"]
-            network = Network(backbone, int(file.attrs["labels"]), int(file.attrs["image_size"]))
-            state = {name: torch.as_tensor(file[name][()]) for name in network.state_dict()}
-            network.load_state_dict(state)
-        except (KeyError, ValueError, RuntimeError, TypeError) as error:
-            raise unusable(path, f"holds no network of this project ({error})", made_by) from error
-    if found != images:
-        raise unusable(path, "holds a network that was trained on other images", made_by)
-    return network
 
 
 def _convolutional_layer(shape: LayerShape) -> nn.Sequential:

@@ -1,12 +1,11 @@
 """Phase 1: a backbone trained by SGD with the paper's schedules, stopped and resumed at any epoch."""
 
 import copy
-import csv
 import dataclasses
 import math
 from collections.abc import Iterable
-from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +13,6 @@ from singlefilter.backbone.network import Network
 from singlefilter.data.dataset import Data, Split
 from singlefilter.pipeline.console import Progress
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.files import replacing
 from singlefilter.pipeline.params import Params, Rates
 from singlefilter.training.augment import augment, scale
 from singlefilter.training.batches import Batches
@@ -114,12 +112,9 @@ def without_output_bias(network: Network) -> Network:
     return copied
 
 
-def write_history(path: Path, history: Iterable[Epoch]) -> None:
-    """Write the rows of a training as CSV; what epoch 0 lacks is empty."""
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(field.name for field in dataclasses.fields(Epoch))
-        writer.writerows(dataclasses.astuple(row) for row in history)
+def history_table(history: Iterable[Epoch]) -> pd.DataFrame:
+    """Give the rows of a training as a table; what epoch 0 lacks is NaN."""
+    return pd.DataFrame(map(dataclasses.asdict, history))
 
 
 def _held_out_accuracies(network: Network, data: Data, device: torch.device, precision: str) -> dict[str, float | None]:

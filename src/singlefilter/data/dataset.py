@@ -1,17 +1,12 @@
-"""A data set, its fingerprint, and the file data/dataset.h5 that holds it."""
+"""A data set and its fingerprint."""
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
 
-from singlefilter.pipeline.errors import InputError, unusable
-from singlefilter.pipeline.files import NOTHING, read_hdf5, write_hdf5
+from singlefilter.pipeline.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +47,6 @@ class Data:
         """The fingerprint of each split."""
         return {name: fingerprint(split) for name, split in self.splits.items()}
 
-    @property
-    def digest(self) -> str:
-        """What tells these images and labels from any others, SHA-256 in hex; the class names play no part."""
-        return hashlib.sha256(repr(sorted(self.fingerprints.items())).encode()).hexdigest()
-
 
 def fingerprint(split: Split) -> str:
     """Tell a split by its content, whatever the order of its images.
@@ -86,51 +76,14 @@ def hold_out(data: Data, size: int, seed: int) -> Data:
     count = len(data.train.labels)
     if size >= count:
         raise InputError(f"validation.size: is {size:,}; must be below the number of training images, {count:,}")
-    train = _in_order(data.train)
+    train = in_order(data.train)
     held = np.isin(np.arange(count), np.random.default_rng(seed).choice(count, size, replace=False))
     rest, validation = (Split(train.images[rows], train.labels[rows]) for rows in (~held, held))
     return dataclasses.replace(data, train=rest, validation=validation)
 
 
-def write_dataset(path: Path, data: Data, made_with: Mapping[str, Any] = NOTHING) -> None:
-    """Write a data set, its images in the order of their digests: every packaging of it gives the same bytes.
-
-    The file has the groups train and test, and validation if there is one, each with images, labels and the attribute
-    fingerprint, and at its root the attributes name and class_names.
-    """
-    with write_hdf5(path, made_with) as file:
-        file.attrs["name"] = data.name
-        file.attrs.create("class_names", data.class_names, dtype=h5py.string_dtype())
-        for name, split in data.splits.items():
-            ordered = _in_order(split)
-            group = file.create_group(name)
-            group.attrs["fingerprint"] = fingerprint(split)
-            group["images"] = ordered.images
-            group["labels"] = ordered.labels.astype(np.int64)
-
-
-def read_dataset(path: Path, made_with: Mapping[str, Any] = NOTHING) -> Data:
-    """Read what write_dataset wrote, with these parameters.
-
-    Raises:
-        InputError: The file is missing, of another run, or its content is not the one that was written.
-    """
-    with read_hdf5(path, "download", made_with) as file:
-        try:
-            splits = {name: _read_split(group) for name, group in file.items()}
-            return Data(str(file.attrs["name"]), tuple(map(str, file.attrs["class_names"])), **splits)
-        except (KeyError, TypeError, ValueError, OSError) as error:
-            raise unusable(path, f"is not what the stage download wrote ({error})", "download") from error
-
-
-def _read_split(group: h5py.Group) -> Split:
-    split = Split(group["images"][:], group["labels"][:])
-    if fingerprint(split) != group.attrs["fingerprint"]:
-        raise ValueError(f"the content of {group.name} does not have the fingerprint stored with it")
-    return split
-
-
-def _in_order(split: Split) -> Split:
+def in_order(split: Split) -> Split:
+    """Order images by their digests, so that every packaging of a data set has the same order."""
     digests = _digests(split)
     order = sorted(range(len(digests)), key=digests.__getitem__)
     return Split(split.images[order], split.labels[order])

@@ -1,31 +1,15 @@
 """Phase 3: what each filter alone induces on the outputs, gathered over the images of each label."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from singlefilter.filters.store import FilterMatrices
 from singlefilter.training.matmul import product
 
 ELEMENTS_A_PASS = 2**22  # features or fields held at a time; few enough to stay in a processor's cache
-
-
-@dataclass(frozen=True)
-class FilterMatrices:
-    """What every filter of a layer does, over a split's images.
-
-    Attributes:
-        fields: Sums over the images of input label i of the field on output j, float64 (F, K, K) as [filter, i, j].
-        decisions: How many images of input label i have their largest field on output j, int64 (F, K, K); images
-            whose fields are all zero are left out.
-        images_per_label: int64 (K,).
-    """
-
-    fields: np.ndarray
-    decisions: np.ndarray
-    images_per_label: np.ndarray
 
 
 def images_a_pass(weights: np.ndarray) -> int:

@@ -2,16 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from singlefilter.pipeline.console import Progress
-from singlefilter.pipeline.errors import InputError, unusable
-from singlefilter.pipeline.files import NOTHING, read_hdf5, write_hdf5
+from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params
 from singlefilter.training.batches import Batches
 from singlefilter.training.checkpoint import Checkpoint
@@ -110,60 +107,6 @@ def accuracy(features: Tensor, labels: Tensor, weights: Tensor) -> float:
         fields = features[rows].flatten(1).double() @ head  # (n, F * S) @ (F * S, K) -> (n, K)
         correct += (fields.argmax(1) == labels[rows]).sum()
     return correct.item() / len(labels)
-
-
-def write_heads(
-    path: Path,
-    weights: Mapping[int, Tensor],
-    accuracies: Mapping[int, Mapping[str, float]],
-    origin: str,
-    made_with: Mapping[str, Any] = NOTHING,
-) -> None:
-    """Write the heads as HDF5: `layer<m>/weights` float32 (K, F, S), with their accuracies as attributes.
-
-    Args:
-        path: The file.
-        weights: For each layer its head, float32 (K, F, S).
-        accuracies: For each layer its success rates, such as test_accuracy.
-        origin: The origin of the features that the heads were trained on.
-        made_with: What else they were made with.
-    """
-    with write_hdf5(path, made_with) as file:
-        file.attrs["origin"] = origin
-        for layer, values in weights.items():
-            group = file.create_group(f"layer{layer}")
-            group["weights"] = values.cpu().numpy()
-            group.attrs.update(accuracies[layer])
-
-
-def read_head(
-    path: Path, layer: int, origin: str, made_by: str, made_with: Mapping[str, Any] = NOTHING
-) -> tuple[np.ndarray, dict[str, float]]:
-    """Read a layer's head.
-
-    Args:
-        path: A file that write_heads wrote.
-        layer: The layer, counted from 1.
-        origin: The origin of the features that the head is to be used with.
-        made_by: The stage that makes it, for the error's way out.
-        made_with: What else it must have been made with.
-
-    Returns:
-        The weights, float32 (K, F, S), and the success rates train_accuracy, test_accuracy, and validation_accuracy if
-        there is such a set.
-
-    Raises:
-        InputError: The file is missing, damaged, holds no head of this layer, or one of other features.
-    """
-    with read_hdf5(path, made_by, made_with) as file:
-        try:
-            group, found = file[f"layer{layer}"], file.attrs["origin"]
-            weights, accuracies = group["weights"][()], {name: float(value) for name, value in group.attrs.items()}
-        except KeyError as error:
-            raise unusable(path, f"holds no head of layer {layer}", made_by) from error
-    if found != origin:
-        raise unusable(path, "holds heads of other features", made_by)
-    return weights, accuracies
 
 
 def _initial_weights(layer: int, inputs: int, label_count: int, seed: int) -> Tensor:

@@ -3,24 +3,20 @@
 import errno
 import hashlib
 import io
-import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import h5py
 
-from singlefilter.pipeline.errors import InputError, unreadable, unusable
-from singlefilter.pipeline.provenance import require_same
+from singlefilter.pipeline.errors import InputError, UnusableFile
 
-# What a file begins with, before the digest of all that comes after: the place that HDF5 leaves free, its user block.
-SEAL = b"singlefilter 1 sha256 "  # 1: the version of the files' format
+# The start of each file, before the checksum of the rest; HDF5 leaves this place free, its user block.
+SEAL = b"singlefilter 2 sha256 "  # 2: the version of the files' format
 USER_BLOCK = 512  # bytes
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
@@ -84,22 +80,20 @@ def require_space(folder: Path, needed: int, way_out: str) -> None:
 
 
 @contextmanager
-def write_hdf5(path: Path, made_with: Mapping[str, Any] = NOTHING) -> Iterator[h5py.File]:
-    """Open an HDF5 file for writing that takes the place of `path` once the block has ended well.
+def write_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file for writing that replaces `path` once the block has ended without an error.
 
-    The same content gives the same bytes: h5py stores no times unless asked to. The file begins with a digest of the
+    The same content gives the same bytes: h5py stores no times by default. The file begins with a checksum of the
     rest, by which read_hdf5 notices damage; other readers of HDF5 skip it.
 
     Args:
         path: The file.
-        made_with: What tells its run from others, by name; kept as JSON in the attribute made_with.
 
     Raises:
         InputError: The disk is full, or the file or its folder may not be written.
     """
     with replacing(path) as temporary:
         with _Disk(temporary, "w+") as disk, h5py.File(disk, "w", userblock_size=USER_BLOCK) as file:
-            file.attrs["made_with"] = json.dumps(dict(made_with), sort_keys=True)
             yield file
         with temporary.open("r+b") as whole:
             digest = _content_digest(whole)
@@ -108,57 +102,38 @@ def write_hdf5(path: Path, made_with: Mapping[str, Any] = NOTHING) -> Iterator[h
 
 
 @contextmanager
-def read_hdf5(path: Path, made_by: str, made_with: Mapping[str, Any] = NOTHING) -> Iterator[h5py.File]:
+def read_hdf5(path: Path) -> Iterator[tuple[h5py.File, str]]:
     """Open an HDF5 file that write_hdf5 wrote.
 
     Args:
         path: The file.
-        made_by: The stage that makes it, for the error's way out.
-        made_with: What it must have been made with.
+
+    Yields:
+        The open file, and its checksum: SHA-256 in hexadecimal.
 
     Raises:
-        InputError: The file is missing, of another kind, version or run, or not as it was written.
+        UnusableFile: The file is missing, of another kind or version, or not as it was written.
     """
-    with _open(path, made_by) as whole:  # once: the path may have a new file a moment later
-        _checked_digest(whole, path, made_by)
+    with _open(path) as whole:  # once: another process may replace the path's file at any time
+        digest = _checked_digest(whole, path)
         with h5py.File(whole, "r") as file:
-            require_same(made_with_of(file), made_with, path, made_by)
-            yield file
+            yield file, digest
 
 
-def made_with_of(file: h5py.File) -> dict[str, Any]:
-    """Give what a file that write_hdf5 wrote was made with."""
-    return json.loads(file.attrs.get("made_with", "{}"))
-
-
-def read_digest(path: Path, made_by: str) -> str:
-    """Give the digest of a file that write_hdf5 wrote, SHA-256 in hex: what tells it from any other.
-
-    Args:
-        path: The file.
-        made_by: The stage that makes it, for the error's way out.
-
-    Raises:
-        InputError: The file is missing, of another kind or version, or not as it was written.
-    """
-    with _open(path, made_by) as file:
-        return _checked_digest(file, path, made_by)
-
-
-def _open(path: Path, made_by: str) -> BinaryIO:
+def _open(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except OSError as error:
-        raise unreadable(path, error, made_by) from error
+        raise UnusableFile.of(path, error) from error
 
 
-def _checked_digest(file: BinaryIO, path: Path, made_by: str) -> str:
+def _checked_digest(file: BinaryIO, path: Path) -> str:
     seal = file.read(len(SEAL) + 64)
     if len(seal) < len(SEAL) + 64 or not seal.startswith(SEAL):
-        raise unusable(path, "is not a file of this project's present format", made_by)
+        raise UnusableFile(path, "is not a file of this project's present format")
     digest = _content_digest(file)
     if seal[len(SEAL) :] != digest.encode():
-        raise unusable(path, "is damaged: its content is not what was written", made_by)
+        raise UnusableFile(path, "is damaged: its content is not what was written")
     return digest
 
 

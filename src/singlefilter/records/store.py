@@ -8,12 +8,15 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from singlefilter.claims.run import Run
-from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.artifacts import path_of
+from singlefilter.pipeline.errors import InputError, UnusableFile
 from singlefilter.pipeline.params import POOLS, Params, load_params
+from singlefilter.pipeline.tables import read_table
 
 # Of one run; those of its samples are history-seed0.csv, dilution-seed0.csv, …
-TABLES = ("layers.csv", "nulls.csv", "thresholds.csv", "labels.csv", "histograms.csv", "claims.csv", "summary.json")
+TABLES = ("layers", "nulls", "thresholds", "labels", "histograms", "claims", "summary")
 SAMPLE_TABLES = ("history", "dilution")
+REMEDY = "Make the run's tables again (dvc repro) and record it (stages.record_run)"
 # What tells a table from one of another kind, or of an earlier version.
 COLUMNS = {
     "layers": ("layer", "filters", "samples", "accuracy_mean", "noise_low", "snr_measured_low", "reversed_noise_mean"),
@@ -23,18 +26,17 @@ COLUMNS = {
 }
 
 
-def workspace_files(metrics: Path, seeds: Sequence[int]) -> dict[str, Path]:
+def workspace_files(seeds: Sequence[int]) -> dict[str, Path]:
     """List a run's tables where the stages write them.
 
     Args:
-        metrics: The folder that holds them.
         seeds: The samples.
 
     Returns:
         Name in a record -> file.
     """
-    files = {name: metrics / name for name in TABLES}
-    return files | {f"{kind}-seed{seed}.csv": metrics / kind / f"seed{seed}.csv" for kind, seed in _parts(seeds)}
+    files = {path_of(name).name: path_of(name) for name in TABLES}
+    return files | {f"{kind}-seed{seed}.csv": path_of(kind, seed=seed) for kind in SAMPLE_TABLES for seed in seeds}
 
 
 def read_record(folder: Path) -> Run:
@@ -44,7 +46,7 @@ def read_record(folder: Path) -> Run:
         InputError: A file is missing or not whole, or does not belong to the record's params.yaml.
     """
     params = load_params(folder / "params.yaml")
-    return read_run(params, {name: folder / name for name in workspace_files(folder, params.seeds)})
+    return read_run(params, {name: folder / name for name in workspace_files(params.seeds)})
 
 
 def read_run(params: Params, files: Mapping[str, Path]) -> Run:
@@ -93,10 +95,6 @@ def chosen_rows(text: str, params: Params) -> str:
     return reduced.getvalue()
 
 
-def _parts(seeds: Sequence[int]) -> list[tuple[str, int]]:
-    return [(kind, seed) for kind in SAMPLE_TABLES for seed in seeds]
-
-
 def _what_it_is_of(run: Run) -> list[tuple[str, str, list[int], list[int]]]:
     """File, what is compared, what the file has, and what the parameters say."""
     params, backbone = run.params, run.params.chosen_arch.backbone
@@ -115,14 +113,14 @@ def _what_it_is_of(run: Run) -> list[tuple[str, str, list[int], list[int]]]:
 
 def _read(path: Path, kind: str) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise _unusable(path, f"is not whole ({error})") from error
+        table = read_table(path)
+    except UnusableFile as error:
+        raise InputError(f"{error}. {REMEDY}") from error
     lacking = [name for name in COLUMNS[kind] if name not in table]
-    if lacking or table.empty:
-        raise _unusable(path, f"has no column {lacking[0]!r}" if lacking else "has no rows")
+    if lacking:
+        raise _unusable(path, f"has no column {lacking[0]!r}")
     return table
 
 
 def _unusable(path: Path, what: str) -> InputError:
-    return InputError(f"{path} {what}. Make the run's tables again (dvc repro) and record it (stages.record_run)")
+    return InputError(f"{path} {what}. {REMEDY}")

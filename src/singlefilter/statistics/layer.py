@@ -1,12 +1,10 @@
 """All that is measured of a layer of one sample, in one pass through its matrices of each split."""
 
-from dataclasses import dataclass
-
-import h5py
 import numpy as np
 import pandas as pd
 
 from singlefilter.filters.clusters import clip
+from singlefilter.filters.store import FilterMatrices
 from singlefilter.statistics.bootstrap import resampling_weights
 from singlefilter.statistics.cluster_means import (
     SWEPT_THRESHOLDS,
@@ -28,23 +26,8 @@ from singlefilter.statistics.signal import FieldSums, counted_signal
 _COMPARED = ("noise", "clusters", "cluster_size")  # with nulls, over thresholds, walks and splits
 
 
-@dataclass(frozen=True)
-class Matrices:
-    """What every filter of a layer does, over a split's images, as filter_matrices gives it.
-
-    Attributes:
-        fields: float (F, K, K); sums over the images of input label i of the field on output j.
-        decisions: int (F, K, K); how many images of label i have their largest field on output j.
-        images_per_label: int (K,).
-    """
-
-    fields: h5py.Dataset | np.ndarray
-    decisions: h5py.Dataset | np.ndarray
-    images_per_label: np.ndarray
-
-
 def measure_layer(
-    test: Matrices, train: Matrices, class_names: list[str], threshold: float, layer: int, seed: int
+    test: FilterMatrices, train: FilterMatrices, class_names: list[str], threshold: float, layer: int, seed: int
 ) -> dict[str, pd.DataFrame]:
     """Compute every statistic of method, section 5, of one layer of one sample.
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from singlefilter.pipeline.artifacts import CHECKPOINTS, Workspace
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import replacing
 
@@ -24,15 +25,28 @@ class Checkpoint:
 
     Args:
         folder: Where checkpoints lie, outside the outs that DVC deletes.
-        **determinants: All that determines the run's result; a run with any other value has another checkpoint.
+        determinants: All that determines the run's result; a run with any other value has another checkpoint.
     """
 
-    def __init__(self, folder: Path, **determinants: Any):
+    def __init__(self, folder: Path, determinants: Mapping[str, Any]):
         self._key = hashlib.sha256(json.dumps(determinants, sort_keys=True).encode())
         name = self._key.hexdigest()[:32]
         self._newest = folder / f"{name}.pt"
         self._previous = folder / f"{name}.previous.pt"
         self._saved = time.monotonic()
+
+    @classmethod
+    def of_stage(cls, files: Workspace, stage: str, device: torch.device, **place: int) -> "Checkpoint":
+        """Give the checkpoint of a stage that has read its inputs.
+
+        Args:
+            files: The run's files.
+            stage: The stage.
+            device: Where it computes.
+            **place: The seed, and what else tells this training from others of the stage, such as the layer.
+        """
+        machine = {"device": device.type, "torch": torch.__version__, "code": code_digest()}
+        return cls(CHECKPOINTS / stage, files.determinants(stage, **place) | machine)
 
     def save_if_due(self, state: Mapping[str, Any]) -> None:
         """Save the state unless the last one was saved only seconds ago."""

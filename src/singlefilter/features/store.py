@@ -1,0 +1,68 @@
+"""The format of features/seed*/layer*.h5."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+
+def write_outputs(
+    files: Mapping[int, h5py.File], name: str, outputs: Mapping[int, np.ndarray], start: int, count: int
+) -> None:
+    """Write the outputs of consecutive images of a split.
+
+    Args:
+        files: For each layer its file, which has the groups train, test, and validation if there is one, each with
+            `features` float16 (N, F, H, W) and `labels` int64 (N,); and the attribute class_names.
+        name: The data set in it, such as train/features.
+        outputs: For each layer those of n images, float16 (n, F, H, W).
+        start: The number of the first image.
+        count: N, the number of all images of the split.
+    """
+    for layer, values in outputs.items():
+        if name not in files[layer]:
+            files[layer].create_dataset(name, (count, *values.shape[1:]), np.float16)
+        files[layer][name][start : start + len(values)] = values
+
+
+class LayerFeatures:
+    """A layer's features, read from its file.
+
+    Args:
+        file: The file, open for reading.
+        path: Its path.
+
+    Attributes:
+        class_names: The names of the K labels.
+        held_out: The splits that nothing is trained on: test, and validation if there is one.
+    """
+
+    def __init__(self, file: h5py.File, path: Path):
+        self._file, self._path = file, path
+        self.class_names = [str(name) for name in file.attrs["class_names"]]
+        self.held_out = [name for name in file if name != "train"]
+
+    def whole(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Read the features of a split, float16 (N, F, S), and the labels, int64 (N,)."""
+        features, labels = self._split(split)
+        return _flatten_positions(features[()]), labels
+
+    def mapped(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Give what whole gives, left in the file: the system keeps in memory as much of it as there is room for."""
+        features, labels = self._split(split)
+        place = features.id.get_offset()  # write_outputs stores them in one piece
+        return _flatten_positions(np.memmap(self._path, np.float16, "r", place, features.shape)), labels
+
+    def stream(self, split: str, images: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Read the features, float16 (n, F, S), and labels, int64 (n,), of at most `images` images at a time."""
+        features, labels = self._split(split)
+        for start in range(0, len(labels), images):
+            yield _flatten_positions(features[start : start + images]), labels[start : start + images]
+
+    def _split(self, split: str) -> tuple[h5py.Dataset, np.ndarray]:
+        return self._file[split]["features"], self._file[split]["labels"][()]
+
+
+def _flatten_positions(features: np.ndarray) -> np.ndarray:
+    return features.reshape(*features.shape[:2], -1)  # (N, F, H, W) -> (N, F, S)

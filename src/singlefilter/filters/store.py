@@ -1,0 +1,68 @@
+"""The format of metrics/filters/seed*.h5."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+
+
+@dataclass(frozen=True)
+class FilterMatrices:
+    """What every filter of a layer does, over a split's images.
+
+    Attributes:
+        fields: Sums over the images of input label i of the field on output j, float64 (F, K, K) as [filter, i, j].
+        decisions: How many images of input label i have their largest field on output j, int64 (F, K, K); images
+            whose fields are all zero are left out.
+        images_per_label: int64 (K,).
+    """
+
+    fields: h5py.Dataset | np.ndarray
+    decisions: h5py.Dataset | np.ndarray
+    images_per_label: np.ndarray
+
+
+@dataclass(frozen=True)
+class LayerMatrices:
+    """The matrices of a layer, and the success rates of its head.
+
+    Attributes:
+        class_names: K names.
+        accuracies: The head's success rates, such as test_accuracy.
+        splits: The matrices by split: train and test.
+    """
+
+    class_names: Sequence[str]
+    accuracies: Mapping[str, float]
+    splits: Mapping[str, FilterMatrices]
+
+
+def write_layer(file: h5py.File, layer: int, matrices: LayerMatrices) -> None:
+    """Write a layer's matrices.
+
+    Args:
+        file: Gets `layer<m>/<split>/fields` and `decisions`, with the success rates as the attributes of `layer<m>`;
+            and for all layers `<split>/images_per_label` and the attribute class_names.
+        layer: The layer, counted from 1.
+        matrices: Its matrices.
+    """
+    file.attrs["class_names"] = matrices.class_names
+    group = file.create_group(f"layer{layer}")
+    group.attrs.update(matrices.accuracies)
+    for name, split in matrices.splits.items():
+        group[f"{name}/fields"] = split.fields
+        group[f"{name}/decisions"] = split.decisions
+        if f"{name}/images_per_label" not in file:
+            file[f"{name}/images_per_label"] = split.images_per_label
+
+
+def read_layer(file: h5py.File, layer: int) -> LayerMatrices:
+    """Read what write_layer wrote; fields and decisions stay in the file until they are indexed."""
+    group = file[f"layer{layer}"]
+    splits = {
+        name: FilterMatrices(group[f"{name}/fields"], group[f"{name}/decisions"], file[f"{name}/images_per_label"][:])
+        for name in group
+    }
+    accuracies = {name: float(value) for name, value in group.attrs.items()}
+    return LayerMatrices([str(name) for name in file.attrs["class_names"]], accuracies, splits)
