@@ -39,9 +39,9 @@ def require_room(network: Network, data: Data, params: Params, seed: int) -> Non
     needed = feature_bytes(network.backbone, network.image_size, arch.examined_layers, data.passes(arch.heads.views))
     present = [path_of("features", seed=seed, layer=layer) for layer in arch.examined_layers]
     replaced = sum(path.stat().st_size for path in present if path.exists())
-    require_space(present[0].parent, needed - replaced, "examine fewer layers or heads.views")
+    require_space(present[0].parents[1], needed - replaced, "examine fewer layers or heads.views")
     weights = sum(values.nbytes for values in network.state_dict().values())
-    require_space(path_of("backbone", seed=seed).parent, weights * COPIES, "train a smaller network")
+    require_space(path_of("backbone", seed=seed).parents[1], weights * COPIES, "train a smaller network")
 
 
 if __name__ == "__main__":

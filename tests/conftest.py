@@ -88,7 +88,7 @@ def data() -> Data:
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Checkpoint:
     """A checkpoint that holds nothing yet."""
-    return Checkpoint(tmp_path / "checkpoints")
+    return Checkpoint(tmp_path / "checkpoints", {})
 
 
 @pytest.fixture

@@ -1,15 +1,14 @@
 from pathlib import Path
 
-import h5py
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from singlefilter.backbone.network import Network, load_network, save_network
-from singlefilter.pipeline.errors import InputError
+from singlefilter.backbone.network import Network
+from singlefilter.backbone.store import read_network, write_network
 from singlefilter.pipeline.params import Backbone, Rates, load_params
-from tests.hdf5_files import edited
+from tests.hdf5_files import read, write
 
 ARCHS = load_params(Path(__file__).resolve().parents[2] / "params.yaml").archs
 RATES = Rates(learning_rate=0.1, momentum=0.9, weight_decay=0, decay=())
@@ -180,8 +179,8 @@ def test_pool_that_leaves_a_rim_drops_it():
 
 def test_loaded_network_has_the_same_bytes(tmp_path):
     network = small_network()
-    save_network(tmp_path / "network.h5", network, "images")
-    loaded = load_network(tmp_path / "network.h5", "images", "train_backbone@0").eval()
+    write(tmp_path / "network.h5", write_network, network)
+    loaded = read(tmp_path / "network.h5", read_network).eval()
     assert (loaded.backbone, loaded.labels, loaded.image_size) == (network.backbone, 3, 8)
     state = loaded.state_dict()
     assert list(state) == list(network.state_dict())
@@ -194,74 +193,5 @@ def test_loaded_network_has_the_same_bytes(tmp_path):
 
 def test_saved_twice_a_network_has_the_same_file(tmp_path):
     for name in ("one.h5", "two.h5"):
-        save_network(tmp_path / name, small_network(), "images")
+        write(tmp_path / name, write_network, small_network())
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
-
-
-def refusal_of(path: Path) -> str:
-    with pytest.raises(InputError) as raised:
-        load_network(path, "images", "train_backbone@0")
-    return str(raised.value)
-
-
-def test_missing_network_is_refused_with_the_stage_that_makes_it(tmp_path):
-    path = tmp_path / "network.h5"
-    assert refusal_of(path) == f"{path} is missing. Make it again: dvc repro --force --single-item train_backbone@0"
-
-
-@pytest.mark.parametrize("kept", [0, 0.3, 0.9, 0.999])
-def test_truncated_network_is_refused(tmp_path, kept):
-    path = tmp_path / "network.h5"
-    save_network(path, small_network(), "images")
-    content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * kept)])
-    assert ("is damaged" if kept else "is not a file of this project's present format") in refusal_of(path)
-    assert "train_backbone@0" in refusal_of(path)
-
-
-def remove_weights(file: h5py.File) -> None:
-    del file["layers.0.0.weight"]
-
-
-def shorten_weights(file: h5py.File) -> None:
-    remove_weights(file)
-    file["layers.0.0.weight"] = [1.0, 2.0]
-
-
-def put_group_for_weights(file: h5py.File) -> None:
-    remove_weights(file)
-    file.create_group("layers.0.0.weight")
-
-
-def remove_description(file: h5py.File) -> None:
-    del file.attrs["backbone"]
-
-
-def damage_description(file: h5py.File) -> None:
-    file.attrs["backbone"] = '{"convolutions": ['
-
-
-def change_labels(file: h5py.File) -> None:
-    file.attrs["labels"] = 4
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [remove_weights, shorten_weights, put_group_for_weights, remove_description, damage_description, change_labels],
-)
-def test_file_that_is_no_network_is_refused(tmp_path, damage):
-    path = tmp_path / "network.h5"
-    save_network(path, small_network(), "images")
-    with edited(path) as file:
-        damage(file)
-    assert refusal_of(path).startswith(f"{path} holds no network of this project")
-    assert refusal_of(path).endswith("Make it again: dvc repro --force --single-item train_backbone@0")
-
-
-def test_a_network_trained_on_other_images_is_refused(tmp_path):
-    path = tmp_path / "network.h5"
-    save_network(path, small_network(), "other images")
-    assert refusal_of(path) == (
-        f"{path} holds a network that was trained on other images. "
-        "Make it again: dvc repro --force --single-item train_backbone@0"
-    )

@@ -12,17 +12,21 @@ import pytest
 import torch
 
 from singlefilter.backbone import train as training
-from singlefilter.backbone.network import Network, save_network
-from singlefilter.backbone.train import Epoch, evaluate, new_network, train, write_history
-from singlefilter.data.dataset import Data, hold_out, write_dataset
+from singlefilter.backbone.network import Network
+from singlefilter.backbone.store import write_network
+from singlefilter.backbone.train import Epoch, evaluate, history_table, new_network, train
+from singlefilter.data.dataset import Data, hold_out
+from singlefilter.data.store import write_dataset
+from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params
-from singlefilter.pipeline.provenance import made_with
+from singlefilter.pipeline.tables import write_table
 from singlefilter.training import checkpoint as checkpoints
 from singlefilter.training.augment import scale
 from singlefilter.training.batches import Batches
 from singlefilter.training.checkpoint import Checkpoint
 from stages import train_backbone
+from tests.hdf5_files import write
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -39,7 +43,7 @@ class KilledAfter(Checkpoint):
     """A checkpoint whose process ends when it has been saved after epoch `last`."""
 
     def __init__(self, folder: Path, last: int):
-        super().__init__(folder)
+        super().__init__(folder, {})
         self.last = last
 
     def save_if_due(self, state: dict) -> None:
@@ -194,8 +198,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(data, make_p
     params = make_params(backbone={"epochs": 1})
     for name, seed in (("first", 4), ("second", 4), ("third", 5)):
         network, history = trained(data, params, checkpoint, seed)
-        save_network(tmp_path / f"{name}.h5", network, "images")
-        write_history(tmp_path / f"{name}.csv", history)
+        write(tmp_path / f"{name}.h5", write_network, network)
+        write_table(tmp_path / f"{name}.csv", history_table(history))
     for suffix in ("h5", "csv"):
         names = ("first", "second", "third")
         first, second, third = ((tmp_path / f"{name}.{suffix}").read_bytes() for name in names)
@@ -236,7 +240,8 @@ def test_divergence_leaves_no_out_and_no_checkpoint(data, make_params, tmp_path,
     monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0)
     rates = {"learning_rate": 1e30, "momentum": 0.5, "weight_decay": 0.0, "decay": CONSTANT}
     params = make_params(backbone={"fully_connected_rates": rates})
-    write_dataset(Path("data/dataset.h5"), data, made_with(params, None, "images"))
+    with Workspace(params).write("dataset") as file:
+        write_dataset(file, data)
     with pytest.raises(InputError, match="has diverged"):
         train_backbone.main(params, seed=0)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["dataset.h5"]
@@ -261,7 +266,7 @@ def test_evaluate_equals_a_plain_loop_over_images(images_a_pass, data, make_para
 
 def test_history_is_written_as_csv_with_empty_fields_before_training(tmp_path):
     rows = [Epoch(0, None, None, None, None, 0.25, None, None), Epoch(1, 0.028, 1e-5, 2.5, 0.125, 1.0, 0.75, 0.5)]
-    write_history(tmp_path / "history" / "seed0.csv", rows)
+    write_table(tmp_path / "history" / "seed0.csv", history_table(rows))
     assert (tmp_path / "history" / "seed0.csv").read_bytes() == (
         b"epoch,learning_rate_convolutional,learning_rate_fully_connected,loss,"
         b"train_accuracy,test_accuracy,validation_accuracy,test_accuracy_without_bias\n"
@@ -291,7 +296,7 @@ def test_output_biases_are_measured_as_trained_and_removed(data, make_params, ch
 @pytest.mark.parametrize("last", [1, 2])
 def test_a_resumed_run_ends_as_an_uninterrupted_one(last, precision, data, make_params, tmp_path, monkeypatch):
     params = make_params(precision=precision)
-    network, history = trained(data, params, Checkpoint(tmp_path / "unused"))
+    network, history = trained(data, params, Checkpoint(tmp_path / "unused", {}))
     monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0)
     steps = Mock(wraps=training.augment)
     monkeypatch.setattr(training, "augment", steps)
@@ -299,22 +304,22 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(last, precision, data, make_
         trained(data, params, KilledAfter(tmp_path / "checkpoints", last))
     assert steps.call_count == last * STEPS
     resumed = new_network(data, params, seed=99)  # its weights are to come from the checkpoint
-    resumed_history = train(resumed, data, params, 0, CPU, Checkpoint(tmp_path / "checkpoints"))
+    resumed_history = train(resumed, data, params, 0, CPU, Checkpoint(tmp_path / "checkpoints", {}))
     assert steps.call_count == 3 * STEPS
     assert resumed_history == history
-    save_network(tmp_path / "whole.h5", network, "images")
-    save_network(tmp_path / "resumed.h5", resumed, "images")
+    write(tmp_path / "whole.h5", write_network, network)
+    write(tmp_path / "resumed.h5", write_network, resumed)
     assert (tmp_path / "whole.h5").read_bytes() == (tmp_path / "resumed.h5").read_bytes()
 
 
 def test_a_run_without_momentum_resumes_too(data, make_params, tmp_path, monkeypatch):
     rates = {"learning_rate": 0.05, "momentum": 0.0, "weight_decay": 0.001, "decay": CONSTANT}
     params = make_params(backbone={"convolutional_rates": rates, "fully_connected_rates": rates})
-    history = trained(data, params, Checkpoint(tmp_path / "unused"))[1]
+    history = trained(data, params, Checkpoint(tmp_path / "unused", {}))[1]
     monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0)
     with pytest.raises(Killed):
         trained(data, params, KilledAfter(tmp_path / "checkpoints", 1))
-    assert trained(data, params, Checkpoint(tmp_path / "checkpoints"))[1] == history
+    assert trained(data, params, Checkpoint(tmp_path / "checkpoints", {}))[1] == history
 
 
 def test_bf16_trains_near_float32_with_weights_in_float32(data, make_params, checkpoint):

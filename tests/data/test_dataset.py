@@ -1,14 +1,13 @@
-import dataclasses
 import hashlib
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from singlefilter.data.dataset import Data, Split, fingerprint, hold_out, read_dataset, write_dataset
+from singlefilter.data.dataset import Data, Split, fingerprint, hold_out
+from singlefilter.data.store import read_dataset, write_dataset
 from singlefilter.pipeline.errors import InputError
-from tests.hdf5_files import edited
+from tests.hdf5_files import read, write
 
 
 def make_split(seed: int, labels: list[int]) -> Split:
@@ -60,16 +59,16 @@ def test_fingerprint_changes_with_swapped_labels_and_with_one_pixel():
 
 def test_a_written_data_set_is_read_back_sorted_by_digest(tmp_path):
     data = make_data()
-    write_dataset(tmp_path / "data.h5", data)
-    read = read_dataset(tmp_path / "data.h5")
-    assert (read.name, read.class_names, read.fingerprints) == ("small", ("cat", "Löwe", "dog"), data.fingerprints)
-    for before, after in ((data.train, read.train), (data.test, read.test)):
+    write(tmp_path / "data.h5", write_dataset, data)
+    found = read(tmp_path / "data.h5", read_dataset)
+    assert (found.name, found.class_names, fingerprints(found)) == ("small", ("cat", "Löwe", "dog"), fingerprints(data))
+    for before, after in ((data.train, found.train), (data.test, found.test)):
         assert (after.images.dtype, after.labels.dtype) == (np.uint8, np.int64)
         assert contents(after) == sorted(contents(before), key=lambda content: hashlib.sha256(content).digest())
 
 
 def test_the_file_has_the_documented_layout(tmp_path):
-    write_dataset(tmp_path / "data.h5", make_data())
+    write(tmp_path / "data.h5", write_dataset, make_data())
     with h5py.File(tmp_path / "data.h5", "r") as file:
         assert file["train/images"].shape == (5, 4, 5, 3) and file["test/labels"].shape == (3,)
         assert file["test"].attrs["fingerprint"] == plain_fingerprint(make_data().test, 1)
@@ -79,9 +78,13 @@ def test_the_file_has_the_documented_layout(tmp_path):
 def test_the_same_images_in_any_order_give_the_same_bytes(tmp_path):
     data = make_data()
     mixed = Data(data.name, data.class_names, shuffled(data.train, 1), shuffled(data.test, 2))
-    write_dataset(tmp_path / "one.h5", data)
-    write_dataset(tmp_path / "two.h5", mixed)
+    write(tmp_path / "one.h5", write_dataset, data)
+    write(tmp_path / "two.h5", write_dataset, mixed)
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
+
+
+def fingerprints(data: Data) -> dict[str, str]:
+    return {name: fingerprint(split) for name, split in data.splits.items()}
 
 
 def contents(split: Split) -> list[bytes]:
@@ -109,7 +112,7 @@ def test_what_is_held_out_and_what_is_left_are_together_the_training_set(many, s
     assert held.test is many.test
     assert (held.name, held.class_names) == (many.name, many.class_names)
     assert held.splits == {"train": held.train, "test": held.test, "validation": held.validation}
-    assert held.fingerprints == {name: fingerprint(split) for name, split in held.splits.items()}
+    assert len({*fingerprints(held).values()}) == 3
 
 
 def test_every_packaging_holds_out_the_same_images(many):
@@ -117,7 +120,7 @@ def test_every_packaging_holds_out_the_same_images(many):
     for order in range(3):
         mixed = Data(many.name, many.class_names, shuffled(many.train, order), many.test)
         assert contents(mixed.train) != contents(many.train)
-        assert hold_out(mixed, 15, seed=3).fingerprints == held.fingerprints
+        assert fingerprints(hold_out(mixed, 15, seed=3)) == fingerprints(held)
 
 
 def test_another_seed_holds_out_other_images_and_the_draw_is_from_the_whole_set(many):
@@ -135,101 +138,22 @@ def test_no_more_can_be_held_out_than_leaves_an_image(many, size):
 
 def test_a_data_set_with_a_validation_set_is_written_and_read(many, tmp_path):
     held = hold_out(many, 15, seed=3)
-    write_dataset(tmp_path / "data.h5", held)
+    write(tmp_path / "data.h5", write_dataset, held)
     with h5py.File(tmp_path / "data.h5", "r") as file:
         assert set(file) == {"train", "test", "validation"}
         assert file["validation/images"].shape == (15, 4, 5, 3)
         assert file["validation"].attrs["fingerprint"] == plain_fingerprint(held.validation, 1)
-    read = read_dataset(tmp_path / "data.h5")
-    assert read.fingerprints == held.fingerprints
+    found = read(tmp_path / "data.h5", read_dataset)
+    assert fingerprints(found) == fingerprints(held)
     for name, split in held.splits.items():
-        assert contents(read.splits[name]) == sorted(contents(split), key=lambda c: hashlib.sha256(c).digest())
-    write_dataset(tmp_path / "plain.h5", many)
-    assert read_dataset(tmp_path / "plain.h5").validation is None
-
-
-def test_a_changed_validation_image_is_refused(many, tmp_path):
-    write_dataset(tmp_path / "data.h5", hold_out(many, 15, seed=3))
-    with edited(tmp_path / "data.h5") as file:
-        file["validation/images"][0, 0, 0, 0] ^= 1
-    with pytest.raises(InputError, match=r"data\.h5 is not what .*/validation.*--single-item download"):
-        read_dataset(tmp_path / "data.h5")
+        assert contents(found.splits[name]) == sorted(contents(split), key=lambda c: hashlib.sha256(c).digest())
+    write(tmp_path / "plain.h5", write_dataset, many)
+    assert read(tmp_path / "plain.h5", read_dataset).validation is None
 
 
 def test_a_thousand_classes_are_written_and_read(tmp_path):
     names = tuple(f"class number {label:03}" for label in range(1000))
     split = Split(np.zeros((1000, 1, 1, 3), np.uint8), np.arange(1000))
-    write_dataset(tmp_path / "data.h5", Data("many", names, split, split))
-    read = read_dataset(tmp_path / "data.h5")
-    assert read.class_names == names and sorted(read.train.labels) == list(range(1000))
-
-
-def remove_labels(file: h5py.File) -> None:
-    del file["train/labels"]
-
-
-def remove_class_names(file: h5py.File) -> None:
-    del file.attrs["class_names"]
-
-
-def change_a_pixel(file: h5py.File) -> None:
-    file["test/images"][0, 0, 0, 0] ^= 1
-
-
-def change_a_label(file: h5py.File) -> None:
-    file["test/labels"][0] -= 256
-
-
-def shorten_the_labels(file: h5py.File) -> None:
-    labels = file["train/labels"][:-1]
-    del file["train/labels"]
-    file["train/labels"] = labels
-
-
-def put_a_dataset_for_a_group(file: h5py.File) -> None:
-    del file["train"]
-    file["train"] = np.zeros(3)
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        remove_labels,
-        remove_class_names,
-        change_a_pixel,
-        change_a_label,
-        shorten_the_labels,
-        put_a_dataset_for_a_group,
-    ],
-)
-def test_a_damaged_file_is_refused_with_its_name_and_the_way_out(tmp_path, damage):
-    path = tmp_path / "data.h5"
-    write_dataset(path, make_data())
-    with edited(path) as file:
-        damage(file)
-    with pytest.raises(InputError, match=r"data\.h5 is not what .* dvc repro --force --single-item download"):
-        read_dataset(path)
-
-
-def test_a_short_file_is_refused(tmp_path: Path):
-    write_dataset(tmp_path / "data.h5", make_data())
-    content = (tmp_path / "data.h5").read_bytes()
-    (tmp_path / "data.h5").write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match=r"data\.h5"):
-        read_dataset(tmp_path / "data.h5")
-
-
-def test_the_digest_tells_images_labels_and_splits_apart_but_not_their_order():
-    data = make_data()
-    images, labels = data.train.images.copy(), data.train.labels.copy()
-    images[0, 0, 0, 0] ^= 1
-    labels[0] = 1 - labels[0]
-    others = [
-        dataclasses.replace(data, train=Split(images, data.train.labels)),
-        dataclasses.replace(data, train=Split(data.train.images, labels)),
-        dataclasses.replace(data, train=data.test, test=data.train),
-        dataclasses.replace(data, validation=data.test),
-    ]
-    assert len({made.digest for made in [data, *others]}) == 5
-    turned = Split(data.train.images[::-1], data.train.labels[::-1])
-    assert dataclasses.replace(data, train=turned).digest == data.digest
+    write(tmp_path / "data.h5", write_dataset, Data("many", names, split, split))
+    found = read(tmp_path / "data.h5", read_dataset)
+    assert found.class_names == names and sorted(found.train.labels) == list(range(1000))

@@ -1,6 +1,8 @@
 """Features: the files' layout, and their values against a forward pass written out from the weights."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,25 +12,26 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from singlefilter.backbone.network import Network, load_network, save_network
-from singlefilter.data.dataset import Data, Split, hold_out, write_dataset
+from singlefilter.backbone.network import Network
+from singlefilter.backbone.store import write_network
+from singlefilter.data.dataset import Data, hold_out
+from singlefilter.data.store import write_dataset
 from singlefilter.features import extract as features
-from singlefilter.features.extract import PLAIN, Views, feature_path, open_features, write_features
+from singlefilter.features.extract import PLAIN, Views
+from singlefilter.features.store import LayerFeatures
+from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.files import read_digest
-from singlefilter.pipeline.provenance import made_with
+from singlefilter.pipeline.files import write_hdf5
 from singlefilter.training.augment import augment
 from stages import extract_features
-from tests.hdf5_files import edited
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.usefixtures("one_thread")
-STAGE = "extract_features@0"
 
 
 @pytest.fixture
-def network(make_params, tmp_path) -> Network:
-    """A network as it is loaded, whose batch-norms are those of a trained one; it is left in training mode."""
+def network(make_params) -> Network:
+    """A network whose batch-norms are those of a trained one; it is left in training mode."""
     torch.manual_seed(4)
     made = Network(make_params().chosen_arch.backbone, 3, image_size=8)
     for layer in made.layers:
@@ -36,14 +39,29 @@ def network(make_params, tmp_path) -> Network:
             values.uniform_(0.5, 2)
         for values in (layer[1].bias.data, layer[1].running_mean):
             values.uniform_(-0.2, 0.2)
-    save_network(tmp_path / "network.h5", made, "images")
-    return load_network(tmp_path / "network.h5", "images", "train_backbone@0").train()
+    return made
+
+
+def feature_path(folder: Path, layer: int) -> Path:
+    return folder / f"layer{layer}.h5"
+
+
+def write_features(folder: Path, network: Network, data: Data, layers: list[int], views: Views = PLAIN) -> None:
+    with ExitStack() as stack:
+        files = {layer: stack.enter_context(write_hdf5(feature_path(folder, layer))) for layer in layers}
+        features.write_features(files, network, data, CPU, views)
+
+
+@contextmanager
+def open_features(path: Path) -> Iterator[LayerFeatures]:
+    with h5py.File(path) as file:
+        yield LayerFeatures(file, path)
 
 
 @pytest.fixture
 def written(network, data, tmp_path) -> Path:
     """A folder with the features of layers 1 and 2."""
-    write_features(tmp_path / "seed0", network, data, [1, 2], CPU)
+    write_features(tmp_path / "seed0", network, data, [1, 2])
     return tmp_path / "seed0"
 
 
@@ -74,7 +92,7 @@ def test_values_are_the_networks_outputs_in_the_order_of_the_images(
     images_a_pass, network, data, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(features, "IMAGES_A_PASS", images_a_pass)
-    write_features(tmp_path, network, data, [1, 2], CPU)
+    write_features(tmp_path, network, data, [1, 2])
     for name, split in (("train", data.train), ("test", data.test)):
         for layer, expected in plain_features(network, split.images).items():
             with h5py.File(tmp_path / f"layer{layer}.h5") as file:
@@ -96,15 +114,9 @@ def test_files_have_the_layout_that_is_documented(written):
                 assert (file[name]["labels"].shape, file[name]["labels"].dtype) == ((count,), np.int64)
 
 
-def test_files_of_another_examined_set_are_removed_and_other_files_kept(written, network, data):
-    (written / "notes.txt").touch()
-    write_features(written, network, data, [2], CPU)
-    assert sorted(path.name for path in written.iterdir()) == ["layer2.h5", "notes.txt"]
-
-
 def test_the_same_inputs_give_the_same_bytes(written, network, data, tmp_path):
-    write_features(tmp_path / "again", network, data, [1, 2], CPU)
-    write_features(tmp_path / "alone", network, data, [2], CPU)
+    write_features(tmp_path / "again", network, data, [1, 2])
+    write_features(tmp_path / "alone", network, data, [2])
     for layer in (1, 2):
         assert feature_path(written, layer).read_bytes() == feature_path(tmp_path / "again", layer).read_bytes()
     assert feature_path(written, 2).read_bytes() == feature_path(tmp_path / "alone", 2).read_bytes()
@@ -118,16 +130,16 @@ def stored(folder: Path, layer: int, split: str) -> tuple[np.ndarray, np.ndarray
 
 def test_a_validation_set_is_written_beside_the_others(network, data, written, tmp_path):
     held = hold_out(data, 6, seed=0)
-    write_features(tmp_path / "held", network, held, [1, 2], CPU)
+    write_features(tmp_path / "held", network, held, [1, 2])
     for name, split in held.splits.items():
         for layer, expected in plain_features(network, split.images).items():
             found, labels = stored(tmp_path / "held", layer, name)
             np.testing.assert_allclose(found.astype(np.float64), expected.numpy(), rtol=2**-10, atol=1e-5)
             np.testing.assert_array_equal(labels, split.labels)
-    with open_features(feature_path(tmp_path / "held", 1), STAGE) as file:
+    with open_features(feature_path(tmp_path / "held", 1)) as file:
         assert sorted(file.held_out) == ["test", "validation"]
         assert file.whole("validation")[0].shape == (6, 4, 16)
-    with open_features(feature_path(written, 1), STAGE) as file:
+    with open_features(feature_path(written, 1)) as file:
         assert file.held_out == ["test"]
 
 
@@ -135,7 +147,7 @@ def test_a_validation_set_is_written_beside_the_others(network, data, written, t
 def test_views_are_passes_of_the_training_set_that_are_drawn_anew(images_a_pass, network, data, tmp_path, monkeypatch):
     monkeypatch.setattr(features, "IMAGES_A_PASS", images_a_pass)
     held = hold_out(data, 6, seed=0)
-    write_features(tmp_path, network, held, [1, 2], CPU, Views(3, translation=2, flip=True, seed=7))
+    write_features(tmp_path, network, held, [1, 2], Views(3, translation=2, flip=True, seed=7))
     images = torch.from_numpy(held.train.images)
     for layer in (1, 2):
         found, labels = stored(tmp_path, layer, "train")
@@ -153,8 +165,8 @@ def test_views_are_passes_of_the_training_set_that_are_drawn_anew(images_a_pass,
 
 def test_views_leave_the_held_out_sets_plain(network, data, tmp_path):
     held = hold_out(data, 6, seed=0)
-    write_features(tmp_path / "plain", network, held, [1, 2], CPU)
-    write_features(tmp_path / "views", network, held, [1, 2], CPU, Views(2, translation=2, flip=True, seed=0))
+    write_features(tmp_path / "plain", network, held, [1, 2])
+    write_features(tmp_path / "views", network, held, [1, 2], Views(2, translation=2, flip=True, seed=0))
     for layer in (1, 2):
         for split in ("test", "validation"):
             for one, other in zip(
@@ -164,7 +176,7 @@ def test_views_leave_the_held_out_sets_plain(network, data, tmp_path):
 
 
 def test_views_that_neither_flip_nor_shift_are_the_plain_features_again_and_again(network, data, written, tmp_path):
-    write_features(tmp_path / "views", network, data, [1, 2], CPU, Views(3, translation=0, flip=False, seed=0))
+    write_features(tmp_path / "views", network, data, [1, 2], Views(3, translation=0, flip=False, seed=0))
     for layer in (1, 2):
         plain, labels = stored(written, layer, "train")
         found, found_labels = stored(tmp_path / "views", layer, "train")
@@ -177,60 +189,28 @@ def test_the_stage_takes_the_views_of_the_parameters_and_of_its_sample(
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
-    params, path = make_params(heads={"views": 2}), Path("models/backbone/seed3.h5")
-    write_dataset(Path("data/dataset.h5"), data, made_with(params, None, "images"))
-    save_network(path, network, data.digest, made_with(params, 3, "network"))
+    params = make_params(heads={"views": 2})
+    files = Workspace(params)
+    with files.write("dataset") as file:
+        write_dataset(file, data)
+    with files.read("dataset") as file:
+        written_data = extract_features.read_dataset(file)
+    with files.write("backbone", seed=3) as file:
+        write_network(file, network)
     extract_features.main(params, 3)
-    written_data = extract_features.read_dataset(Path("data/dataset.h5"))
-    made = made_with(params, 3, "features") | {"network": read_digest(path, "train_backbone@3")}
-    views = Views(2, 1, True, 3)
-    write_features(tmp_path / "expected", network, written_data, [1, 2], CPU, views, made_with=made)
+    write_features(tmp_path / "expected", network, written_data, [1, 2], Views(2, 1, True, 3))
     for layer in (1, 2):
-        found = feature_path(Path("features/seed3"), layer).read_bytes()
-        assert found == feature_path(tmp_path / "expected", layer).read_bytes()
-
-
-def origin(folder: Path, network: Network, data: Data, views: Views = PLAIN) -> str:
-    write_features(folder, network, data, [1, 2], CPU, views)
-    origins = []
-    for layer in (1, 2):
-        with open_features(feature_path(folder, layer), STAGE) as file:
-            origins.append(file.origin)
-    assert origins[0] == origins[1]
-    return origins[0]
-
-
-def test_the_origin_tells_the_views_and_the_validation_set(network, data, tmp_path):
-    views = [PLAIN, Views(1, 2, True, 0), Views(2, 2, True, 0), Views(1, 1, True, 0), Views(1, 2, False, 0)]
-    views.append(Views(1, 2, True, 1))
-    found = [origin(tmp_path, network, data, chosen) for chosen in views]
-    found += [origin(tmp_path, network, hold_out(data, 6, seed)) for seed in (0, 1)]
-    assert len({*found}) == 8
-
-
-def test_the_origin_tells_weights_images_and_labels(network, data, tmp_path):
-    def changed(split: Split, name: str) -> Split:
-        values = {"images": split.images.copy(), "labels": split.labels.copy()}
-        values[name].flat[0] ^= 1
-        return Split(**values)
-
-    first = origin(tmp_path, network, data)
-    assert origin(tmp_path, network, data) == first
-    others = [
-        Data(data.name, data.class_names, changed(data.train, "images"), data.test),
-        Data(data.name, data.class_names, changed(data.train, "labels"), data.test),
-        Data(data.name, data.class_names, data.train, changed(data.test, "images")),
-    ]
-    found = [origin(tmp_path, network, other) for other in others]
-    for values in (network.classifier[-1].weight.data, network.layers[0][1].running_mean):
-        values.view(-1)[0] += 1
-        found.append(origin(tmp_path, network, data))
-    assert len({first, *found}) == 6
+        with (
+            files.read("features", seed=3, layer=layer) as file,
+            h5py.File(tmp_path / f"expected/layer{layer}.h5") as plain,
+        ):
+            for split in ("train", "test"):
+                assert np.array_equal(file[split]["features"], plain[split]["features"])
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_what_is_mapped_is_what_the_whole_gives_and_stays_in_the_file(split, written):
-    with open_features(feature_path(written, 2), STAGE) as file:
+    with open_features(feature_path(written, 2)) as file:
         (mapped, labels), (whole, expected) = file.mapped(split), file.whole(split)
     assert isinstance(mapped, np.memmap) and not mapped.flags.writeable
     assert np.array_equal(mapped, whole) and whole.any()
@@ -239,7 +219,7 @@ def test_what_is_mapped_is_what_the_whole_gives_and_stays_in_the_file(split, wri
 
 @pytest.mark.parametrize("images", [1, 4, 11, 22, 1000])
 def test_the_stream_gives_what_the_whole_gives(images, written, data):
-    with open_features(feature_path(written, 1), STAGE) as file, h5py.File(feature_path(written, 1)) as plain:
+    with open_features(feature_path(written, 1)) as file, h5py.File(feature_path(written, 1)) as plain:
         assert file.class_names == ["red", "green", "blue"]
         whole, labels = file.whole("train")
         assert (whole.shape, whole.dtype, labels.dtype) == ((22, 4, 16), np.float16, np.int64)
@@ -252,72 +232,33 @@ def test_the_stream_gives_what_the_whole_gives(images, written, data):
         np.testing.assert_array_equal(rows, plain["train/features"][21, 3])
 
 
-def read(path: Path, split: str = "test") -> None:
-    with open_features(path, STAGE) as file:
-        file.whole(split)
-
-
-def spoil(path: Path, how: str) -> None:
-    if how == "absent":
-        path.unlink()
-    elif how == "cut":
-        path.write_bytes(path.read_bytes()[:1000])
-    else:
-        with edited(path) as file:
-            if how == "no origin":
-                del file.attrs["origin"]
-            elif how == "no test set":
-                del file["test"]
-            elif how == "flat":
-                del file["test/features"]
-                file["test/features"] = np.zeros((13, 64), np.float16)
-            elif how == "too few labels":
-                del file["test/labels"]
-                file["test/labels"] = np.zeros(12, np.int64)
-
-
-@pytest.mark.parametrize(
-    ("how", "message"),
-    [
-        ("absent", "is missing"),
-        ("cut", "is damaged: its content is not what was written"),
-        ("no origin", "is no file of features"),
-        ("no test set", "holds no features of the test set"),
-        ("flat", r"holds test features of shape \(13, 64\) for labels of shape \(13,\)"),
-        ("too few labels", r"holds test features of shape \(13, 4, 4, 4\) for labels of shape \(12,\)"),
-    ],
-)
-def test_a_file_that_is_not_right_is_refused(how, message, written):
-    path = feature_path(written, 1)
-    spoil(path, how)
-    with pytest.raises(InputError, match=rf"layer1\.h5 {message}. Make it again: .*{STAGE}"):
-        read(path)
-
-
-def test_a_stream_of_a_missing_split_is_refused(written):
-    with open_features(feature_path(written, 1), STAGE) as file, pytest.raises(InputError, match="validation set"):
-        next(file.stream("validation", 5))
-
-
 @pytest.mark.parametrize("value", [1e6, float("nan")])
 def test_outputs_that_float16_cannot_hold_are_refused_and_the_old_files_kept(value, written, network, data):
     before = {path.name: path.read_bytes() for path in written.iterdir()}
     network.layers[1][1].bias.data[3] = value
     with pytest.raises(InputError, match=r"layer 2: .*float16"):
-        write_features(written, network, data, [1, 2], CPU)
+        write_features(written, network, data, [1, 2])
     assert {path.name: path.read_bytes() for path in written.iterdir()} == before
 
 
 @pytest.mark.parametrize("views", [0, 1, 3])
 def test_features_that_the_disk_cannot_hold_are_refused_before_the_first_is_written(
-    views, network, data, tmp_path, monkeypatch
+    views, network, data, make_params, tmp_path, monkeypatch
 ):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
+    params = make_params(heads={"views": views})
+    files = Workspace(params)
+    with files.write("dataset") as file:
+        write_dataset(file, data)
+    with files.read("dataset"), files.write("backbone", seed=0) as file:
+        write_network(file, network)
     bytes_needed = 2 * (22 * max(views, 1) + 13) * (4 * 4 * 4 + 6 * 4 * 4)  # two layers' outputs in float16
     usage = SimpleNamespace(free=bytes_needed)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    write_features(tmp_path, network, data, [1, 2], CPU, Views(views, 1, True, 0))
+    extract_features.main(params, 0)
     usage.free -= 1
-    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    before = path_of("features", seed=0, layer=1).stat().st_mtime_ns
     with pytest.raises(InputError, match="is to hold .* GiB, and its disk has .* GiB free; .*examine fewer layers"):
-        write_features(tmp_path, network, data, [1, 2], CPU, Views(views, 1, True, 0))
-    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+        extract_features.main(params, 0)
+    assert path_of("features", seed=0, layer=1).stat().st_mtime_ns == before

@@ -8,24 +8,24 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from singlefilter.features.extract import LayerFeatures, feature_path
+from singlefilter.features.store import LayerFeatures
 from singlefilter.heads import train as heads
-from singlefilter.heads.train import accuracy, read_head, train_heads, write_heads
+from singlefilter.heads.store import read_head, write_heads
+from singlefilter.heads.train import accuracy, train_heads
 from singlefilter.pipeline import console as progress
+from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.files import read_digest, write_hdf5
 from singlefilter.pipeline.params import Params
-from singlefilter.pipeline.provenance import made_with
 from singlefilter.training import checkpoint as checkpoints
 from singlefilter.training.batches import Batches
 from singlefilter.training.checkpoint import Checkpoint
 from stages import train_heads as stage
+from tests.hdf5_files import read, write
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.usefixtures("one_thread")
 IMAGES, LABEL_COUNT = 22, 3
 STEPS = 3  # an epoch: 22 images in batches of 8, the last one filled up
-WHOLE = {"train_accuracy": 0.75, "test_accuracy": 0.5}
 
 
 @pytest.fixture
@@ -155,14 +155,14 @@ def test_resumed_heads_equal_uninterrupted_ones(done, features, labels, make_par
                 raise Killed
 
     params = make_params()
-    whole = train_heads(features, labels, LABEL_COUNT, params, 0, Checkpoint(tmp_path / "unused"))
+    whole = train_heads(features, labels, LABEL_COUNT, params, 0, Checkpoint(tmp_path / "unused", {}))
     monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0)
     losses = Mock(wraps=nn.functional.cross_entropy)
     monkeypatch.setattr(nn.functional, "cross_entropy", losses)
     with pytest.raises(Killed):
-        train_heads(features, labels, LABEL_COUNT, params, 0, KilledAfter(tmp_path / "checkpoints"))
+        train_heads(features, labels, LABEL_COUNT, params, 0, KilledAfter(tmp_path / "checkpoints", {}))
     assert losses.call_count == done * STEPS * len(features)
-    resumed = train_heads(features, labels, LABEL_COUNT, params, 0, Checkpoint(tmp_path / "checkpoints"))
+    resumed = train_heads(features, labels, LABEL_COUNT, params, 0, Checkpoint(tmp_path / "checkpoints", {}))
     assert losses.call_count == 3 * STEPS * len(features)
     assert all(torch.equal(resumed[layer], whole[layer]) for layer in features)
 
@@ -179,7 +179,7 @@ def stage_inputs(make_params, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
 
-    def write(counts: dict[str, int]) -> tuple[dict[tuple[int, str], np.ndarray], dict[str, np.ndarray]]:
+    def write_inputs(counts: dict[str, int]) -> tuple[dict[tuple[int, str], np.ndarray], dict[str, np.ndarray]]:
         generator = np.random.default_rng(8)
         labels = {split: generator.integers(LABEL_COUNT, size=count) for split, count in counts.items()}
         features = {
@@ -187,19 +187,21 @@ def stage_inputs(make_params, tmp_path, monkeypatch):
             for layer, filters in ((1, 4), (2, 6))
             for split, count in counts.items()
         }
-        network = Path("models/backbone/seed0.h5")
-        with write_hdf5(network):
-            pass
+        files = Workspace(make_params())
+        for name in ("dataset", "backbone"):
+            place = {"seed": 0} if name == "backbone" else {}
+            with files.write(name, **place):
+                pass
+            with files.read(name, **place):
+                pass
         for layer in (1, 2):
-            made = made_with(make_params(), 0, "features") | {"network": read_digest(network, "train_backbone@0")}
-            made |= {"layer": layer}
-            with write_hdf5(feature_path(Path("features/seed0"), layer), made) as file:
-                file.attrs["class_names"], file.attrs["origin"] = ["red", "green", "blue"], "abc"
+            with files.write("features", seed=0, layer=layer) as file:
+                file.attrs["class_names"] = ["red", "green", "blue"]
                 for split in counts:
                     file[f"{split}/features"], file[f"{split}/labels"] = features[layer, split], labels[split]
         return features, labels
 
-    return write
+    return write_inputs
 
 
 @pytest.mark.parametrize("counts", [{"train": 22, "test": 41}, {"train": 22, "test": 41, "validation": 31}])
@@ -207,7 +209,7 @@ def test_the_stage_measures_every_head_on_every_set(counts, make_params, stage_i
     features, labels = stage_inputs(counts)
     stage.main(make_params(), 0)
     for layer in (1, 2):
-        weights, accuracies = read_head(Path("models/heads/seed0.h5"), layer, "abc", "train_heads@0")
+        weights, accuracies = read(path_of("heads", seed=0), read_head, layer)
         assert accuracies == {
             f"{split}_accuracy": plain_accuracy(features[layer, split], labels[split], weights) for split in counts
         }
@@ -247,34 +249,11 @@ def test_heads_are_read_as_they_were_written(train, make_params, tmp_path):
     weights = train(make_params())
     accuracies = {2: {"train_accuracy": 0.75, "test_accuracy": 0.5}, 13: {"train_accuracy": 1.0, "test_accuracy": 0.25}}
     path = tmp_path / "heads" / "seed0.h5"
-    write_heads(path, weights, accuracies, origin="abc")
+    write(path, write_heads, weights, accuracies)
     for layer in (2, 13):
-        found, found_accuracies = read_head(path, layer, "abc", "train_heads@0")
+        found, found_accuracies = read(path, read_head, layer)
         assert found.dtype == np.float32
         np.testing.assert_array_equal(found, weights[layer].numpy())
         assert found_accuracies == accuracies[layer]
-    write_heads(tmp_path / "again.h5", weights, accuracies, origin="abc")
+    write(tmp_path / "again.h5", write_heads, weights, accuracies)
     assert path.read_bytes() == (tmp_path / "again.h5").read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("layer", "origin", "message"),
-    [
-        (2, "other", r"seed0\.h5 holds heads of other features\. Make it again: .*train_heads@0"),
-        (7, "abc", r"seed0\.h5 holds no head of layer 7\. Make it again: .*train_heads@0"),
-    ],
-)
-def test_a_head_of_other_features_or_another_layer_is_refused(layer, origin, message, tmp_path):
-    write_heads(tmp_path / "seed0.h5", {2: torch.zeros(3, 4, 9)}, {2: WHOLE}, origin="abc")
-    with pytest.raises(InputError, match=message):
-        read_head(tmp_path / "seed0.h5", layer, origin, "train_heads@0")
-
-
-def test_a_missing_or_short_file_of_heads_is_refused(tmp_path):
-    path: Path = tmp_path / "seed0.h5"
-    with pytest.raises(InputError, match=r"is missing.*train_heads@0"):
-        read_head(path, 2, "abc", "train_heads@0")
-    write_heads(path, {2: torch.zeros(3, 4, 9)}, {2: WHOLE}, origin="abc")
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(InputError, match=r"is damaged.*train_heads@0"):
-        read_head(path, 2, "abc", "train_heads@0")

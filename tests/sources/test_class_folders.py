@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from singlefilter.data.dataset import write_dataset
+from singlefilter.data.store import write_dataset
 from singlefilter.pipeline.errors import InputError
 from singlefilter.sources.class_folders import load_class_folders
+from tests.hdf5_files import write
 
 
 def save(path: Path, image: np.ndarray) -> None:
@@ -39,11 +40,11 @@ def test_labels_follow_the_sorted_class_names(folder):
 
 
 def test_file_names_and_hidden_files_do_not_change_the_written_bytes(folder, tmp_path):
-    write_dataset(tmp_path / "one.h5", load_class_folders("mine", folder, 6))
+    write(tmp_path / "one.h5", write_dataset, load_class_folders("mine", folder, 6))
     (folder / "train/b/1.png").rename(folder / "train/b/9.png")
     (folder / "train/.hidden").mkdir()
     (folder / "train/b/.hidden").write_text("no image")
-    write_dataset(tmp_path / "two.h5", load_class_folders("mine", folder, 6))
+    write(tmp_path / "two.h5", write_dataset, load_class_folders("mine", folder, 6))
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
 
 

@@ -5,11 +5,14 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits as sklearn_digits
 
-from singlefilter.data.dataset import Data, hold_out, read_dataset
+from singlefilter.data.dataset import Data, fingerprint, hold_out
+from singlefilter.data.store import read_dataset
+from singlefilter.pipeline.artifacts import path_of
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Dataset, Params, Validation, load_params
 from singlefilter.sources.load import load_digits, load_source
 from stages import download
+from tests.hdf5_files import read
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -78,35 +81,36 @@ def test_a_folder_row_is_read_from_its_folder(tmp_path):
 def test_the_stage_writes_the_same_bytes_twice_and_says_what_they_are(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     download.main(parameters("digits"))
-    first = download.DATASET.read_bytes()
+    first = path_of("dataset").read_bytes()
     download.main(parameters("digits"))
-    assert download.DATASET.read_bytes() == first
+    assert path_of("dataset").read_bytes() == first
     assert "digits: 1,497 train images, 300 test images; 10 classes (0 … 9)\n" in capsys.readouterr().out
-    assert len(read_dataset(download.DATASET).train.labels) == 1497
+    assert len(read(path_of("dataset"), read_dataset).train.labels) == 1497
 
 
 def test_the_stage_holds_out_a_validation_set(digits, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     download.main(parameters("digits", validation=97))
-    written = read_dataset(download.DATASET)
-    assert written.fingerprints == hold_out(digits, 97, seed=2).fingerprints
+    written = read(path_of("dataset"), read_dataset)
+    for name, split in hold_out(digits, 97, seed=2).splits.items():
+        assert fingerprint(written.splits[name]) == fingerprint(split)
     assert "digits: 1,400 train images, 300 test images, 97 validation images; 10 cl" in capsys.readouterr().out
 
 
 def test_a_validation_set_without_a_training_set_is_refused_and_the_earlier_file_left(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    download.DATASET.parent.mkdir()
-    download.DATASET.write_bytes(b"earlier")
+    path_of("dataset").parent.mkdir()
+    path_of("dataset").write_bytes(b"earlier")
     with pytest.raises(InputError, match=r"validation\.size: is 1,497; (?s:.*)dvc checkout data/dataset\.h5"):
         download.main(parameters("digits", validation=1497))
-    assert download.DATASET.read_bytes() == b"earlier"
+    assert path_of("dataset").read_bytes() == b"earlier"
 
 
 def test_a_refused_source_leaves_the_earlier_file_and_names_the_way_back(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATASET_MIRROR", str(tmp_path / "nowhere"))
-    download.DATASET.parent.mkdir()
-    download.DATASET.write_bytes(b"earlier")
+    path_of("dataset").parent.mkdir()
+    path_of("dataset").write_bytes(b"earlier")
     with pytest.raises(InputError, match=r"nowhere is no folder(?s:.*)dvc checkout data/dataset\.h5"):
         download.main(parameters("cifar10"))
-    assert download.DATASET.read_bytes() == b"earlier"
+    assert path_of("dataset").read_bytes() == b"earlier"

@@ -20,7 +20,7 @@ DETERMINANTS = {"seed": 0, "rates": {"learning_rate": 0.1}, "images": ("a", "b")
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Checkpoint:
-    return Checkpoint(tmp_path / "folder", **DETERMINANTS)
+    return Checkpoint(tmp_path / "folder", DETERMINANTS)
 
 
 def files(tmp_path: Path) -> dict[str, Path]:
@@ -57,7 +57,7 @@ def test_the_newest_state_is_loaded_also_by_another_process_of_the_same_run(chec
     for done in (1, 2, 3):
         checkpoint.save({"done": done})
     assert len(list((tmp_path / "folder").iterdir())) == 2
-    assert Checkpoint(tmp_path / "folder", **DETERMINANTS).load() == {"done": 3}
+    assert Checkpoint(tmp_path / "folder", DETERMINANTS).load() == {"done": 3}
 
 
 @pytest.mark.parametrize("how", ["cut", "flipped", "empty"])
@@ -95,16 +95,16 @@ def test_two_damaged_states_give_none(checkpoint, tmp_path):
 )
 def test_a_run_with_other_determinants_finds_nothing(changed, checkpoint, tmp_path):
     checkpoint.save({"done": 1})
-    assert Checkpoint(tmp_path / "folder", **(DETERMINANTS | changed)).load() is None
+    assert Checkpoint(tmp_path / "folder", DETERMINANTS | changed).load() is None
 
 
 def test_the_order_of_determinants_does_not_matter(checkpoint, tmp_path):
     checkpoint.save({"done": 1})
-    assert Checkpoint(tmp_path / "folder", **dict(reversed(DETERMINANTS.items()))).load() == {"done": 1}
+    assert Checkpoint(tmp_path / "folder", dict(reversed(DETERMINANTS.items()))).load() == {"done": 1}
 
 
 def test_remove_leaves_nothing_of_this_run_and_all_of_others(checkpoint, tmp_path):
-    other = Checkpoint(tmp_path / "folder", seed=1)
+    other = Checkpoint(tmp_path / "folder", {"seed": 1})
     other.save({"done": 5})
     checkpoint.save({"done": 1})
     checkpoint.save({"done": 2})
@@ -122,7 +122,7 @@ def test_states_are_saved_no_more_often_than_is_due(tmp_path, monkeypatch):
     now = 1000.0
     monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now)
     monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 20)
-    checkpoint = Checkpoint(tmp_path)
+    checkpoint = Checkpoint(tmp_path, {})
     saved = []
     for now in (1000.0, 1019.5, 1020.0, 1039.5, 1040.0, 1041.0, 1100.0, 1119.0):
         checkpoint.save_if_due({"at": now})
@@ -184,7 +184,7 @@ def sealed(content: bytes) -> bytes:
 def test_a_state_of_another_run_is_damaged_under_this_ones_name(checkpoint, tmp_path, capsys):
     checkpoint.save({"done": 1})
     newest = files(tmp_path)["newest"]
-    other = Checkpoint(tmp_path / "other", **(DETERMINANTS | {"seed": 1}))
+    other = Checkpoint(tmp_path / "other", DETERMINANTS | {"seed": 1})
     other.save({"done": 5})
     (path,) = (tmp_path / "other").iterdir()
     path.replace(newest)

@@ -42,11 +42,6 @@ class Data:
         """The number of images that go through a network with so many augmented passes of train in place of its own."""
         return sum(len(split.labels) for split in self.splits.values()) + len(self.train.labels) * max(views - 1, 0)
 
-    @property
-    def fingerprints(self) -> dict[str, str]:
-        """The fingerprint of each split."""
-        return {name: fingerprint(split) for name, split in self.splits.items()}
-
 
 def fingerprint(split: Split) -> str:
     """Tell a split by its content, whatever the order of its images.
