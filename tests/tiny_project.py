@@ -18,7 +18,18 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ["dvc.yaml", "params.yaml", ".dvc", ".dvcignore", ".gitignore", "data", "metrics/reference", "src", "stages"]
+COPIED = [
+    "dvc.yaml",
+    "params.yaml",
+    ".dvc",
+    ".dvcignore",
+    ".gitignore",
+    "data",
+    "metrics/reference",
+    "networks",
+    "src",
+    "stages",
+]
 
 DATASET = {"source": "data/images/tiny", "image_size": 8, "flip": False, "translation": 1}
 RATES = {

@@ -1,0 +1,94 @@
+"""A stage run from the command line: its arguments, its errors, its log."""
+
+import argparse
+import json
+import os
+import platform
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.files import remove_unfinished
+from singlefilter.pipeline.params import load_params
+
+LOG = Path("logs/stages.jsonl")
+NO_MEMORY = ("alloc", "could not create a primitive")  # what errors of PyTorch, HDF5 and oneDNN say then
+
+
+def run(
+    main: Callable[..., None], per_sample: bool = False, arguments: Mapping[str, Mapping[str, Any]] | None = None
+) -> None:
+    """Run a stage from the command line: read params.yaml, call the stage, and turn a user's mistake into one line.
+
+    Args:
+        main: The stage, called with the parameters, and with the command line's arguments by name.
+        per_sample: Whether the command line takes --seed.
+        arguments: What else it takes: name -> options of argparse's add_argument.
+    """
+    name = Path(sys.argv[0]).stem
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=sys.modules["__main__"].__doc__)
+    if per_sample:
+        parser.add_argument("--seed", type=int, required=True, help="the sample; one of params.yaml's seeds")
+    for argument, options in (arguments or {}).items():
+        parser.add_argument(argument, **options)
+    given = vars(parser.parse_args())
+    sys.stdout.reconfigure(errors="replace")  # a terminal may not know every character
+    began = time.monotonic()
+    try:
+        params = load_params()
+        if per_sample and given["seed"] not in params.seeds:
+            raise InputError(f"--seed: is {given['seed']}; allowed are the seeds of params.yaml, {[*params.seeds]}")
+        with stopped_by_signals():
+            main(params, **given)
+        what = {"dataset": params.dataset, "arch": params.arch, "epochs_scale": params.epochs_scale}
+        _log({"stage": name, **given, **what, "seconds": round(time.monotonic() - began, 1)})
+    except InputError as error:
+        sys.exit(f"{name}: {error}")
+    except MemoryError as error:
+        sys.exit(f"{name}: too little memory{f': {error}' if str(error) else ''}")
+    except OSError as error:
+        sys.exit(f"{name}: {type(error).__name__}: {error}")
+    except RuntimeError as error:
+        if not any(said in str(error) for said in NO_MEMORY):
+            raise
+        sys.exit(f"{name}: too little memory: {str(error).splitlines()[0]}")
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the process within the block, and half-written files be removed before."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as nohup has it, or a shell for its background jobs
+            signal.signal(number, _stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    # Not by an exception: raised within a library's callback, it would be swallowed, or turned into another.
+    remove_unfinished()
+    os._exit(128 + number)
+
+
+def _log(entry: dict[str, object]) -> None:
+    """Append what a stage took, and on what, to logs/stages.jsonl; outs hold no times, so that their bytes stay."""
+    entry |= {"ended": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "processor": platform.machine(), "cores": os.cpu_count()}
+    if torch := sys.modules.get("torch"):
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+        entry |= {"torch": str(torch.__version__), "device": device}
+    try:
+        LOG.parent.mkdir(exist_ok=True)
+        with LOG.open("a", encoding="utf-8") as log:
+            log.write(json.dumps(entry) + "\n")
+    except OSError as error:  # all outs are written: that counts
+        print(f"{LOG} cannot be written ({error}); the stage is done all the same", file=sys.stderr)
