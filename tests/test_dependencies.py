@@ -29,7 +29,7 @@ ORDER = [  # a package imports only those of lower rows
 
 
 def code_of(stage: str) -> list[str]:
-    """The project's code that a stage's script imports, lazily or not, by way of others or not: itself, and packages."""
+    """The script of a stage, and the packages that it imports: directly or not, at the top or within functions."""
     found: set[Path] = set()
     waiting = [f"stages.{stage}"]
     while waiting:
