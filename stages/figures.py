@@ -76,7 +76,7 @@ def main(params: Params) -> None:
     write("dilution", dilution(removals, names, paper_removal(params, layers, paper), heading))
     print(layers_text(layers))
     print(claims_text(tables["claims"]))
-    print(f"figures: {path_of('figure', figure='', form='').parent.resolve()}/*.png and *.svg")
+    print(f"figures: {path_of('figure', figure='*', form='png').resolve()} and *.svg")
 
 
 def read_first_sample(files: Workspace, params: Params, filters: pd.DataFrame) -> FirstSample:

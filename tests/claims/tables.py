@@ -12,8 +12,6 @@ from ruamel.yaml import YAML
 from singlefilter.claims.judge import judge
 from singlefilter.claims.run import Run
 from singlefilter.pipeline.params import Params, parse_params
-from singlefilter.pipeline.provenance import made_with
-from singlefilter.pipeline.tables import sample_files, write_digests
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
 VALUES = YAML(typ="safe").load(PARAMS)
@@ -80,12 +78,6 @@ class Tables:
         for name, table in tables.items():
             table.to_csv(metrics / f"{name}.csv", index=False, float_format="%.6g")
         (metrics / "summary.json").write_text(json.dumps({"samples": run.samples}), encoding="utf-8")
-        for seed in run.params.seeds:
-            for kind, step in (("history", "network"), ("dilution", "dilution")):
-                table, digests = sample_files(metrics / kind, seed)
-                write_digests(digests, [table], made_with(run.params, seed, step))
-        written = [metrics / "summary.json", *metrics.glob("*.csv")]
-        write_digests(metrics / "tables.sha256", written, made_with(run.params, None, "tables"))
         rows = {name: self.values["archs"][name] for name in (self.values["arch"], "vgg16_l11to13_120")}
         YAML().dump(self.values | {"archs": rows}, root / "params.yaml")
         return run.params

@@ -14,13 +14,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from singlefilter.pipeline.provenance import made_with
 
 from singlefilter.figures import controls, fields, layers, matrices, network, rates, removal
 from singlefilter.figures import style as figures
-from singlefilter.pipeline.files import read_digest, write_hdf5
+from singlefilter.filters.store import FilterMatrices, LayerMatrices, write_layer
+from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.params import Params, load_params
-from singlefilter.pipeline.tables import sample_files, write_digests
 
 ROOT = Path(__file__).parents[2]
 HEADING = "vgg16 on digits, 1 sample, 0.05 of the full epochs"
@@ -307,28 +306,22 @@ class Tables:
         np.fill_diagonal(totals, generator.normal(90, 8, self.labels_count))
         return totals
 
-    def write(self, folder: Path, params: Params) -> None:
-        """Write what the stage figures reads, as made with these parameters."""
-        for name in ("filters", "dilution"):
-            (folder / "metrics" / name).mkdir(parents=True, exist_ok=True)
-        names = {"layers": "layers_table"}
+    def write(self, params: Params) -> None:
+        """Write what the stage figures reads, as made with these parameters, into the present folder."""
+        files, names = Workspace(params), {"layers": "layers_table"}
         for name in ("layers", "filters", "labels", "nulls", "thresholds", "histograms"):
-            getattr(self, names.get(name, name)).to_csv(folder / f"metrics/{name}.csv", index=False)
-        self.history.assign(test_accuracy_without_bias=np.nan).to_csv(folder / "metrics/training.csv", index=False)
-        (folder / "metrics/claims.csv").write_text(CLAIMS, encoding="utf-8")
+            files.write_table(name, getattr(self, names.get(name, name)))
+        files.write_table("training", self.history.assign(test_accuracy_without_bias=np.nan))
+        with files.replacing("claims") as path:
+            path.write_text(CLAIMS, encoding="utf-8")
         for seed in range(self.samples):
-            self._dilution(seed).to_csv(folder / f"metrics/dilution/seed{seed}.csv", index=False)
-            table, digests = sample_files(folder / "metrics/dilution", seed)
-            write_digests(digests, [table], made_with(params, seed, "dilution") | {"heads": "abc"})
-            made = made_with(params, seed, "heads") | {"heads": "abc"}
-            with write_hdf5(folder / f"metrics/filters/seed{seed}.h5", made) as file:
-                file.attrs["class_names"] = list(self.class_names)
-                file["test/images_per_label"] = np.full(self.labels_count, 1000)
+            files.write_table("dilution", self._dilution(seed), seed=seed)
+            with files.write("matrices", seed=seed) as file:
                 for layer in self.layers:
-                    sums = -np.abs(self.fields(layer)) if layer in self.silent else 1000 * self.fields(layer)
-                    file[f"layer{layer}/test/fields"] = np.stack([sums] * self.filters_count)
-                    file[f"layer{layer}/test/decisions"] = np.stack([self.decisions(layer)] * self.filters_count)
-        made = made_with(params, None, "tables")
-        for path in (folder / "metrics/filters").iterdir():
-            made[f"matrices.{path.stem.removeprefix('seed')}"] = read_digest(path, "filter_matrices")
-        write_digests(folder / "metrics/tables.sha256", (folder / "metrics").glob("*.csv"), made)
+                    split = self._matrices(layer)
+                    write_layer(file, layer, LayerMatrices(self.class_names, {}, {"test": split}))
+
+    def _matrices(self, layer: int) -> FilterMatrices:
+        sums = -np.abs(self.fields(layer)) if layer in self.silent else 1000 * self.fields(layer)
+        fields, decisions = ([matrix] * self.filters_count for matrix in (sums, self.decisions(layer)))
+        return FilterMatrices(np.stack(fields), np.stack(decisions), np.full(self.labels_count, 1000))

@@ -5,22 +5,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from singlefilter.filters.store import FilterMatrices, LayerMatrices, write_layer
+from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.files import write_hdf5
 from singlefilter.pipeline.params import load_params
-from singlefilter.pipeline.provenance import made_with
-from singlefilter.pipeline.tables import sample_files, write_digests
 from singlefilter.statistics.cluster_means import SWEPT_THRESHOLDS
 from singlefilter.statistics.nulls import NULLS
 from stages.cluster_stats import main
 from tests.hand_made_filters import clipped_filters
 from tests.hdf5_files import edited
-from tests.table_digests import digest_again
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = [
     *("claims.csv", "filters.csv", "histograms.csv", "labels.csv", "layers.csv", "nulls.csv"),
-    *("sizes.csv", "summary.json", "tables.sha256", "thresholds.csv", "training.csv"),
+    *("sizes.csv", "summary.json", "thresholds.csv", "training.csv"),
 ]
 HISTORY = "epoch,train_accuracy,test_accuracy,validation_accuracy,test_accuracy_without_bias\n"
 ABOVE = clipped_filters()
@@ -36,28 +34,20 @@ def project(tmp_path, monkeypatch):
     dilution.mkdir()
     for seed in params.seeds:
         (history / f"seed{seed}.csv").write_text(f"{HISTORY}0,,0.1,,\n1,0.9,0.{9 - seed},,\n")
-        digest_sample(history, seed, made_with(params, seed, "network") | {"network": "abc"})
         rows = f"{seed},13,none,0,0.8\n{seed},13,random,2,0.7\n{seed},13,label,2,0.{6 - seed}\n"
         (dilution / f"seed{seed}.csv").write_text(f"seed,layer,kind,removed_filters,accuracy\n{rows}")
-        digest_sample(dilution, seed, made_with(params, seed, "dilution") | {"heads": "def"})
-        made = made_with(params, seed, "heads") | {"network": "abc", "heads": "def"}
-        with write_hdf5(Path(f"metrics/filters/seed{seed}.h5"), made) as file:
-            file.attrs["class_names"] = ["cat", "dog, big", "frog", "ship"]
-            file["test/images_per_label"] = file["train/images_per_label"] = np.full(4, 2)
+        # All above 0.42; from 0.5 on only the diagonal elements of labels 0, 1 and 2.
+        test = FilterMatrices(
+            np.where(ABOVE, np.where(np.diag([1, 1, 1, 0]), 1.0, 0.5), 0.0), np.where(ABOVE, 3, 0), np.full(4, 2)
+        )
+        # Four clusters of one label.
+        train = FilterMatrices(np.tile(np.eye(4), (5, 1, 1)), np.zeros((5, 4, 4), dtype=int), np.full(4, 2))
+        accuracies = {"test_accuracy": 0.8, "train_accuracy": 1.0}
+        with Workspace(params).write("matrices", seed=seed) as file:
             for layer in params.chosen_arch.examined_layers:
-                group = file.create_group(f"layer{layer}")
-                group.attrs["test_accuracy"], group.attrs["train_accuracy"] = 0.8, 1.0
-                # All above 0.42; from 0.5 on only the diagonal elements of labels 0, 1 and 2.
-                group["test/fields"] = np.where(ABOVE, np.where(np.diag([1, 1, 1, 0]), 1.0, 0.5), 0.0)
-                group["train/fields"] = np.tile(np.eye(4), (5, 1, 1))  # four clusters of one label
-                group["test/decisions"] = np.where(ABOVE, 3, 0)
-                group["train/decisions"] = np.zeros((5, 4, 4), dtype=int)
+                names = ["cat", "dog, big", "frog", "ship"]
+                write_layer(file, layer, LayerMatrices(names, accuracies, {"test": test, "train": train}))
     return params
-
-
-def digest_sample(folder: Path, seed: int, made: dict) -> None:
-    table, digests = sample_files(folder, seed)
-    write_digests(digests, [table], made)
 
 
 def test_the_stage_writes_the_tables(project):
@@ -169,7 +159,6 @@ def test_the_stage_averages_the_accuracies_on_the_validation_set(project):
     for seed in project.seeds:
         path = Path(f"metrics/history/seed{seed}.csv")
         path.write_text(f"{HISTORY}0,,0.1,0.2,\n1,0.9,0.5,0.{8 - seed},\n")
-        digest_again(path.with_suffix(".sha256"))
         with edited(f"metrics/filters/seed{seed}.h5") as file:
             for number, layer in enumerate(project.chosen_arch.examined_layers):
                 file[f"layer{layer}"].attrs["validation_accuracy"] = 0.25 + 0.125 * number + 0.0625 * seed
@@ -202,7 +191,6 @@ def test_the_stage_names_the_samples_file_that_is_missing_or_short(project, fold
     states.append(("is not whole", f"{header}\n1,none,none,none,none\n"))
     for state, content in states:
         path.write_text(content)
-        digest_again(path.with_suffix(".sha256"))
         with pytest.raises(InputError, match=rf"seed3\.csv {state}.*--single-item {stage}@3"):
             main(project)
     path.unlink()
@@ -238,13 +226,3 @@ def test_the_claims_are_judged_on_these_tables(project):
     assert "digits" in claims.loc["sr.avgg16", "reason"]
     counts = json.loads(Path("metrics/summary.json").read_text())["claims"]
     assert counts == {"holds": 0, "does_not_hold": 0, "not_comparable": len(claims)}
-
-
-def test_the_stage_names_the_layer_that_the_matrices_lack(project):
-    layer = project.chosen_arch.examined_layers[0]
-    with edited("metrics/filters/seed3.h5") as file:
-        del file[f"layer{layer}"]
-    with pytest.raises(
-        InputError, match=rf"seed3\.h5 has no layer{layer}\. Make it again: .*--single-item filter_matrices@3"
-    ):
-        main(project)

@@ -3,17 +3,16 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
 
+from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.files import made_with_of, write_hdf5
 from singlefilter.pipeline.params import Params, load_params
-from stages.figures import main, paper_of, paper_removal, read_first_sample, read_stage_table, tables_made_with
+from stages.figures import FirstSample, main, paper_of, paper_removal, read_first_sample
 from tests.figures.tables import ROOT, Tables, drawing_style
-from tests.table_digests import digest_again
+from tests.hdf5_files import edited
 
 NAMES = [
     *("cluster_sizes", "decisions", "dilution", "field_histograms", "filters", "label_appearances"),
@@ -22,7 +21,6 @@ NAMES = [
 ]
 TABLES = Tables(layers=(1, 2), samples=2, class_names=("nan", "1"), epochs=2, filters_count=3)
 TABLE_NAMES = ("claims", "histograms", "layers", "nulls", "thresholds", "training")
-MATRICES = Path("metrics/filters/seed0.h5")
 LOADED = load_params(ROOT / "params.yaml")
 
 
@@ -33,21 +31,21 @@ def params(tmp_path, monkeypatch) -> Params:
     row = LOADED.archs["vgg6"].model_copy(update={"examined_layers": (1, 2)})
     changes = {"arch": "vgg6", "archs": {"vgg6": row}, "seeds": (0, 1)}
     made = LOADED.model_copy(update=changes | {"figures": LOADED.figures.model_copy(update={"dpi": 50})})
-    TABLES.write(tmp_path, made)
+    TABLES.write(made)
     return made
 
 
-def rewrite(path: Path, changes: Mapping[str, np.ndarray | None]) -> None:
-    """Write a file of matrices again, some of them changed, or left out if None."""
-    with h5py.File(path) as file:
-        content = {}
-        file.visititems(lambda name, item: content.update({name: item[:]}) if isinstance(item, h5py.Dataset) else None)
-        names, made = list(file.attrs["class_names"]), made_with_of(file)
-    with write_hdf5(path, made) as file:
-        file.attrs["class_names"] = names
-        for name, values in (content | changes).items():
-            if values is not None:
-                file[name] = values
+def rewrite(changes: Mapping[str, np.ndarray]) -> None:
+    """Write some of the first sample's matrices again."""
+    with edited(path_of("matrices", seed=0)) as file:
+        for name, values in changes.items():
+            del file[name]
+            file[name] = values
+
+
+def first_sample(params: Params, filters: pd.DataFrame | None = None) -> FirstSample:
+    files = Workspace(params)
+    return read_first_sample(files, params, files.read_table("filters") if filters is None else filters)
 
 
 def test_stage_draws_every_figure_twice_to_the_same_bytes_and_says_where(params, capsys):
@@ -61,15 +59,6 @@ def test_stage_draws_every_figure_twice_to_the_same_bytes_and_says_where(params,
     assert written == {path.name: path.read_bytes() for path in Path("plots").iterdir()}
 
 
-def test_tables_keep_class_names_and_cluster_lists_as_text(params):
-    assert read_stage_table("labels", tables_made_with(params))["class_name"].tolist() == ["nan", "1"] * 4
-    # One cluster of one label in every filter: read without care, the column would be numbers.
-    table = pd.read_csv("metrics/filters.csv").assign(labels=1)
-    table.to_csv("metrics/filters.csv", index=False)
-    digest_again("metrics/tables.sha256")
-    assert read_stage_table("filters", tables_made_with(params))["labels"].tolist() == ["1"] * len(table)
-
-
 def test_first_sample_has_the_chosen_filters_fields_as_means_over_images(params):
     rows = [(0, layer, index, layer, 1, False, "0") for layer in (1, 2) for index in range(3)]
     filters = pd.DataFrame(rows, columns=["seed", "layer", "filter", "noise", "clusters", "silent", "labels"])
@@ -78,8 +67,8 @@ def test_first_sample_has_the_chosen_filters_fields_as_means_over_images(params)
     sums[1], counts[1] = [[2, 0], [1, -4]], [[3, 4], [5, 6]]
     images = np.array([1, 2])
     changes = {"test/images_per_label": images, "layer1/test/fields": sums, "layer1/test/decisions": counts}
-    rewrite(MATRICES, changes)
-    found = read_first_sample(params, filters)
+    rewrite(changes)
+    found = first_sample(params, filters)
     assert found.class_names == ["nan", "1"]
     # Sums 2, 0 of one image and 1, -4 of two, so means 2, 0, 0.5, -2; over the largest: 1, 0, 0.25, -1.
     index, fields = found.fields[1]
@@ -90,17 +79,16 @@ def test_first_sample_has_the_chosen_filters_fields_as_means_over_images(params)
 
 def test_totals_are_the_last_layers_fields_without_silent_filters(params):
     # Means [[2, 0], [0.5, -2]] over 2; [[1, 4], [3, 0]] over 4; and a silent one.
-    filters = read_stage_table("filters", tables_made_with(params))
     sums = np.array([[[2.0, 0], [1, -4]], [[1, 4], [6, 0]], [[-1, -1], [-1, -1]]])
-    rewrite(MATRICES, {"test/images_per_label": np.array([1, 2]), "layer2/test/fields": sums})
-    assert read_first_sample(params, filters).totals.tolist() == [[1.25, 1], [1, -1]]
-    rewrite(MATRICES, {"layer2/test/fields": -np.ones((3, 2, 2))})
-    assert np.isnan(read_first_sample(params, filters).totals).all()
+    rewrite({"test/images_per_label": np.array([1, 2]), "layer2/test/fields": sums})
+    assert first_sample(params).totals.tolist() == [[1.25, 1], [1, -1]]
+    rewrite({"layer2/test/fields": -np.ones((3, 2, 2))})
+    assert np.isnan(first_sample(params).totals).all()
 
 
 def test_layers_of_silent_filters_have_no_matrices(params):
-    filters = read_stage_table("filters", tables_made_with(params)).assign(silent=lambda table: table["layer"] == 1)
-    found = read_first_sample(params, filters)
+    filters = Workspace(params).read_table("filters").assign(silent=lambda table: table["layer"] == 1)
+    found = first_sample(params, filters)
     assert found.fields[1] is None and found.decisions[1] is None and found.fields[2] is not None
 
 
@@ -140,22 +128,13 @@ def test_stage_names_a_missing_file_and_the_way_out(params, missing, made_by):
     assert not Path("plots").exists()
 
 
-def test_stage_refuses_tables_of_an_earlier_version(params):
-    table = pd.read_csv("metrics/thresholds.csv").drop(columns="walk")
-    table.to_csv("metrics/thresholds.csv", index=False)
-    digest_again("metrics/tables.sha256")
-    with pytest.raises(InputError, match=r"thresholds\.csv has no column walk\. .*--single-item cluster_stats"):
-        main(params)
-
-
 def test_stage_refuses_matrices_and_tables_of_other_samples_or_layers(params):
-    filters = read_stage_table("filters", tables_made_with(params))
-    with pytest.raises(InputError, match=r"filters\.csv has no layer 2\. .*--single-item cluster_stats"):
-        read_first_sample(params, filters[filters["layer"] == 1])
-    with pytest.raises(InputError, match=r"filters\.csv has no sample 0\. .*--single-item cluster_stats"):
-        read_first_sample(params, filters[filters["seed"] == 1])
-    rewrite(MATRICES, {"layer2/test/fields": None, "layer2/test/decisions": None})
-    with pytest.raises(InputError, match=r"seed0\.h5 has no layer2\. Make it again: .*--single-item filter_matrices@0"):
-        read_first_sample(params, filters)
-    with pytest.raises(InputError, match=r"csv is of another run: made with matrices\.0 .* repro cluster_stats$"):
-        main(params)
+    filters = Workspace(params).read_table("filters")
+    with pytest.raises(
+        InputError, match=r"filters\.csv .* layers \[1\] of sample 0, where \[1, 2\] .*cluster_stats"
+    ):
+        first_sample(params, filters[filters["layer"] == 1])
+    with pytest.raises(InputError, match=r"filters\.csv .* has layers \[\] of sample 0, where \[1, 2\] are expected"):
+        first_sample(params, filters[filters["seed"] == 1])
+    with pytest.raises(InputError, match=r"seed0\.h5 is of another run: made with epochs_scale 0\.05, where 1"):
+        main(params.model_copy(update={"epochs_scale": 1.0}))
