@@ -11,7 +11,7 @@ import torch
 
 from singlefilter.backbone.network import Network
 from singlefilter.data.dataset import Data
-from singlefilter.features.extract import IMAGES_A_PASS, feature_path, write_features
+from singlefilter.features.extract import IMAGES_A_PASS
 from singlefilter.pipeline.params import Arch
 from singlefilter.training.augment import scale
 from tests.benchmarks.harness import (
@@ -31,6 +31,7 @@ from tests.benchmarks.harness import (
     time_in_turn,
 )
 from tests.benchmarks.synthetic import IMAGE_SIZE, LABELS, feature_shapes, random_data
+from tests.feature_files import feature_path, write_features
 
 ARCH = "vgg6"
 MOST_ON_TOP = 0.25
@@ -75,7 +76,7 @@ def forward(network: Network, data: Data, layers: tuple[int, ...]) -> None:
 
 def write(folder: Path, network: Network, data: Data, layers: tuple[int, ...]) -> None:
     with quiet():
-        write_features(folder, network, data, layers, CPU)
+        write_features(folder, network, data, layers)
 
 
 def write_plainly(folder: Path, size: int) -> None:

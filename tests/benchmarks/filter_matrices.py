@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from singlefilter.features.extract import feature_path, open_features
-from singlefilter.filters.matrices import FilterMatrices, filter_matrices, images_a_pass
+from singlefilter.filters.matrices import filter_matrices, images_a_pass
+from singlefilter.filters.store import FilterMatrices
 from tests.benchmarks.harness import HEADINGS, Options, judged, params_of, row, run, show, table, time_in_turn
 from tests.benchmarks.synthetic import LABELS, feature_shapes, random_head, write_random_features
+from tests.feature_files import feature_path, open_features
 
 ARCH = "vgg16"
 LEAST_RATIO = 100
@@ -52,15 +53,15 @@ def silence_others(
     return fields.numpy(), decisions.numpy()
 
 
-def from_file(path: Path, weights: np.ndarray) -> FilterMatrices:
+def from_file(folder: Path, layer: int, weights: np.ndarray) -> FilterMatrices:
     """All filters' matrices straight from the file, as the stage gathers them."""
-    with open_features(path, "the benchmark") as file:
+    with open_features(folder, layer) as file:
         return filter_matrices(file.stream("test", images_a_pass(weights)), weights, CPU)
 
 
-def read_once(path: Path, weights: np.ndarray) -> None:
+def read_once(folder: Path, layer: int, weights: np.ndarray) -> None:
     """Read the features once, in the same pieces."""
-    with open_features(path, "the benchmark") as file:
+    with open_features(folder, layer) as file:
         for _ in file.stream("test", images_a_pass(weights)):
             pass
 
@@ -68,7 +69,7 @@ def read_once(path: Path, weights: np.ndarray) -> None:
 def layer_rows(folder: Path, layer: int, shape: tuple[int, int], options: Options) -> list[list[str]]:
     filters, positions = shape
     path, weights = feature_path(folder, layer), random_head(LABELS, filters, positions)
-    with open_features(path, "the benchmark") as file:
+    with open_features(folder, layer) as file:
         values, labels = (torch.from_numpy(part) for part in file.whole("test"))
     inputs = values.flatten(1).float()  # (n, F, S) -> (n, F * S)
     loader = DataLoader(TensorDataset(inputs, labels), batch_size=BATCH)
@@ -78,10 +79,10 @@ def layer_rows(folder: Path, layer: int, shape: tuple[int, int], options: Option
         {
             "loader": lambda: silence_some(loader, weights, timed),
             "plain": lambda: silence_some(plain, weights, timed),
-            "ours": lambda: from_file(path, weights),
-            "reading": lambda: read_once(path, weights),
-            "ours, from disk": lambda: (forget(path), from_file(path, weights)),
-            "reading, from disk": lambda: (forget(path), read_once(path, weights)),
+            "ours": lambda: from_file(folder, layer, weights),
+            "reading": lambda: read_once(folder, layer, weights),
+            "ours, from disk": lambda: (forget(path), from_file(folder, layer, weights)),
+            "reading, from disk": lambda: (forget(path), read_once(folder, layer, weights)),
         },
         options.times(3),
     )
@@ -124,7 +125,7 @@ def report(options: Options) -> None:
     notes = (
         f"{ARCH}, {images:,} test images. Textbook: for each filter a head in which all other weights are 0 runs over "
         "float32 features in memory, by a DataLoader or by plain batches of tensors; "
-        f"{filters_timed(options)} filters are timed and scaled to all. Ours: fields.filter_matrices for all filters, "
+        f"{filters_timed(options)} filters are timed and scaled to all. Ours: filters.filter_matrices for all filters, "
         "with reading them from the file, from the system's cache unless said otherwise."
     )
     show("Filter matrices", notes, table(HEADINGS, rows))

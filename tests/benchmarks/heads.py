@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
-from singlefilter.features.extract import feature_path, open_features
 from singlefilter.heads.train import train_heads
 from singlefilter.pipeline.params import Heads, Params
 from singlefilter.training.checkpoint import Checkpoint
@@ -32,6 +31,7 @@ from tests.benchmarks.harness import (
     time_in_turn,
 )
 from tests.benchmarks.synthetic import LABELS, feature_shapes, write_random_features
+from tests.feature_files import feature_path, open_features
 
 ARCH = "vgg16"
 LEAST_RATIO, LEAST_RATIO_TO_TENSORS = 20, 4
@@ -130,14 +130,14 @@ def train_quietly(
 ) -> dict[int, Tensor]:
     """All heads in one pass, from the start; with one epoch, no checkpoint is due."""
     with quiet():
-        return train_heads(features, labels, label_count, params, 0, Checkpoint(folder / "checkpoints"))
+        return train_heads(features, labels, label_count, params, 0, Checkpoint(folder / "checkpoints", {}))
 
 
 def read_features(folder: Path, layers: Iterable[int]) -> tuple[dict[int, Tensor], Tensor]:
     """Read the layers' features, float16 (N, F, S), and labels, as the stage does."""
     features = {}
     for layer in layers:
-        with open_features(feature_path(folder, layer), "the benchmark") as file:
+        with open_features(folder, layer) as file:
             values, labels = file.whole("train")
         features[layer] = torch.from_numpy(values)
     return features, torch.from_numpy(labels)

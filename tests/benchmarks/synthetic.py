@@ -8,15 +8,14 @@ import torch
 from torch import Tensor
 
 from singlefilter.data.dataset import Data, Split
-from singlefilter.features.extract import feature_path
 from singlefilter.pipeline.architecture import layer_shapes
 from singlefilter.pipeline.files import write_hdf5
 from singlefilter.pipeline.params import Arch
+from tests.feature_files import feature_path
 
 IMAGE_SIZE = 32
 LABELS = 10
 CLASS_NAMES = tuple(f"label {label}" for label in range(LABELS))
-ORIGIN = "random"
 _IMAGES_A_DRAW = 500
 
 
@@ -59,7 +58,6 @@ def write_random_features(folder: Path, shapes: Mapping[int, tuple[int, int]], s
         values = random_features(count, filters, positions, layer)
         with write_hdf5(feature_path(folder, layer)) as file:
             file.attrs["class_names"] = CLASS_NAMES
-            file.attrs["origin"] = ORIGIN
             file[f"{split}/features"] = values.reshape(count, filters, side, side)  # (N, F, S) -> (N, F, H, W)
             file[f"{split}/labels"] = random_labels(count, LABELS, seed=0)
 

@@ -1,8 +1,6 @@
 """Features: the files' layout, and their values against a forward pass written out from the weights."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,16 +12,15 @@ from torch import Tensor, nn
 
 from singlefilter.backbone.network import Network
 from singlefilter.backbone.store import write_network
-from singlefilter.data.dataset import Data, hold_out
+from singlefilter.data.dataset import hold_out
 from singlefilter.data.store import write_dataset
 from singlefilter.features import extract as features
-from singlefilter.features.extract import PLAIN, Views
-from singlefilter.features.store import LayerFeatures
+from singlefilter.features.extract import Views
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.files import write_hdf5
 from singlefilter.training.augment import augment
 from stages import extract_features
+from tests.feature_files import feature_path, open_features, write_features
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -40,22 +37,6 @@ def network(make_params) -> Network:
         for values in (layer[1].bias.data, layer[1].running_mean):
             values.uniform_(-0.2, 0.2)
     return made
-
-
-def feature_path(folder: Path, layer: int) -> Path:
-    return folder / f"layer{layer}.h5"
-
-
-def write_features(folder: Path, network: Network, data: Data, layers: list[int], views: Views = PLAIN) -> None:
-    with ExitStack() as stack:
-        files = {layer: stack.enter_context(write_hdf5(feature_path(folder, layer))) for layer in layers}
-        features.write_features(files, network, data, CPU, views)
-
-
-@contextmanager
-def open_features(path: Path) -> Iterator[LayerFeatures]:
-    with h5py.File(path) as file:
-        yield LayerFeatures(file, path)
 
 
 @pytest.fixture
@@ -136,10 +117,10 @@ def test_a_validation_set_is_written_beside_the_others(network, data, written, t
             found, labels = stored(tmp_path / "held", layer, name)
             np.testing.assert_allclose(found.astype(np.float64), expected.numpy(), rtol=2**-10, atol=1e-5)
             np.testing.assert_array_equal(labels, split.labels)
-    with open_features(feature_path(tmp_path / "held", 1)) as file:
+    with open_features(tmp_path / "held", 1) as file:
         assert sorted(file.held_out) == ["test", "validation"]
         assert file.whole("validation")[0].shape == (6, 4, 16)
-    with open_features(feature_path(written, 1)) as file:
+    with open_features(written, 1) as file:
         assert file.held_out == ["test"]
 
 
@@ -210,7 +191,7 @@ def test_the_stage_takes_the_views_of_the_parameters_and_of_its_sample(
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_what_is_mapped_is_what_the_whole_gives_and_stays_in_the_file(split, written):
-    with open_features(feature_path(written, 2)) as file:
+    with open_features(written, 2) as file:
         (mapped, labels), (whole, expected) = file.mapped(split), file.whole(split)
     assert isinstance(mapped, np.memmap) and not mapped.flags.writeable
     assert np.array_equal(mapped, whole) and whole.any()
@@ -219,7 +200,7 @@ def test_what_is_mapped_is_what_the_whole_gives_and_stays_in_the_file(split, wri
 
 @pytest.mark.parametrize("images", [1, 4, 11, 22, 1000])
 def test_the_stream_gives_what_the_whole_gives(images, written, data):
-    with open_features(feature_path(written, 1)) as file, h5py.File(feature_path(written, 1)) as plain:
+    with open_features(written, 1) as file, h5py.File(feature_path(written, 1)) as plain:
         assert file.class_names == ["red", "green", "blue"]
         whole, labels = file.whole("train")
         assert (whole.shape, whole.dtype, labels.dtype) == ((22, 4, 16), np.float16, np.int64)

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas as pd
 import torch
@@ -16,7 +17,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import stages.figures
-from singlefilter.backbone import network as networks
+import stages.train_backbone
+from singlefilter.backbone.network import Network
 from tests.figures.flaws import flaws
 from tests.robustness.harness import Options, Row, counted, say
 from tests.robustness.stages_alone import CHAIN, change_params, environment, run
@@ -179,17 +181,17 @@ def run_chain(case: Case, folder: Path, seed: int = 0) -> tuple[int, list[str]]:
 
 def silence(layers: tuple[int, ...]) -> None:
     """Let the network be written with layers that put out nothing."""
-    save = networks.save_network
+    write = stages.train_backbone.write_network
 
-    def save_silenced(path: Path, network: networks.Network, *about: Any) -> None:
+    def write_silenced(file: h5py.File, network: Network) -> None:
         with torch.no_grad():
             for layer in layers:
                 norm = network.layers[layer - 1][1]
                 norm.weight.zero_()
                 norm.bias.fill_(-1)
-        save(path, network, *about)
+        write(file, network)
 
-    networks.save_network = save_silenced
+    stages.train_backbone.write_network = write_silenced
 
 
 def watch(path: Path) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from ruamel.yaml import YAML
 
-from singlefilter.features.extract import feature_path, open_features
 from singlefilter.pipeline.errors import InputError
+from tests.feature_files import open_features
 from tests.robustness.harness import (
     Options,
     Row,
@@ -192,7 +192,7 @@ def sums(folder: Path) -> dict[int, tuple[int, float]]:
     """Each layer's number of training features, and their sum."""
     found = {}
     for layer in LAYERS:
-        with open_features(feature_path(folder, layer), "extract_features@0") as file:
+        with open_features(folder, layer) as file:
             features, _ = file.whole("train")
             found[layer] = (features.size, float(features.astype(np.float64).sum()))
     return found

@@ -35,7 +35,7 @@ class Watch(Checkpoint):
     """Notes the resident memory after each epoch; all states that a stage would save are saved, and more often."""
 
     def __init__(self, folder: Path):
-        super().__init__(folder)
+        super().__init__(folder, {})
         self.resident: list[int] = []
 
     def save_if_due(self, state: Mapping[str, Any]) -> None:

@@ -130,9 +130,7 @@ def test_stage_names_a_missing_file_and_the_way_out(params, missing, made_by):
 
 def test_stage_refuses_matrices_and_tables_of_other_samples_or_layers(params):
     filters = Workspace(params).read_table("filters")
-    with pytest.raises(
-        InputError, match=r"filters\.csv .* layers \[1\] of sample 0, where \[1, 2\] .*cluster_stats"
-    ):
+    with pytest.raises(InputError, match=r"filters\.csv .* layers \[1\] of sample 0, where \[1, 2\] .*cluster_stats"):
         first_sample(params, filters[filters["layer"] == 1])
     with pytest.raises(InputError, match=r"filters\.csv .* has layers \[\] of sample 0, where \[1, 2\] are expected"):
         first_sample(params, filters[filters["seed"] == 1])
