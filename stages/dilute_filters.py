@@ -9,11 +9,11 @@ import torch
 from singlefilter.dilution.remove import Layer, Measurement, dilute
 from singlefilter.dilution.retrain import retrain_heads
 from singlefilter.features.store import LayerFeatures
+from singlefilter.filters.layer_clusters import cluster_layer
 from singlefilter.filters.store import FilterMatrices, read_layer
 from singlefilter.heads.store import read_head
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.params import Params
-from singlefilter.statistics.cluster_means import cluster_layer
 from singlefilter.training.checkpoint import Checkpoint
 from singlefilter.training.device import chosen_device
 from stages import run

@@ -7,24 +7,22 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from singlefilter.claims.judge import claims_text
-from singlefilter.claims.paper import paper_values
-from singlefilter.dilution.remove import REMOVED_SHARE
+from singlefilter.claims.paper import REMOVED_SHARE, paper_values
 from singlefilter.figures.controls import nulls, thresholds
 from singlefilter.figures.fields import field_histograms, signal_to_noise
-from singlefilter.figures.layers import cluster_sizes, label_appearances, layer_statistics, layer_table
+from singlefilter.figures.layers import cluster_sizes, label_appearances, layer_statistics, layer_table, layers_text
 from singlefilter.figures.matrices import Shown, decisions, filter_matrices, representative_filters
 from singlefilter.figures.network import network
 from singlefilter.figures.rates import success_rates, training
 from singlefilter.figures.removal import dilution
 from singlefilter.figures.style import Paper, choose_layers, run_heading, save, use_style
 from singlefilter.filters.clusters import normalise_fields
+from singlefilter.filters.layer_clusters import normalised_slabs
 from singlefilter.filters.store import FilterMatrices, read_layer
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import replacing
 from singlefilter.pipeline.params import Params
-from singlefilter.statistics.cluster_means import normalised_slabs
-from singlefilter.statistics.over_samples import layers_text
 from stages import run
 
 TABLES = ("claims", "filters", "histograms", "labels", "layers", "nulls", "thresholds", "training")

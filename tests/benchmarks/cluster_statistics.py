@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from singlefilter.statistics.cluster_means import cluster_layer, layer_statistics
+from singlefilter.filters.layer_clusters import cluster_layer
+from singlefilter.statistics.cluster_means import layer_statistics
 from tests.benchmarks.harness import HEADINGS, Options, row, run, show, table, time_in_turn
 
 THRESHOLD = 0.3

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from singlefilter.dilution.remove import REMOVED_SHARE
+from singlefilter.claims.paper import REMOVED_SHARE
 from singlefilter.dilution.retrain import retrain_heads, retrained_counts
 from singlefilter.heads.train import train_heads
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.collections import PolyCollection
 
-from singlefilter.figures.layers import cluster_sizes, label_appearances, layer_statistics, layer_table
+from singlefilter.figures.layers import cluster_sizes, label_appearances, layer_statistics, layer_table, layers_text
 from tests.figures.tables import CIFAR10, HEADING, Tables, drawing_style, legend, ticks
 
 PAPER = {(13, "noise"): 1.5, (7, "clusters"): 1.3, (13, "cluster_size"): 2.88, (None, "accuracy"): 0.94}
@@ -179,3 +179,20 @@ def test_labels_in_no_cluster_have_a_scale_from_zero():
     labels = appearances((2,), 1, CIFAR10).assign(appearances=0)
     (axes,) = label_appearances(labels, 0.3, {}, HEADING).axes
     assert axes.get_ylim() == (0, 1)
+
+
+def text_rows() -> pd.DataFrame:
+    means = {"accuracy_mean": 0.91, "noise_mean": 1.5, "clusters_mean": 1.2, "cluster_size_mean": 2.5}
+    return pd.DataFrame([{"layer": 13, "accuracy_std": 0.01414} | means])
+
+
+def test_the_text_of_layers_has_a_line_a_layer():
+    header, *lines = layers_text(text_rows()).splitlines()
+    assert header.split() == ["layer", "accuracy", "noise", "clusters", "per", "filter", "cluster", "size"]
+    assert [line.split() for line in lines] == [["13", "0.9100", "±", "0.0141", "1.50", "1.20", "2.50"]]
+    assert len({len(header), *map(len, lines)}) == 1
+
+
+def test_the_text_of_layers_leaves_out_what_does_not_exist():
+    table = text_rows().assign(accuracy_std=np.nan, cluster_size_mean=np.nan)
+    assert layers_text(table).splitlines()[1].split() == ["13", "0.9100", "1.50", "1.20", "–"]

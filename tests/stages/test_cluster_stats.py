@@ -5,11 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from singlefilter.claims.paper import SWEPT_THRESHOLDS
 from singlefilter.filters.store import FilterMatrices, LayerMatrices, write_layer
 from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import load_params
-from singlefilter.statistics.cluster_means import SWEPT_THRESHOLDS
 from singlefilter.statistics.nulls import NULLS
 from stages.cluster_stats import main
 from tests.hand_made_filters import clipped_filters

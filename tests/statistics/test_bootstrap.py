@@ -2,8 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from singlefilter.filters.layer_clusters import find_layer_clusters
 from singlefilter.statistics.bootstrap import draw_count, intervals, resampling_weights
-from singlefilter.statistics.cluster_means import cluster_means, find_layer_clusters
+from singlefilter.statistics.cluster_means import cluster_means
 
 
 def draws_of(layer=0, **columns) -> pd.DataFrame:

@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from singlefilter.filters import layer_clusters
 from singlefilter.filters.clusters import clip, normalise_fields
+from singlefilter.filters.layer_clusters import cluster_layer, slabs
 from singlefilter.filters.store import FilterMatrices
-from singlefilter.statistics import cluster_means as statistics
+from singlefilter.statistics import cluster_means
 from singlefilter.statistics.bootstrap import draw_count, intervals
-from singlefilter.statistics.cluster_means import cluster_layer, layer_statistics, slabs
+from singlefilter.statistics.cluster_means import layer_statistics
 from singlefilter.statistics.layer import measure_layer
 from singlefilter.statistics.signal import counted_signal
 
@@ -43,7 +45,8 @@ def measure(test, train=None, threshold=0.3, layer=2, seed=0) -> dict[str, pd.Da
 
 
 def test_a_layer_is_never_read_whole(monkeypatch):
-    monkeypatch.setattr(statistics, "slabs", partial(slabs, elements=4 * 36))
+    for module in (layer_clusters, cluster_means):
+        monkeypatch.setattr(module, "slabs", partial(slabs, elements=4 * 36))
     test, train = (
         FilterMatrices(OnDisk(split.fields), OnDisk(split.decisions), split.images_per_label)
         for split in (matrices(0), matrices(1))
@@ -56,7 +59,7 @@ def test_the_size_of_the_slabs_does_not_matter(monkeypatch):
     test, train = matrices(0), matrices(1)
     test.fields[[3, 20]] = -1  # silent
     whole = measure(test, train)
-    monkeypatch.setattr(statistics, "slabs", partial(slabs, elements=7 * 36))
+    monkeypatch.setattr(layer_clusters, "slabs", partial(slabs, elements=7 * 36))
     parts = measure(test, train)
     for name, table in whole.items():
         pd.testing.assert_frame_equal(parts[name], table)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from singlefilter.filters.clusters import clip, clusters, noise, normalise_fields
-from singlefilter.statistics.cluster_means import find_layer_clusters, layer_statistics
+from singlefilter.filters.layer_clusters import find_layer_clusters
+from singlefilter.statistics.cluster_means import layer_statistics
 from singlefilter.statistics.nulls import NULLS, NullLayer, draw_count, mean_and_std, shuffle
 from singlefilter.statistics.over_samples import nulls_table
 

@@ -4,14 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from singlefilter.statistics.cluster_means import LayerClusters
+from singlefilter.filters.layer_clusters import LayerClusters
 from singlefilter.statistics.over_samples import (
     decisions_table,
     filters_table,
     histograms_table,
     labels_table,
     layers_table,
-    layers_text,
     nulls_table,
     summarise,
     thresholds_table,
@@ -228,15 +227,3 @@ def test_the_summary_has_no_key_for_a_number_that_does_not_exist():
         *("accuracy", "clusters", "noise", "silent_filters", "snr_measured", "train_accuracy"),
     ]
     json.dumps(summary, allow_nan=False)
-
-
-def test_the_text_of_layers_has_a_line_a_layer():
-    header, *lines = layers_text(averaged()).splitlines()
-    assert header.split() == ["layer", "accuracy", "noise", "clusters", "per", "filter", "cluster", "size"]
-    assert [line.split() for line in lines] == [["13", "0.9100", "±", "0.0141", "1.50", "1.20", "2.50"]]
-    assert len({len(header), *map(len, lines)}) == 1
-
-
-def test_the_text_of_layers_leaves_out_what_does_not_exist():
-    table = layers_table(samples_table(cluster_size=np.nan).head(1), no_intervals())
-    assert layers_text(table).splitlines()[1].split() == ["13", "0.9000", "1.00", "1.00", "–"]

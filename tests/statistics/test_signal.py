@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from singlefilter.filters.clusters import clip, clusters, normalise_fields
-from singlefilter.statistics.cluster_means import find_layer_clusters
+from singlefilter.filters.layer_clusters import find_layer_clusters
 from singlefilter.statistics.signal import FieldSums, counted_signal, measured_signal
 
 NAMES = ("fields_in_clusters", "fields_beside_clusters", "fields_off_clusters", "field_gap")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from fractions import Fraction
 
 from singlefilter.pipeline.params import Arch
 
@@ -10,6 +11,9 @@ LAYERS = {"vgg16": (2, 4, 7, 10, 13), "vgg6": (1, 2, 3, 4, 5), "avgg16": (13,)}
 SAMPLES = {"vgg16": 4, "vgg6": 5, "avgg16": 3}  # SI, Statistics
 THRESHOLD = 0.3  # SI, Fig. 4
 VALIDATION_IMAGES = 10_000  # SI, Optimization
+SWEPT_THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)  # SI, Robustness to different threshold values
+# Discussion: ~150 of layer 13's 512 filters are removed at random. The share, so that it fits layers of any width.
+REMOVED_SHARE = Fraction(150, 512)
 
 # Row of archs, layer (None: the whole network), statistic as in layers.csv -> value (Figs. 2, 5, 7, 8; Results).
 VALUES: dict[tuple[str, int | None, str], float] = {

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import pandas as pd
 from scipy.special import stdtrit
 
+from singlefilter.claims.paper import SWEPT_THRESHOLDS
 from singlefilter.pipeline.params import Params
-from singlefilter.statistics.cluster_means import SWEPT_THRESHOLDS
 
 CONFIDENCE = 0.95
 

@@ -27,10 +27,9 @@ from fractions import Fraction
 
 import numpy as np
 
+from singlefilter.claims.paper import REMOVED_SHARE
 from singlefilter.pipeline.errors import InputError
 
-# Discussion: ~150 of layer 13's 512 filters are removed at random. The share, so that it fits layers of any width.
-REMOVED_SHARE = Fraction(150, 512)
 GRID_STEPS = 16
 CHUNK_VALUES = 2**24  # 134 MB of float64
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from singlefilter.dilution.remove import REMOVED_SHARE, Measurement, filter_places
+from singlefilter.claims.paper import REMOVED_SHARE
+from singlefilter.dilution.remove import Measurement, filter_places
 from singlefilter.heads.train import accuracy, train_heads
 from singlefilter.pipeline.params import Params
 from singlefilter.training.checkpoint import Checkpoint

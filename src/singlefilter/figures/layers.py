@@ -174,6 +174,22 @@ def label_appearances(labels: pd.DataFrame, threshold: float, paper: Paper, head
     return figure
 
 
+def layers_text(layers: pd.DataFrame) -> str:
+    """Write the table of layers for the terminal, a line a layer (as Fig. 5A, with Fig. 2's accuracies).
+
+    Args:
+        layers: As layers_table gives them, or read from their file.
+    """
+    lines = [f"{'layer':>5}  {'accuracy':>15}  {'noise':>7}  {'clusters per filter':>19}  {'cluster size':>12}"]
+    for row in layers.itertuples():
+        lines.append(
+            f"{row.layer:>5}  {_mean_and_std_text(row.accuracy_mean, row.accuracy_std):>15}  "
+            f"{_number_text(row.noise_mean):>7}  {_number_text(row.clusters_mean):>19}  "
+            f"{_number_text(row.cluster_size_mean):>12}"
+        )
+    return "\n".join(lines)
+
+
 def _draw_appearances(axes: Axes, labels: pd.DataFrame) -> Line2D:
     """Draw the bars of one layer and the line of their mean; give the line."""
     by_label = labels.groupby("label").agg({"class_name": "first", "appearances": ["mean", "std"]})
@@ -263,3 +279,11 @@ def _paper_text(number: float | None) -> str:
 
 def _below(number: float | None) -> str:
     return "" if number is None else f"\npaper: {number:g}"
+
+
+def _mean_and_std_text(mean: float, std: float) -> str:
+    return f"{mean:.4f}" if pd.isna(std) else f"{mean:.4f} ± {std:.4f}"
+
+
+def _number_text(number: float) -> str:
+    return "–" if pd.isna(number) else f"{number:.2f}"

@@ -3,20 +3,22 @@
 import numpy as np
 import pandas as pd
 
+from singlefilter.claims.paper import SWEPT_THRESHOLDS
 from singlefilter.filters.clusters import clip
+from singlefilter.filters.layer_clusters import (
+    LayerClusters,
+    cluster_layer,
+    concatenate,
+    find_at_thresholds,
+    normalised_slabs,
+)
 from singlefilter.filters.store import FilterMatrices
 from singlefilter.statistics.bootstrap import resampling_weights
 from singlefilter.statistics.cluster_means import (
-    SWEPT_THRESHOLDS,
-    LayerClusters,
     appearance_statistics,
-    cluster_layer,
     cluster_means,
-    concatenate,
     count_decisions,
-    find_at_thresholds,
     layer_statistics,
-    normalised_slabs,
     one_decision_share,
 )
 from singlefilter.statistics.nulls import NULLS, NullLayer

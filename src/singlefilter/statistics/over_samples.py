@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from singlefilter.filters.clusters import cluster_sizes, list_clusters
-from singlefilter.statistics.cluster_means import LayerClusters, ratio
+from singlefilter.filters.layer_clusters import LayerClusters
+from singlefilter.statistics.cluster_means import ratio
 
 FILTERS_COLUMNS = [
     *("seed", "layer", "filter", "noise", "clusters", "silent", "labels"),
@@ -213,22 +214,6 @@ def summarise(layers: pd.DataFrame, last_epochs: pd.DataFrame) -> dict[str, obje
     }
 
 
-def layers_text(layers: pd.DataFrame) -> str:
-    """Write the table of layers for the terminal, a line a layer (as Fig. 5A, with Fig. 2's accuracies).
-
-    Args:
-        layers: As layers_table gives them, or read from their file.
-    """
-    lines = [f"{'layer':>5}  {'accuracy':>15}  {'noise':>7}  {'clusters per filter':>19}  {'cluster size':>12}"]
-    for row in layers.itertuples():
-        lines.append(
-            f"{row.layer:>5}  {_mean_and_std_text(row.accuracy_mean, row.accuracy_std):>15}  "
-            f"{_number_text(row.noise_mean):>7}  {_number_text(row.clusters_mean):>19}  "
-            f"{_number_text(row.cluster_size_mean):>12}"
-        )
-    return "\n".join(lines)
-
-
 def _clusters_text(numbers: np.ndarray) -> str:
     return ";".join(" ".join(map(str, labels)) for labels in list_clusters(numbers))
 
@@ -243,11 +228,3 @@ def _means_and_stds(groups: pd.api.typing.DataFrameGroupBy, names: Sequence[str]
 
 def _existing(numbers: dict[str, float]) -> dict[str, float]:
     return {name: float(f"{number:.6g}") for name, number in numbers.items() if pd.notna(number)}
-
-
-def _mean_and_std_text(mean: float, std: float) -> str:
-    return f"{mean:.4f}" if pd.isna(std) else f"{mean:.4f} ± {std:.4f}"
-
-
-def _number_text(number: float) -> str:
-    return "–" if pd.isna(number) else f"{number:.2f}"

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from singlefilter.statistics.cluster_means import LayerClusters, ratio
+from singlefilter.filters.layer_clusters import LayerClusters
+from singlefilter.statistics.cluster_means import ratio
 
 _BINS_PER_UNIT = 50  # bins 0.02 wide
 _ROWS = ("other", "cluster")  # indexed by whether the row's label is in a cluster
