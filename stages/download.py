@@ -16,7 +16,7 @@ def main(params: Params) -> None:
     mirror = os.environ.get("DATASET_MIRROR")
     try:
         data = load_source(params.dataset, params.chosen_dataset, Path(mirror) if mirror else None, DOWNLOADS)
-        data = hold_out(data, params.validation.size, params.validation.seed)
+        data = hold_out(data, params.validation.images, params.validation.seed)
     except InputError as error:
         path = path_of("dataset")
         raise InputError(f"{error}; if {path} is gone, the last one comes back: dvc checkout {path}") from error

@@ -21,7 +21,7 @@ from singlefilter.pipeline.params import Params, load_params
 from singlefilter.records.store import chosen_rows, read_record, read_run, workspace_files
 from stages import LOG, run
 
-CODE = ("src", "stages", "dvc.yaml", "requirements.txt", "constraints.txt")
+CODE = ("src", "stages", "networks", "dvc.yaml", "requirements.txt", "constraints.txt")
 ARGUMENTS = {
     "--name": {"default": "", "help": "what tells this run from another of the same data set, network and epochs"},
     "--note": {"default": "", "help": "a line for the record's run.md"},
@@ -43,8 +43,9 @@ def main(params: Params, name: str, note: str, figures: Sequence[str]) -> None:
     with replacing_folder(folder) as temporary:
         for recorded, path in files.items():
             shutil.copyfile(path, temporary / recorded)
-        rows = chosen_rows(Path("params.yaml").read_text(encoding="utf-8"), params)
-        (temporary / "params.yaml").write_text(rows, encoding="utf-8")
+        shutil.copyfile("params.yaml", temporary / "params.yaml")
+        rows = chosen_rows(Path("catalog.yaml").read_text(encoding="utf-8"), params)
+        (temporary / "catalog.yaml").write_text(rows, encoding="utf-8")
         (temporary / "run.md").write_text(run_text(folder, params, note), encoding="utf-8")
         read_record(temporary)
     print(f"recorded in {folder}; dvc repro compare_runs sets it beside the others")
@@ -135,7 +136,7 @@ def run_text(folder: Path, params: Params, note: str) -> str:
     """What run.md says: how to repeat the run, with what code, on what hardware, and how long it took."""
     entries = logged_stages(params)
     lines = [
-        f"command: `cp {folder.as_posix()}/params.yaml params.yaml && dvc repro`",
+        f"command: `cp {folder.as_posix()}/*.yaml . && dvc repro`",
         f"revision: {revision()}",
         f"hardware: {hardware(entries)}",
         f"seconds: {seconds(entries)}",

@@ -24,7 +24,7 @@ TINY = {
     "epochs_scale": 1,
     "precision": "float32",
     "threshold": 0.3,
-    "validation": {"size": 0, "seed": 0},
+    "validation": {"images": 0, "seed": 0},
     "dilution": {"other_layers": [], "retrain_heads": False},
     "figures": {"dpi": 50, "font_size": 9, "colormap": "viridis"},
     "datasets": {"tiny": {"source": "a/folder", "image_size": 8, "flip": True, "translation": 1}},

@@ -26,6 +26,7 @@ from stages import (
     train_heads,
 )
 from tests.hdf5_files import edited
+from tests.test_dependencies import params_of
 from tests.tiny_project import Ended, Place, make_place, own_environment
 
 DILUTION_ON = ["dilute_filters@0", "cluster_stats", "figures"]
@@ -42,7 +43,7 @@ OTHER = {
     "epochs_scale": 0.2,
     "precision": "float32",
     "threshold": 0.7,
-    "validation": {"size": 8, "seed": 1},
+    "validation": {"images": 8, "seed": 1},
     "dilution": {"other_layers": [2], "retrain_heads": False},
     "figures": {"dpi": 70, "font_size": 12, "colormap": "gray"},
     "datasets.tiny.source": "no/such/folder",
@@ -115,21 +116,22 @@ def chains(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
 
 
 def run_one_by_one(place: Place) -> list[Ended]:
-    right = (place.folder / "params.yaml").read_bytes()
+    right = {name: (place.folder / name).read_bytes() for name in ("params.yaml", "catalog.yaml")}
     ended = []
     for name, stage in place.stages().items():
-        (place.folder / "params.yaml").write_bytes(right)
-        place.set_params(all_but(stage.get("params", [])))
+        for file, content in right.items():
+            (place.folder / file).write_bytes(content)
+        place.set_params(all_but(name))
         seed = ["--seed", "0"] if "matrix" in stage else []
         ended.append(place.python(f"stages.{name}", *seed, umask=0o077))
     return ended
 
 
-def all_but(declared: list[Any]) -> dict[str, Any]:
-    """Other values for all parameters but those declared in dvc.yaml."""
-    if declared and isinstance(declared[0], dict):  # all of params.yaml
+def all_but(stage: str) -> dict[str, Any]:
+    """Other values for all parameters but those that a stage depends on."""
+    if stage == "check_params":  # on all
         return {}
-    declared = [key.replace("${dataset}", "tiny").replace("${arch}", "tiny") for key in declared]
+    declared = params_of(stage, "tiny", "tiny")
     return {key: value for key, value in OTHER.items() if not any(f"{key}.".startswith(f"{row}.") for row in declared)}
 
 
@@ -278,7 +280,7 @@ def test_bad_input_is_refused_and_all_outs_stay_as_they_are(refused, name):
     assert ended.code != 0
     assert "Traceback" not in ended.output
     assert ended.ran == (["check_params"] if name in REFUSED else [])
-    assert different == {"params.yaml"}
+    assert different <= {"params.yaml", "catalog.yaml"}
 
 
 def test_what_dvc_refuses_without_naming_it_check_params_names(finished, tmp_path):

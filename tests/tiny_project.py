@@ -59,7 +59,7 @@ TINY = {
     "epochs_scale": 0.1,
     "precision": "bf16",
     "threshold": 0.3,
-    "validation": {"size": 6, "seed": 0},
+    "validation": {"images": 6, "seed": 0},
     "dilution": {"other_layers": [1], "retrain_heads": True},
     "figures": {"dpi": 50, "font_size": 9, "colormap": "viridis"},
     "datasets.tiny": DATASET,
@@ -110,21 +110,30 @@ class Place:
         return Place(shutil.copytree(self.folder, folder), {**self.environment, "OMP_NUM_THREADS": "1"})
 
     def set_params(self, changes: Mapping[str, Any]) -> None:
+        files = {"catalog.yaml": {}, "params.yaml": {}}
+        for key, value in changes.items():
+            files["catalog.yaml" if key.startswith(("archs.", "datasets.")) else "params.yaml"][key] = value
+        for name, changed in files.items():
+            if changed:
+                self._change(self.folder / name, changed)
+
+    def _change(self, path: Path, changes: Mapping[str, Any]) -> None:
         yaml = YAML()
         yaml.width = 200
         yaml.default_flow_style = None  # lists in brackets, as they are in the file
-        params = yaml.load(self.folder / "params.yaml")
+        values = yaml.load(path)
         for key, value in changes.items():
             *rows, last = key.split(".")
-            reduce(getitem, rows, params)[last] = value
-        yaml.dump(params, self.folder / "params.yaml")
+            reduce(getitem, rows, values)[last] = value
+        yaml.dump(values, path)
 
     def add_image(self) -> None:
         write_image(self.folder / "data/images/tiny/train/green/new.png", np.random.default_rng(9), 1)
 
     def undo(self, before: "Place") -> None:
         """Give the parameters and the images back what they were."""
-        shutil.copy(before.folder / "params.yaml", self.folder)
+        for name in ("params.yaml", "catalog.yaml"):
+            shutil.copy(before.folder / name, self.folder)
         shutil.rmtree(self.folder / "data/images")
         shutil.copytree(before.folder / "data/images", self.folder / "data/images")
 

@@ -14,7 +14,7 @@ from singlefilter.claims.run import Run
 from singlefilter.pipeline.params import Params, parse_params
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
-VALUES = YAML(typ="safe").load(PARAMS)
+VALUES = YAML(typ="safe").load(PARAMS) | YAML(typ="safe").load(PARAMS.with_name("catalog.yaml"))
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 
 EXAMINED = {"vgg16": [2, 4, 7, 8, 10, 11, 13], "vgg6": [1, 2, 3, 4, 5], "avgg16": [13]}
@@ -79,7 +79,9 @@ class Tables:
             table.to_csv(metrics / f"{name}.csv", index=False, float_format="%.6g")
         (metrics / "summary.json").write_text(json.dumps({"samples": run.samples}), encoding="utf-8")
         rows = {name: self.values["archs"][name] for name in (self.values["arch"], "vgg16_l11to13_120")}
-        YAML().dump(self.values | {"archs": rows}, root / "params.yaml")
+        catalog = {"datasets": self.values["datasets"], "archs": rows}
+        YAML().dump({key: value for key, value in self.values.items() if key not in catalog}, root / "params.yaml")
+        YAML().dump(catalog, root / "catalog.yaml")
         return run.params
 
     def _layers(self) -> pd.DataFrame:

@@ -62,7 +62,7 @@ def with_biases(arch: str) -> Tables:
 
 
 def held_out(arch: str) -> Tables:
-    changed = tables(arch, validation={"size": 10000, "seed": 0})
+    changed = tables(arch, validation={"images": 10000, "seed": 0})
     changed.validation = dict(changed.accuracies)
     return changed
 
@@ -295,7 +295,7 @@ def test_the_digits_default_shows_no_claim_and_says_so_in_few_lines():
         ({"epochs_scale": 2}, "2 of the epochs"),
         ({"seeds": [0]}, "1 sample"),
         ({"threshold": 0.4}, "threshold 0.4 instead of 0.3"),
-        ({"validation": {"size": 10000, "seed": 0}}, "10000 training images held out"),
+        ({"validation": {"images": 10000, "seed": 0}}, "10000 training images held out"),
         ({"epochs_scale": 0.5, "threshold": 0.6}, "0.5 of the epochs; threshold 0.6 instead of 0.3"),
     ],
 )
@@ -364,7 +364,7 @@ def test_layers_right_after_a_pool_do_not_count_for_what_falls_and_grows_over_th
 
 
 def test_a_small_validation_set_cannot_show_that_it_agrees():
-    run = tables(validation={"size": 100, "seed": 0})
+    run = tables(validation={"images": 100, "seed": 0})
     run.validation = dict(run.accuracies)
     reason = "100 training images held out, 10000 needed"
     assert row(judge(run.run()), "validation.vgg16")["reason"] == reason

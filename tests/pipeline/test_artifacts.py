@@ -21,7 +21,7 @@ OTHER = {
     "epochs_scale": 0.5,
     "precision": "bf16",
     "threshold": 0.4,
-    "validation.size": 2,
+    "validation.images": 2,
     "validation.seed": 1,
     "dilution.other_layers": [1],
     "dilution.retrain_heads": True,

@@ -1,18 +1,19 @@
 import copy
-import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import Decay, Params, Rates, load_params, parse_params
+from singlefilter.pipeline.params import Backbone, Decay, Heads, Params, Rates, load_params, parse_params
+from singlefilter.pipeline.yaml_files import load_yaml
 
 FILE = Path(__file__).resolve().parents[2] / "params.yaml"
 # The tables of params.yaml with the choices that it starts with, whatever was chosen last.
 CHOICES = {"dataset": "digits", "arch": "vgg16", "seeds": [0], "epochs_scale": 0.05}
-VALUES = YAML(typ="safe", pure=True).load(FILE.read_text(encoding="utf-8")) | CHOICES
+CATALOG = FILE.with_name("catalog.yaml")
+VALUES = load_yaml(FILE.read_text("utf-8")) | load_yaml(CATALOG.read_text("utf-8")) | CHOICES
 PARAMS = load_params(FILE)
 
 # The multiplier of the first learning rate, by the paper's epochs, first and last (method: SI, Hyper-parameters).
@@ -248,8 +249,8 @@ def test_heads_have_200_epochs_in_batches_of_100():
 
 
 def test_validation_images_and_views_may_be_asked_for(values):
-    params = parse_params(put(put(values, "validation", {"size": 300, "seed": 7}), f"{HEADS}.views", 5))
-    assert (params.validation.size, params.validation.seed, params.chosen_arch.heads.views) == (300, 7, 5)
+    params = parse_params(put(put(values, "validation", {"images": 300, "seed": 7}), f"{HEADS}.views", 5))
+    assert (params.validation.images, params.validation.seed, params.chosen_arch.heads.views) == (300, 7, 5)
 
 
 @pytest.mark.parametrize(
@@ -292,8 +293,9 @@ def test_variant_differs_from_its_parent_in_these_keys_alone(values, arch, paren
 def test_rows_are_these_and_written_out_whole(values):
     variants = "vgg14 vgg14_l13_350 vgg16_l11to13_350 vgg16_l11to13_120 avgg16_l13_100 vgg16_fc4096".split()
     assert list(values["archs"]) == ["vgg16", "vgg6", "avgg16", *variants]
-    lines = [line.partition("#")[0] for line in FILE.read_text(encoding="utf-8").splitlines()]
-    assert not [line for line in lines if "<<" in line or "&" in line or "*" in line]
+    for row in values["archs"].values():
+        assert row["backbone"].keys() == Backbone.model_fields.keys()
+        assert row["heads"].keys() == Heads.model_fields.keys()
 
 
 @pytest.mark.parametrize("arch", PARAMS.archs)
@@ -356,15 +358,15 @@ ROWS = "must hold rows of `name: value`"
         ("threshold", float("nan"), "is NaN; must be a finite number"),
         # the validation set
         ("validation", 100, f"is 100; {ROWS}"),
-        ("validation.size", -1, "is -1; must be greater than or equal to 0"),
-        ("validation.size", 0.2, f"is 0.2; {WHOLE}"),
-        ("validation.size", True, f"is true; {WHOLE}"),
-        ("validation.size", "all", f'is "all"; {WHOLE}'),
-        ("validation.size", None, f"is null; {WHOLE}"),
+        ("validation.images", -1, "is -1; must be greater than or equal to 0"),
+        ("validation.images", 0.2, f"is 0.2; {WHOLE}"),
+        ("validation.images", True, f"is true; {WHOLE}"),
+        ("validation.images", "all", f'is "all"; {WHOLE}'),
+        ("validation.images", None, f"is null; {WHOLE}"),
         ("validation.seed", -1, "is -1; must be greater than or equal to 0"),
         ("validation.seed", 2**32, "is 4294967296; must be less than 4294967296"),
         ("validation.seed", 0.5, f"is 0.5; {WHOLE}"),
-        ("validation.sead", 0, "is no known key; did you mean seed?"),
+        ("validation.sead", 0, "is no known key; did you mean seed? check its spelling and place"),
         # dilution
         ("dilution.other_layers", 7, f"is 7; {LIST}"),
         ("dilution.other_layers", [7, 8], "layer 8 is not examined; allowed are those of archs.vgg16.examined_layers"),
@@ -440,7 +442,8 @@ ROWS = "must hold rows of `name: value`"
 )
 def test_refusal_names_the_key_the_value_and_what_is_allowed(values, key, value, expected):
     refusal = message(put(values, key, value))
-    assert refusal.startswith(f"params.yaml: {key}: ")
+    file = "catalog.yaml" if key.startswith(("archs", "datasets")) else "params.yaml"
+    assert refusal.startswith(f"{file}: {key}: ")
     assert expected in refusal
     assert "\n" not in refusal
 
@@ -458,8 +461,33 @@ def test_pools_must_fit_the_chosen_data_set(values):
 
 
 def test_missing_key_is_named(values):
-    del values["archs"]["vgg6"]["heads"]["decay"]
-    assert message(values) == "params.yaml: archs.vgg6.heads.decay: is missing"
+    del values["archs"]["vgg6"]["heads"]
+    assert message(values) == (
+        "catalog.yaml: archs.vgg6.heads: is missing; write it there, or "
+        "dvc exp run -S 'catalog.yaml:+archs.vgg6.heads=…'"
+    )
+
+
+def test_a_key_at_the_wrong_place_is_told_where_it_belongs(values):
+    assert message({**values, "epochs": 10}) == (
+        "params.yaml: epochs: is no known key; it belongs into backbone or heads"
+    )
+
+
+def test_what_a_row_leaves_out_is_vgg16s(values):
+    short = {
+        "backbone": {"convolutions": [16, "M", 32, "M", 64, "M"], "convolutional_rates": {"learning_rate": 0.01}},
+        "examined_layers": [1, 2, 3],
+        "heads": {"views": 0},
+    }
+    row = parse_params({**values, "arch": "mine", "archs": {"mine": short}}).chosen_arch
+    vgg16 = PARAMS.archs["vgg16"]
+    assert row.heads == vgg16.heads
+    assert (row.backbone.epochs, row.backbone.batch_size) == (vgg16.backbone.epochs, vgg16.backbone.batch_size)
+    rates, papers = row.backbone.convolutional_rates, vgg16.backbone.convolutional_rates
+    assert row.backbone.fully_connected_rates == rates
+    assert (rates.momentum, rates.weight_decay, rates.decay) == (papers.momentum, papers.weight_decay, ())
+    assert (row.backbone.fully_connected, row.backbone.activation, row.backbone.output_bias) == ((), "relu", False)
 
 
 def test_every_mistake_has_its_line(values):
@@ -477,12 +505,11 @@ def test_own_folder_and_own_rows_are_accepted(values):
     assert parse_params({**values, "dataset": "flowers"}).chosen_dataset.source == "data/flowers"
 
 
-def written(folder: Path, key: str, value: str) -> Path:
-    """Write params.yaml with the first value of a key replaced."""
-    text, count = re.subn(rf"^( *{key}): .*$", rf"\1: {value}", FILE.read_text(encoding="utf-8"), count=1, flags=re.M)
-    assert count == 1
+def written(folder: Path, content: str | bytes) -> Path:
+    """Write params.yaml, with the catalog beside it."""
+    shutil.copy(CATALOG, folder)
     path = folder / "params.yaml"
-    path.write_text(text, encoding="utf-8")
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
 
 
@@ -492,46 +519,30 @@ def refusal_of(path: Path) -> str:
     return str(raised.value)
 
 
-def test_power_of_ten_needs_no_dot(tmp_path):
-    path = written(tmp_path, "weight_decay", "1e-5")
-    assert load_params(path).archs["vgg16"].backbone.convolutional_rates.weight_decay == 0.00001
-
-
-def test_duplicate_key_is_refused_with_its_line(tmp_path):
-    path = tmp_path / "params.yaml"
-    path.write_text("dataset: digits\narch: vgg6\ndataset: cifar10\n", encoding="utf-8")
-    assert refusal_of(path) == (
-        f'{path} is not valid YAML: line 3: found duplicate key "dataset" with value "cifar10" '
-        '(original value: "digits")'
-    )
+def test_a_table_in_params_yaml_and_another_key_in_catalog_yaml_are_refused(tmp_path):
+    path = written(tmp_path, FILE.read_text(encoding="utf-8") + "archs: {}\n")
+    assert refusal_of(path) == f"{path}: archs: belongs into catalog.yaml; move it there"
+    catalog = path.with_name("catalog.yaml")
+    path = written(tmp_path, FILE.read_text(encoding="utf-8"))
+    catalog.write_text(CATALOG.read_text(encoding="utf-8") + "arch: vgg6\n", encoding="utf-8")
+    assert refusal_of(path) == f"{catalog}: arch: is no table; allowed are datasets, archs"
+    catalog.unlink()
+    assert refusal_of(path) == f"{catalog} is missing; run from the project's root"
 
 
 def test_broken_yaml_is_refused_with_its_line(tmp_path):
-    path = tmp_path / "params.yaml"
-    path.write_text("dataset: digits\nseeds: [0\narch: vgg6\n", encoding="utf-8")
-    assert refusal_of(path).startswith(f"{path} is not valid YAML: line 3: ")
+    path = written(tmp_path, "dataset: digits\narch: vgg6\ndataset: cifar10\n")
+    assert refusal_of(path) == f"{path} is not valid YAML: line 3: the key 'dataset' is there twice"
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"a: \x00"])
 def test_bytes_that_are_no_text_are_refused(tmp_path, content):
-    path = tmp_path / "params.yaml"
-    path.write_bytes(content)
+    path = written(tmp_path, content)
     assert refusal_of(path).startswith(f"{path} is not valid YAML: ")
 
 
-def test_tag_of_a_python_object_is_refused(tmp_path):
-    path = written(tmp_path, "threshold", "!!python/object/apply:os.getcwd []")
-    assert "could not determine a constructor" in refusal_of(path)
-
-
-def test_list_within_itself_is_refused(tmp_path):
-    path = written(tmp_path, "seeds", "&loop [*loop]")
-    assert refusal_of(path).startswith(f"{path} holds what no parameter can be")
-
-
 def test_empty_file_is_refused(tmp_path):
-    path = tmp_path / "params.yaml"
-    path.touch()
+    path = written(tmp_path, "")
     assert refusal_of(path) == f"{path}: the file: is null; {ROWS}"
 
 

@@ -13,7 +13,7 @@ from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import replacing
 from singlefilter.pipeline.params import load_params
 from singlefilter.records.compare import comparison_table, comparison_text
-from singlefilter.records.store import chosen_rows, read_record
+from singlefilter.records.store import read_record
 from stages import compare_runs, record_run, run
 from tests.claims.tables import Tables, tables
 
@@ -61,7 +61,17 @@ def log(*entries: dict) -> None:
 def test_a_record_holds_all_that_a_run_is():
     write(tables())
     seeds = [f"{kind}-seed{seed}.csv" for kind in ("dilution", "history") for seed in (0, 1)]
-    files = ["claims.csv", *seeds, "histograms.csv", "labels.csv", "layers.csv", "nulls.csv", "params.yaml", "run.md"]
+    files = [
+        "catalog.yaml",
+        "claims.csv",
+        *seeds,
+        "histograms.csv",
+        "labels.csv",
+        "layers.csv",
+        "nulls.csv",
+        "params.yaml",
+        "run.md",
+    ]
     files += ["summary.json", "thresholds.csv", *(f"{name}.png" for name in FIGURES)]
     assert sorted(path.name for path in (RECORDS / NAME).iterdir()) == sorted(files)
     for name, origin in [("layers.csv", "layers.csv"), ("history-seed1.csv", "history/seed1.csv")]:
@@ -85,13 +95,6 @@ def test_a_records_params_yaml_is_whole_and_has_the_chosen_rows_alone():
     assert params.model_dump(exclude={"datasets", "archs"}) == whole.model_dump(exclude={"datasets", "archs"})
 
 
-def test_the_comments_of_params_yaml_stay_beside_what_is_left():
-    reduced = chosen_rows((ROOT / "params.yaml").read_text(encoding="utf-8"), PARAMS)
-    assert "threshold: 0.3       # clips a filter's normalised fields (SI, Fig. 4)" in reduced
-    assert "      convolutions: [64, 64, M, 128, 128, M, 256, 256, 256, M, 512, 512, 512, M, 512" in reduced
-    assert "vgg6" not in reduced.split("archs:")[1]
-
-
 def test_what_the_run_was_made_with_is_told(monkeypatch):
     what = {"dataset": "cifar10", "arch": "vgg16", "epochs_scale": 1}
     torch = {"torch": "2.12.1", "device": "cpu"}
@@ -109,7 +112,7 @@ def test_what_the_run_was_made_with_is_told(monkeypatch):
     monkeypatch.setattr(record_run, "processor_name", lambda: "Some Processor")
     write(tables(), "--note", "a first try")
     command_line, revision, hardware, seconds, note = (RECORDS / NAME / "run.md").read_text("utf-8").splitlines()
-    assert command_line == f"* command: `cp metrics/reference/{NAME}/params.yaml params.yaml && dvc repro`"
+    assert command_line == f"* command: `cp metrics/reference/{NAME}/*.yaml . && dvc repro`"
     assert revision == "* revision: abc1234"
     assert " cores of Some Processor, " in hardware and hardware.endswith(" GiB; torch 2.12.1 on cpu")
     assert seconds == "* seconds: train_backbone 70 + 80.5, cluster_stats 4; together 154"
@@ -151,7 +154,7 @@ def test_a_record_is_replaced_as_a_whole_or_not_at_all(monkeypatch):
     ("changes", "key"),
     [
         ({"threshold": 0.4}, "threshold"),
-        ({"precision": "float32"}, "precision"),
+        ({"precision": "bf16"}, "precision"),
         ({"seeds": [0, 2]}, "seeds"),
         ({"rate": 0.02}, "archs.vgg16"),
     ],

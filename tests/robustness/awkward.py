@@ -94,7 +94,7 @@ CASES = {
     "2 classes": Case(classes=2),
     "200 classes": Case(classes=200, train=3, test=2),
     "1 image a class in the test set": Case(test=1),
-    "1 image a class in both sets": Case(test=1, train=1, changes={"validation.size": 0}),
+    "1 image a class in both sets": Case(test=1, train=1, changes={"validation.images": 0}),
     "images of 28 × 28 in grey, three pools": Case(
         size=28, draw=grey, changes={"archs.tiny.backbone.convolutions": [4, "M", 6, "M", 5, "M"]}
     ),
@@ -118,7 +118,7 @@ CASES = {
         changes={
             "archs.tiny.backbone.convolutions": [1, "M"],
             "archs.tiny.examined_layers": [1],
-            "validation.size": 0,
+            "validation.images": 0,
             "dilution.other_layers": [],
         }
     ),

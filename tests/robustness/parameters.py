@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
-from tests.pipeline.odd_params import ACCEPTED, REFUSED, as_yaml, odd_texts, odd_values, outcome
+from tests.pipeline.odd_params import ACCEPTED, REFUSED, as_yaml, odd_texts, odd_values, outcome, write_files
 from tests.robustness.harness import Options, Row, say
 
 MOST_SECONDS = 1
@@ -30,7 +30,7 @@ def report(options: Options) -> list[Row]:
     with TemporaryDirectory() as folder:
         for what, (contents, expected) in cases.items():
             say(f"parameters: {what}")
-            rows.append(row(what, contents(), expected, Path(folder) / "params.yaml"))
+            rows.append(row(what, contents(), expected, Path(folder)))
     return rows
 
 
@@ -60,19 +60,19 @@ def drawn(
     return draw
 
 
-def row(what: str, contents: list[str] | list[bytes], expected: str | None, path: Path) -> Row:
+def row(what: str, contents: list[str] | list[bytes], expected: str | None, folder: Path) -> Row:
     """Read each content as params.yaml, and count how that ended."""
     counts: Counter[str] = Counter()
     slowest = 0.0
     for content in contents:
-        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass"))
+        path = write_files(folder, content)
         try:
             told, seconds = outcome(path)
         except Exception as error:  # what must not be
             counts[f"{type(error).__name__}: {str(error)[:80]!r}"] += 1
             continue
         slowest = max(slowest, seconds)
-        refused = all(line.startswith(str(path)) for line in told.split("\n"))
+        refused = all(line.startswith((str(path), str(folder / "catalog.yaml"))) for line in told.split("\n"))
         counts["accepted" if told == "accepted" else "refused" if refused else f"unclear: {told[:80]!r}"] += 1
     happened = "; ".join(f"{count} {how}" for how, count in counts.most_common())
     well = set(counts) <= ({expected} if expected else {"accepted", "refused"}) and slowest < MOST_SECONDS

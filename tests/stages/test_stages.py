@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,11 +22,12 @@ LOG = Path("logs/stages.jsonl")
 
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
-    """A folder with params.yaml alone; the command line is that of `python -m stages.example --seed 3`."""
+    """A folder with the parameters alone; the command line is that of `python -m stages.example --seed 3`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["stages/example.py", "--seed", "3"])
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    (tmp_path / "params.yaml").write_text(text.replace("seeds: [0]", "seeds: [0, 3]"), encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(text.replace("seeds:\n- 0\n", "seeds: [0, 3]\n"), encoding="utf-8")
+    shutil.copy(ROOT / "catalog.yaml", tmp_path)
 
 
 def test_a_stage_that_ends_well_adds_a_line_to_the_log():

@@ -207,7 +207,7 @@ def _network_reasons(need: Need, run: Run) -> list[str]:
 
 def _conditions(need: Need, params: Params) -> list[str]:
     """What in data, epochs, samples and threshold is not as the claim needs it."""
-    data, held_out, samples = params.chosen_dataset, params.validation.size, len(params.seeds)
+    data, held_out, samples = params.chosen_dataset, params.validation.images, len(params.seeds)
     reasons = []
     if data.source != "cifar10":
         reasons.append(f"{data.source} instead of CIFAR-10")

@@ -70,7 +70,7 @@ def hold_out(data: Data, size: int, seed: int) -> Data:
         return data
     count = len(data.train.labels)
     if size >= count:
-        raise InputError(f"validation.size: is {size:,}; must be below the number of training images, {count:,}")
+        raise InputError(f"validation.images: is {size:,}; must be below the number of training images, {count:,}")
     train = in_order(data.train)
     held = np.isin(np.arange(count), np.random.default_rng(seed).choice(count, size, replace=False))
     rest, validation = (Split(train.images[rows], train.labels[rows]) for rows in (~held, held))

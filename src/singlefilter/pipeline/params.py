@@ -1,4 +1,4 @@
-"""params.yaml as frozen, validated values; an error names the key, the value and what is allowed."""
+"""params.yaml and catalog.yaml as frozen, validated values; an error names the key, the value and what is allowed."""
 
 import difflib
 import json
@@ -10,17 +10,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import Node
 
-from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.errors import InputError, UnusableFile
+from singlefilter.pipeline.yaml_files import UnclearYaml, load_yaml
 
 SOURCES = ("digits", "cifar10", "cifar100")
 MOST_COUNT = 1_000_000  # of filters, epochs, images in a batch
 POOLS = {"M": 2, "A4": 4}  # name in a convolution list -> window and stride, in pixels
-MOST_BYTES = 100_000  # of params.yaml, which has some 10,000
-MOST_VALUES = 50_000  # in it, those of an alias counted each time
+MOST_BYTES = 100_000  # of a file; catalog.yaml has some 10,000
+TABLES = ("datasets", "archs")  # what catalog.yaml holds
 MOST_MISTAKES = 20  # that are listed
 MOST_CHARACTERS = 500  # of each
 
@@ -65,9 +63,9 @@ class Rates(_Values):
     """SGD with Nesterov momentum for one group of weights, and its schedule over the paper's epochs (SI)."""
 
     learning_rate: Rate
-    momentum: Annotated[float, Field(ge=0, lt=1)]
-    weight_decay: Rate
-    decay: tuple[Decay, ...]
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.975
+    weight_decay: Rate = 0.0015
+    decay: tuple[Decay, ...] = ()
 
     @model_validator(mode="after")
     def _decay_in_order(self) -> "Rates":
@@ -91,13 +89,13 @@ class Backbone(_Values):
     """A network and how it is trained (SI, Hyper-parameters)."""
 
     convolutions: Annotated[tuple[Convolution, ...], Field(min_length=1)]
-    fully_connected: tuple[Count, ...]
-    activation: Literal["relu", "none"]
-    output_bias: bool
-    epochs: CountOrNone
-    batch_size: Annotated[int, Field(ge=2, le=MOST_COUNT)]
+    fully_connected: tuple[Count, ...] = ()
+    activation: Literal["relu", "none"] = "relu"
+    output_bias: bool = False
+    epochs: CountOrNone = 200
+    batch_size: Annotated[int, Field(ge=2, le=MOST_COUNT)] = 100
     convolutional_rates: Rates
-    fully_connected_rates: Rates
+    fully_connected_rates: Annotated[Rates, Field(default_factory=lambda values: values["convolutional_rates"])]
 
     @model_validator(mode="after")
     def _starts_with_filters(self) -> "Backbone":
@@ -109,8 +107,11 @@ class Backbone(_Values):
 class Heads(Rates):
     """The linear layers trained on the outputs of each examined layer (SI, Training the fully connected layer)."""
 
-    epochs: CountOrNone
-    batch_size: Count
+    learning_rate: Rate = 0.1
+    weight_decay: Rate = 1e-5
+    decay: tuple[Decay, ...] = (Decay(first=20, every=20, factor=0.6),)
+    epochs: CountOrNone = 200
+    batch_size: Count = 100
     views: CountOrNone
 
 
@@ -157,7 +158,7 @@ class Dataset(_Values):
 class Validation(_Values):
     """Random training images that are held out and measured beside the test set (SI, Optimization)."""
 
-    size: Annotated[int, Field(ge=0)]
+    images: Annotated[int, Field(ge=0)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
 
 
@@ -177,7 +178,7 @@ class Figures(_Values):
 
 
 class Params(_Values):
-    """All of params.yaml."""
+    """All of params.yaml and catalog.yaml."""
 
     dataset: str
     arch: str
@@ -240,33 +241,32 @@ class Params(_Values):
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
-    """Read and check params.yaml.
+    """Read and check params.yaml, and catalog.yaml beside it.
 
     Raises:
-        InputError: The file is missing, unreadable or not YAML, or a value is not allowed; it names each key, its
-            value and what is allowed.
+        InputError: A file is missing, unreadable or not YAML, or a value is not allowed; it names each key, its value
+            and what is allowed.
     """
-    content = _read(path)
-    try:
-        text = content.decode()
-        count = _count_values(_yaml().compose(text), {})
-        values = _yaml().load(text) if count <= MOST_VALUES else None
-    except Exception as error:  # the parser may raise anything on an odd file
-        raise InputError(f"{path} is not valid YAML: {_yaml_problem(error)}") from error
-    if count > MOST_VALUES:
-        raise InputError(f"{path} has {count:,} values, its aliases written out; {MOST_VALUES:,} are allowed")
-    return parse_params(values, str(path))
+    values, catalog = _read(path), _read(path.with_name("catalog.yaml"))
+    if isinstance(values, dict) and isinstance(catalog, dict):
+        for key in values.keys() & set(TABLES):
+            raise InputError(f"{path}: {key}: belongs into catalog.yaml; move it there")
+        for key in catalog.keys() - set(TABLES):
+            raise InputError(f"{path.with_name('catalog.yaml')}: {key}: is no table; allowed are {', '.join(TABLES)}")
+        values |= catalog
+    return parse_params(values, path.parent)
 
 
-def parse_params(values: Any, name: str = "params.yaml") -> Params:
-    """Check the values of a params.yaml that is already read; raises InputError as load_params does."""
+def parse_params(values: Any, folder: Path = Path()) -> Params:
+    """Check the values of params.yaml and catalog.yaml that are already read; raises InputError as load_params does."""
+    name = folder / "params.yaml"
     try:
         # By way of JSON, where a list may stand for a tuple although every type is strict.
         return Params.model_validate_json(json.dumps(values, default=str, ensure_ascii=False).encode())
     except ValidationError as error:
         # A list whose items are refused counts as too short as well: its items' errors say enough.
-        details = [detail for detail in error.errors() if detail["type"] != "too_short" or not detail["input"]]
-        lines = [_cut(f"{name}: {_explain(detail)}") for detail in details[:MOST_MISTAKES]]
+        details = [detail for detail in error.errors() if not _is_consequence(detail)]
+        lines = [_cut(f"{_file_of(detail, folder)}: {_explain(detail)}") for detail in details[:MOST_MISTAKES]]
         if len(details) > MOST_MISTAKES:
             lines.append(f"{name}: and {len(details) - MOST_MISTAKES:,} mistakes more")
         raise InputError("\n".join(lines)) from error
@@ -274,32 +274,30 @@ def parse_params(values: Any, name: str = "params.yaml") -> Params:
         raise InputError(_cut(f"{name} holds what no parameter can be: {error}")) from error
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> Any:
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing; run from the project's root") from error
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); let it be read") from error
+        raise InputError(f"{UnusableFile.of(path, error)}; let it be read") from error
     if len(content) > MOST_BYTES:
         raise InputError(f"{path} has more than {MOST_BYTES:,} bytes; shorten it")
-    return content
+    try:
+        return load_yaml(content.decode())
+    except (UnclearYaml, UnicodeDecodeError) as error:
+        raise InputError(_cut(f"{path} is not valid YAML: {error}")) from error
 
 
-def _yaml() -> YAML:
-    return YAML(typ="safe", pure=True)
+def _is_consequence(detail: ErrorDetails) -> bool:
+    """Tell an error that follows from another one of the list."""
+    return detail["type"] == "default_factory_not_called" or (detail["type"] == "too_short" and bool(detail["input"]))
 
 
-def _count_values(node: Node | None, known: dict[int, int]) -> int:
-    """The number of values that a node stands for; `known` holds those of the nodes that were counted before."""
-    if node is None or isinstance(node.value, str):
-        return 1
-    if id(node) not in known:
-        known[id(node)] = 1  # should it contain itself
-        parts = [part for item in node.value for part in (item if isinstance(item, tuple) else (item,))]
-        known[id(node)] = 1 + sum(_count_values(part, known) for part in parts)
-    return known[id(node)]
+def _file_of(detail: ErrorDetails, folder: Path) -> Path:
+    key = str(detail["loc"][0]) if detail["loc"] else str(detail["msg"]).removeprefix("Value error, ").split(".")[0]
+    return folder / ("catalog.yaml" if key in TABLES else "params.yaml")
 
 
 def _check_row(key: str, name: str, rows: dict[str, Any]) -> None:
@@ -312,17 +310,6 @@ def _near(name: str, allowed: Iterable[str]) -> str:
     return f"did you mean {near[0]}? " if near else ""
 
 
-def _yaml_problem(error: Exception) -> str:
-    if isinstance(error, MarkedYAMLError) and error.problem_mark:
-        return f"line {error.problem_mark.line + 1}: {error.problem}"
-    if isinstance(error, RecursionError):
-        return "lists are nested too deep"
-    kind = (
-        "" if isinstance(error, YAMLError | UnicodeDecodeError) else f"a value cannot be read, {type(error).__name__}: "
-    )
-    return _cut(kind + " ".join(str(error).split()))
-
-
 def _cut(text: str) -> str:
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
 
@@ -333,14 +320,19 @@ def _explain(detail: ErrorDetails) -> str:
     allowed = ALLOWED.get(detail["type"], detail["msg"])
     allowed = allowed.removeprefix("Value error, ").replace("Input should be", "must be")
     if detail["type"] == "missing":
-        return f"{key}: is missing"
+        return f"{key}: is missing; write it there, or dvc exp run -S '{_file_of(detail, Path())}:+{key}=…'"
     if detail["type"] == "extra_forbidden":
-        return f"{key}: is no known key; {_near(str(detail['loc'][-1]), _known_keys())}check its spelling and place"
+        return f"{key}: is no known key; {_place_of(str(detail['loc'][-1]))}"
     if detail["type"] == "value_error" and isinstance(detail["input"], dict):
         return f"{key}.{allowed}".lstrip(".")  # one of our own checks, which names the key within and its value
     return f"{key or 'the file'}: is {json.dumps(detail['input'], default=str)[:80]}; {allowed}"
 
 
-def _known_keys() -> list[str]:
-    models = (Params, Validation, Dilution, Figures, Dataset, Arch, Backbone, Heads, Decay)
-    return sorted({key for model in models for key in model.model_fields})
+def _place_of(name: str) -> str:
+    """Say where a key belongs, or which key is meant."""
+    models = (Params, Validation, Dilution, Figures, Dataset, Arch, Backbone, Rates, Heads, Decay)
+    owners = [model.__name__ for model in models if name in model.model_fields]
+    if owners:
+        return f"it belongs into {' or '.join(owners).lower()}"
+    known = sorted({key for model in models for key in model.model_fields})
+    return f"{_near(name, known)}check its spelling and place"

@@ -1,17 +1,17 @@
 """Recorded runs: a folder each, with the run's tables, its parameters, and what it ran on."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-from ruamel.yaml import YAML
+import yaml
 
 from singlefilter.claims.run import Run
 from singlefilter.pipeline.artifacts import path_of
 from singlefilter.pipeline.errors import InputError, UnusableFile
 from singlefilter.pipeline.params import POOLS, Params, load_params
 from singlefilter.pipeline.tables import read_table
+from singlefilter.pipeline.yaml_files import load_yaml
 
 # Of one run; those of its samples are history-seed0.csv, dilution-seed0.csv, …
 TABLES = ("layers", "nulls", "thresholds", "labels", "histograms", "claims", "summary")
@@ -75,24 +75,20 @@ def read_run(params: Params, files: Mapping[str, Path]) -> Run:
 
 
 def chosen_rows(text: str, params: Params) -> str:
-    """Reduce a params.yaml to the chosen rows of datasets and archs.
+    """Reduce a catalog.yaml to the chosen rows of datasets and archs.
 
     Args:
         text: The file's text.
-        params: The same, parsed.
+        params: The run's.
 
     Returns:
-        The text of a whole and valid params.yaml.
+        The text of a whole and valid catalog.yaml; comments are left out.
     """
-    yaml = YAML()
-    yaml.width = 120
-    values = yaml.load(text)
-    for table, chosen in (("datasets", params.dataset), ("archs", params.arch)):
-        for name in [name for name in values[table] if name != chosen]:
-            del values[table][name]
-    reduced = io.StringIO()
-    yaml.dump(values, reduced)
-    return reduced.getvalue()
+    tables = load_yaml(text)
+    rows = {
+        table: {name: tables[table][name]} for table, name in (("datasets", params.dataset), ("archs", params.arch))
+    }
+    return yaml.safe_dump(rows, sort_keys=False, default_flow_style=None, width=120)
 
 
 def _what_it_is_of(run: Run) -> list[tuple[str, str, list[int], list[int]]]:
