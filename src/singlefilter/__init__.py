@@ -1,1 +1,31 @@
-"""What single filters of a trained network stand for: the method of Tzach et al. (2023), arXiv 2305.18078."""
+"""What single filters of a trained network stand for: the method of Tzach et al. (2023), arXiv 2305.18078.
+
+The functions for notebooks; each takes arrays, tensors or modules, and needs no files:
+
+load_dataset, train_backbone, extract_features, train_heads, filter_matrices, find_clusters, layer_statistics,
+plot_filter
+"""
+
+from importlib import import_module
+from typing import Any
+
+__all__ = [
+    "load_dataset",
+    "train_backbone",
+    "extract_features",
+    "train_heads",
+    "filter_matrices",
+    "find_clusters",
+    "layer_statistics",
+    "plot_filter",
+]
+
+
+def __getattr__(name: str) -> Any:  # on first use, since PyTorch takes seconds to import
+    if name not in __all__:
+        raise AttributeError(f"module 'singlefilter' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module("singlefilter.notebook"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

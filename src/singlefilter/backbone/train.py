@@ -48,7 +48,12 @@ def new_network(data: Data, params: Params, seed: int) -> Network:
 
 
 def train(
-    network: Network, data: Data, params: Params, seed: int, device: torch.device, checkpoint: Checkpoint
+    network: Network,
+    data: Data,
+    params: Params,
+    seed: int,
+    device: torch.device,
+    checkpoint: Checkpoint | None = None,
 ) -> list[Epoch]:
     """Train a network in place with cross-entropy and two groups of weights (SI, Optimization and Hyper-parameters).
 
@@ -58,7 +63,7 @@ def train(
         params: The rates, epochs, precision and augmentation.
         seed: The sample's seed, for the order and the augmentation of the images.
         device: Where to train.
-        checkpoint: Where the state is kept; training goes on from what it holds.
+        checkpoint: Where the state is kept, if at all; training goes on from what it holds.
 
     Returns:
         A row for the state before training and one for each epoch.
@@ -68,7 +73,7 @@ def train(
     """
     epochs = params.epochs(network.backbone.epochs)
     run = _Run(network.to(device), data.train, params, seed, device)
-    history = run.restore(checkpoint.load())
+    history = run.restore(checkpoint.load() if checkpoint else None)
     if not history:
         history.append(
             Epoch(0, None, None, None, None, **_held_out_accuracies(network, data, device, params.precision))
@@ -87,7 +92,7 @@ def train(
         history.append(Epoch(epoch + 1, *rates, loss, train_accuracy, **accuracies))
         test_accuracy = accuracies["test_accuracy"]
         progress.note(f"loss {loss:.3f}, accuracy {train_accuracy:.3f}, on the test set {test_accuracy:.3f}")
-        if epoch + 1 < epochs:
+        if checkpoint and epoch + 1 < epochs:
             checkpoint.save_if_due(run.state(history))
     return history
 

@@ -110,9 +110,28 @@ def filter_matrices(shown: Shown, class_names: Sequence[str], threshold: float, 
             part.suptitle(f"layer {layer}: all filters are silent", x=0.01, ha="left")
             part.subplots().axis("off")  # without axes, the layout would forget the titles
         else:
-            _draw_filter(part, layer, *filter_fields, class_names, threshold)
+            index, fields = filter_fields
+            _draw_filter(part, f"layer {layer}, filter {index}", fields, class_names, threshold)
     _name_panels([part for part in parts if part.axes[0].axison], threshold)
     _make_square(figure, grid, parts)
+    return figure
+
+
+def one_filter(name: str, fields: NDArray[np.float64], class_names: Sequence[str], threshold: float) -> Figure:
+    """Draw of one filter the fields, the clipped and the permuted matrix (Fig. 4), as filter_matrices does.
+
+    Args:
+        name: What the filter is called.
+        fields: Normalised, float64 (K, K), input label by output label.
+        class_names: K names.
+        threshold: Clips the fields.
+    """
+    figure = new_figure(0.3 + ROW_HEIGHT)
+    grid = figure.add_gridspec(1, 1)
+    part = figure.add_subfigure(grid[0])
+    _draw_filter(part, name, fields, class_names, threshold)
+    _name_panels([part], threshold)
+    _make_square(figure, grid, [part])
     return figure
 
 
@@ -163,18 +182,13 @@ def _draw_cells(axes: Axes, cells: NDArray, **look: object) -> ScalarMappable:
 
 
 def _draw_filter(
-    part: SubFigure,
-    layer: int,
-    index: int,
-    fields: NDArray[np.float64],
-    class_names: Sequence[str],
-    threshold: float,
+    part: SubFigure, name: str, fields: NDArray[np.float64], class_names: Sequence[str], threshold: float
 ) -> None:
     """Draw the three panels of one filter side by side."""
     clipped = clip(fields, threshold)
     members = clusters(clipped)
     width = part.bbox.width / part.figure.dpi
-    about = _describe_filter(layer, index, noise(clipped, members), members, class_names)
+    about = _describe_filter(name, noise(clipped, members), members, class_names)
     part.suptitle(wrap(about, width, lines=2), x=0.01, ha="left")
     left, middle, right = part.subplots(1, 3)
 
@@ -253,12 +267,10 @@ def _name_panels(parts: Sequence[SubFigure], threshold: float) -> None:
             axes.set_xlabel("output label")
 
 
-def _describe_filter(
-    layer: int, index: int, ones_outside: int, members: Sequence[Sequence[int]], class_names: Sequence[str]
-) -> str:
+def _describe_filter(name: str, ones_outside: int, members: Sequence[Sequence[int]], class_names: Sequence[str]) -> str:
     texts = drawable_names(class_names)
     names = [f"({', '.join(texts[label] for label in labels)})" for labels in members]
-    return f"layer {layer}, filter {index}: noise {ones_outside}, clusters {', '.join(names) or 'none'}"
+    return f"{name}: noise {ones_outside}, clusters {', '.join(names) or 'none'}"
 
 
 def _numbers(labels: Sequence[int]) -> list[str]:

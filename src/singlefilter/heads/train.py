@@ -25,7 +25,7 @@ def train_heads(
     label_count: int,
     params: Params,
     seed: int,
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | None = None,
 ) -> dict[int, Tensor]:
     """Train one linear layer without bias on each layer's features (SI, Training the fully connected layer).
 
@@ -38,7 +38,7 @@ def train_heads(
         label_count: The number of output labels, K.
         params: The heads' rates and epochs.
         seed: The sample's seed, for initial weights and the order of the images.
-        checkpoint: Where the state is kept; training goes on from what it holds.
+        checkpoint: Where the state is kept, if at all; training goes on from what it holds.
 
     Returns:
         For each layer the head's weights, float32 (K, F, S).
@@ -64,7 +64,7 @@ def train_heads(
             head.grad = product(_slopes(fields, chosen).T, rows.T)  # (K, n) @ (n, F * S) -> (K, F * S)
         optimiser.step()
 
-    first = _restore(checkpoint.load(), weights, optimiser)
+    first = _restore(checkpoint.load() if checkpoint else None, weights, optimiser)
     epochs = params.epochs(heads.epochs)
     recorded_step = Step(step, device)
     progress = Progress(f"heads of {params.arch}, sample {seed}", epochs, start=first)
@@ -83,7 +83,7 @@ def train_heads(
                     f"rate {rate:g}, its loss is {mean:g}; lower learning_rate or momentum"
                 )
         progress.note("loss " + " ".join(f"{mean:.3f}" for mean in means))
-        if epoch + 1 < epochs:
+        if checkpoint and epoch + 1 < epochs:
             checkpoint.save_if_due(_state(epoch + 1, weights, optimiser))
     return {layer: values.view(label_count, *features[layer].shape[1:]) for layer, values in weights.items()}
 

@@ -1,0 +1,409 @@
+"""The Python API: the steps of the pipeline on arrays, tensors and modules, without files."""
+
+import io
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from singlefilter.backbone.network import Network
+from singlefilter.backbone.train import new_network, train
+from singlefilter.data.dataset import Data, Split
+from singlefilter.figures.matrices import one_filter
+from singlefilter.figures.style import use_style
+from singlefilter.filters.clusters import Clusters, list_clusters, normalise_fields
+from singlefilter.filters.layer_clusters import LayerClusters, cluster_layer
+from singlefilter.filters.matrices import filter_matrices as gather_matrices
+from singlefilter.filters.matrices import images_a_pass
+from singlefilter.filters.store import FilterMatrices
+from singlefilter.heads.train import train_heads as train_linear_layers
+from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.params import SOURCES, Dataset, Params, parse_params
+from singlefilter.sources.load import load_source
+from singlefilter.statistics import cluster_means
+from singlefilter.training.augment import scale
+from singlefilter.training.device import chosen_device
+
+IMAGES_A_PASS = 200  # through a network; bounds the memory
+VGG6 = (64, "M", 128, "M", 256, "M", 512, "M", 512, "M")  # Fig. 7A
+
+
+def load_dataset(source: str | Path = "digits", image_size: int = 32, mirror: str | Path | None = None) -> Data:
+    """Load a data set.
+
+    Args:
+        source: digits, cifar10, cifar100, or a folder with train/<class>/* and test/<class>/*.
+        image_size: Height and width of the images, in pixels.
+        mirror: A folder with a copy of CIFAR, in any packaging; by default it is downloaded into data/downloads.
+
+    Returns:
+        The data set, with class_names, train and test; each split has images, uint8 (N, H, W, 3), and labels,
+        int64 (N,).
+
+    Raises:
+        InputError: The source is missing, unreadable or not what it should be.
+
+    Examples:
+        >>> data = load_dataset("digits")
+        >>> data.train.images.shape, data.test.labels.shape, data.class_names[:3]
+        ((1497, 32, 32, 3), (300,), ('0', '1', '2'))
+    """
+    name = str(source) if source in SOURCES else str(Path(source).absolute())
+    row = Dataset(source=name, image_size=image_size, flip=False, translation=0)
+    return load_source(Path(source).name, row, Path(mirror) if mirror else None, Path("data/downloads"))
+
+
+def train_backbone(
+    images: ArrayLike | Tensor,
+    labels: ArrayLike | Tensor,
+    convolutions: Sequence[int | str] = VGG6,
+    *,
+    epochs: int = 200,
+    flip: bool = True,
+    translation: int = 4,
+    precision: str = "float32",
+    seed: int = 0,
+    test: tuple[ArrayLike | Tensor, ArrayLike | Tensor] | None = None,
+    verbose: bool = False,
+    **rates: Any,
+) -> Network:
+    """Train a chain of 3x3 convolutions by the paper's method (SI, Optimization and Hyper-parameters).
+
+    Args:
+        images: uint8 (N, H, W, 3), H = W.
+        labels: Whole numbers from 0 on, (N,).
+        convolutions: Numbers of filters; M is a 2x2 max-pool, A4 a 4x4 average-pool. By default VGG-6.
+        epochs: The schedule's decay keeps to the paper's 200 epochs, scaled to these.
+        flip: Whether half of the images of each step are mirrored.
+        translation: The largest translation of an image in a step, in pixels.
+        precision: float32 or bf16.
+        seed: Of the initial weights, and of the order and augmentation of the images.
+        test: Images and labels on which the success rate is measured after each epoch, as verbose prints it; by default
+            those of the training.
+        verbose: Whether to print the loss and success rates of each epoch.
+        **rates: learning_rate (0.028), momentum (0.975) and weight_decay (0.0015).
+
+    Returns:
+        The trained network, in eval mode, on the processor.
+
+    Raises:
+        InputError: An argument does not fit, or training diverged.
+
+    Examples:
+        >>> data = load_dataset("digits")
+        >>> images, labels = data.train.images[:200], data.train.labels[:200]
+        >>> network = train_backbone(images, labels, [8, "M", 8, "M"], epochs=1, flip=False)
+        >>> len(network.layers), network.labels
+        (2, 10)
+    """
+    split = _images_and_labels(images, labels)
+    decay = [{"first": 20, "every": 20, "factor": 0.6}]  # vgg16's (SI, Fig. 1)
+    rates = {"learning_rate": 0.028, "decay": decay} | rates
+    backbone = {"convolutions": list(convolutions), "convolutional_rates": rates}
+    params = _params(backbone, {}, epochs / 200, split.images.shape[1], flip, translation, precision, seed)
+    names = tuple(map(str, range(int(split.labels.max()) + 1)))
+    data = Data("images", names, split, _images_and_labels(*test) if test else split)
+    network = new_network(data, params, seed)
+    with _printing(verbose):
+        train(network, data, params, seed, chosen_device())
+    return network.cpu().eval()
+
+
+@torch.no_grad()
+def extract_features(
+    network: nn.Module, images: ArrayLike | Tensor, layers: Sequence[int | str]
+) -> dict[int | str, Tensor]:
+    """Give the outputs of layers of a frozen network (paper, Fig. 1B-C).
+
+    Args:
+        network: A network of train_backbone, or any module.
+        images: uint8 (N, H, W, 3), which is scaled to [-1, 1]; or the module's own input, float (N, …).
+        layers: Numbers of layers from 1 on, of a network of train_backbone; or names of sub-modules, as
+            network.named_modules() has them.
+
+    Returns:
+        For each layer its outputs, float32 (N, F, …), on the processor.
+
+    Raises:
+        InputError: The network has no such layer.
+
+    Examples:
+        >>> network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU())
+        >>> extract_features(network, torch.zeros(5, 3, 6, 6), ["1"])["1"].shape
+        torch.Size([5, 8, 4, 4])
+    """
+    modules = {layer: _layer(network, layer) for layer in layers}
+    device, values = chosen_device(), torch.as_tensor(images)
+    network.to(device).eval()
+    found: dict[int | str, list[Tensor]] = {layer: [] for layer in layers}
+    hooks = [
+        module.register_forward_hook(lambda module, inputs, output, layer=layer: found[layer].append(output.float()))
+        for layer, module in modules.items()
+    ]
+    try:
+        for start in range(0, len(values), IMAGES_A_PASS):
+            batch = values[start : start + IMAGES_A_PASS].to(device)
+            network(scale(batch) if batch.dtype == torch.uint8 else batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {layer: torch.cat(parts).cpu() for layer, parts in found.items()}
+
+
+def train_heads(
+    features: Mapping[int | str, ArrayLike | Tensor] | ArrayLike | Tensor,
+    labels: ArrayLike | Tensor,
+    *,
+    epochs: int = 200,
+    seed: int = 0,
+    verbose: bool = False,
+    **rates: Any,
+) -> Any:
+    """Train one linear layer without bias on a layer's features (SI, Training the fully connected layer).
+
+    Args:
+        features: Of one layer (N, F), (N, F, S) or (N, F, H, W); or a mapping of layers to such.
+        labels: Whole numbers from 0 on, (N,).
+        epochs: The schedule's decay keeps to the paper's 200 epochs, scaled to these.
+        seed: Of the initial weights and the order of the images.
+        verbose: Whether to print the loss of each epoch.
+        **rates: learning_rate (0.1), momentum (0.975), weight_decay (1e-5) and batch_size (100).
+
+    Returns:
+        The head's weights, float32 (K, F, S); for a mapping, a mapping.
+
+    Raises:
+        InputError: Features and labels do not fit each other, or training diverged.
+
+    Examples:
+        >>> features, labels = torch.eye(6).repeat(50, 1), torch.arange(6).repeat(50) // 2
+        >>> weights = train_heads(features, labels, epochs=2)
+        >>> weights.shape
+        torch.Size([3, 6, 1])
+    """
+    if not isinstance(features, Mapping):
+        return train_heads({1: features}, labels, epochs=epochs, seed=seed, verbose=verbose, **rates)[1]
+    targets = _labels(labels)
+    device = chosen_device()
+    numbers = dict(enumerate(features, start=1))  # a head's initial weights depend on the number of its layer
+    values = {number: _positions(features[name], len(targets)).to(device) for number, name in numbers.items()}
+    params = _params(
+        {"convolutions": [1], "convolutional_rates": {"learning_rate": 0.0}},
+        rates,
+        epochs / 200,
+        32,
+        False,
+        0,
+        "float32",
+        seed,
+    )
+    label_count = int(targets.max()) + 1
+    with _printing(verbose):
+        weights = train_linear_layers(values, targets.to(device), label_count, params, seed)
+    return {name: weights[number].cpu() for number, name in numbers.items()}
+
+
+def filter_matrices(
+    features: ArrayLike | Tensor, labels: ArrayLike | Tensor, weights: ArrayLike | Tensor
+) -> FilterMatrices:
+    """Silence all of a head's weights but one filter's, for every filter (paper, Figs. 3 and 4).
+
+    Args:
+        features: (N, F), (N, F, S) or (N, F, H, W).
+        labels: Whole numbers from 0 on, (N,).
+        weights: The head, (K, F, S), as train_heads gives it; or (K, F), or (K, F * S) as a torch.nn.Linear has it.
+
+    Returns:
+        fields, float64 (F, K, K): the sums over the images of input label i of filter f's field on output j;
+        decisions, int64 (F, K, K): for how many images of label i output j has the largest field;
+        images_per_label, int64 (K,).
+
+    Raises:
+        InputError: The shapes do not fit each other.
+
+    Examples:
+        >>> matrices = filter_matrices(torch.eye(2), [0, 1], torch.tensor([[1.0, -1.0], [-1.0, 1.0]]))
+        >>> matrices.fields[0].tolist()
+        [[1.0, -1.0], [0.0, -0.0]]
+    """
+    targets = _labels(labels)
+    values = _positions(features, len(targets))
+    head = torch.as_tensor(weights).detach().float()
+    filters, positions = values.shape[1:]
+    if head.ndim < 2 or head[0].numel() != filters * positions or (head.ndim == 3 and head.shape[1] != filters):
+        raise InputError(
+            f"weights have shape {tuple(head.shape)}; features of {filters} filters and {positions} positions need "
+            f"(K, {filters}, {positions})"
+        )
+    if int(targets.max()) >= len(head):
+        raise InputError(f"labels go up to {int(targets.max())}; weights of {len(head)} outputs allow {len(head) - 1}")
+    head = head.reshape(len(head), filters, positions).numpy()  # (K, F * S) -> (K, F, S)
+    step = images_a_pass(head)
+    parts = zip(values.split(step), targets.split(step), strict=True)
+    return gather_matrices(((part.numpy(), rows.numpy()) for part, rows in parts), head, chosen_device())
+
+
+def find_clusters(matrices: FilterMatrices | ArrayLike, threshold: float = 0.3) -> list[Clusters]:
+    """Find the clusters of every filter: groups of labels that it stands for (SI, Fig. 4).
+
+    Args:
+        matrices: As filter_matrices gives them; or fields alone, (F, K, K) or (K, K), each label with as many images.
+        threshold: Clips the fields, which are divided by the filter's largest.
+
+    Returns:
+        For each filter its clusters, each as its labels; none for a filter without a positive field.
+
+    Raises:
+        InputError: A field is not finite, or the fields are not square.
+
+    Examples:
+        >>> find_clusters([[1.0, 0.9, 0.0], [0.8, 1.0, 0.0], [0.0, 0.0, 0.1]])
+        [((0, 1),)]
+    """
+    return [list_clusters(numbers) for numbers in _layer_clusters(matrices, threshold).numbers]
+
+
+def layer_statistics(matrices: FilterMatrices | ArrayLike, threshold: float = 0.3) -> dict[str, float]:
+    """Average noise, clusters and cluster sizes over a layer's filters (SI, Fig. 5A).
+
+    Args:
+        matrices: As find_clusters takes them.
+        threshold: Clips the fields.
+
+    Returns:
+        filters, noise and clusters per filter, cluster_size, silent_filters, size_share_1 … size_share_K; and
+        noise_clustered, over the filters with at least one cluster. A mean over nothing is NaN.
+
+    Examples:
+        >>> layer_statistics([[1.0, 0.9, 0.5], [0.8, 1.0, 0.0], [0.0, 0.0, 0.1]])["noise"]
+        1.0
+    """
+    return cluster_means.layer_statistics(_layer_clusters(matrices, threshold))
+
+
+def plot_filter(
+    matrices: FilterMatrices | ArrayLike,
+    index: int = 0,
+    threshold: float = 0.3,
+    class_names: Sequence[str] | None = None,
+    title: str = "",
+) -> Figure:
+    """Draw a filter's normalised fields, clipped, and permuted so that its clusters stand together (SI, Fig. 4).
+
+    Args:
+        matrices: As find_clusters takes them.
+        index: The filter.
+        threshold: Clips the fields.
+        class_names: K names; by default the labels' numbers.
+        title: What the filter is called; by default its number.
+
+    Returns:
+        A matplotlib figure; figure.savefig("filter.png") writes it.
+
+    Raises:
+        InputError: There is no such filter, or it has no positive field.
+
+    Examples:
+        >>> figure = plot_filter([[1.0, 0.9], [0.8, 1.0]], class_names=["cat", "dog"])
+        >>> figure.get_size_inches().tolist()[0] > 5
+        True
+    """
+    fields, images_per_label = _fields(matrices)
+    if not 0 <= index < len(fields):
+        raise InputError(f"index: is {index}; allowed are 0 to {len(fields) - 1}")
+    normalised, silent = normalise_fields(fields[[index]], images_per_label)
+    if silent[0]:
+        raise InputError(f"filter {index} has no positive field; choose another")
+    names = class_names or [str(label) for label in range(fields.shape[1])]
+    with matplotlib.rc_context():  # the caller's own settings come back
+        use_style(dpi=150, font_size=9, colormap="viridis")
+        return one_filter(title or f"filter {index}", normalised[0], names, threshold)
+
+
+def _printing(verbose: bool) -> AbstractContextManager[Any]:
+    return nullcontext() if verbose else redirect_stdout(io.StringIO())
+
+
+def _params(
+    backbone: dict, heads: dict, scale: float, size: int, flip: bool, translation: int, precision: str, seed: int
+) -> Params:
+    """Give the parameters of a run that has no files."""
+    return parse_params(
+        {
+            "dataset": "images",
+            "arch": "network",
+            "seeds": [seed],
+            "epochs_scale": scale,
+            "precision": precision,
+            "threshold": 0.3,
+            "validation": {"images": 0, "seed": 0},
+            "dilution": {"other_layers": [], "retrain_heads": False},
+            "figures": {"dpi": 150, "font_size": 9, "colormap": "viridis"},
+            "datasets": {
+                "images": {"source": "a/folder", "image_size": size, "flip": flip, "translation": translation}
+            },
+            "archs": {"network": {"backbone": backbone, "examined_layers": [1], "heads": {"views": 0} | heads}},
+        }
+    )
+
+
+def _images_and_labels(images: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> Split:
+    pixels, targets = np.asarray(images), _labels(labels).numpy()
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3 or pixels.shape[1] != pixels.shape[2]:
+        raise InputError(f"images are {pixels.dtype} {pixels.shape}; needed are uint8 (N, H, W, 3) with H = W")
+    if len(pixels) != len(targets):
+        raise InputError(f"images has {len(pixels):,} images, and labels has {len(targets):,}; as many are needed")
+    return Split(pixels, targets)
+
+
+def _labels(labels: ArrayLike | Tensor) -> Tensor:
+    values = torch.as_tensor(labels)
+    if values.ndim != 1 or values.is_floating_point() or not len(values) or int(values.min()) < 0:
+        raise InputError(
+            f"labels are {values.dtype} of shape {tuple(values.shape)}; needed are whole numbers ≥ 0, (N,)"
+        )
+    return values.long()
+
+
+def _positions(features: ArrayLike | Tensor, images: int) -> Tensor:
+    values = torch.as_tensor(features).detach()
+    if values.ndim < 2 or len(values) != images or not values.is_floating_point():
+        raise InputError(
+            f"features are {values.dtype} of shape {tuple(values.shape)}; needed for {images} labels are "
+            f"floating-point numbers, ({images}, F), ({images}, F, S) or ({images}, F, H, W)"
+        )
+    return values.cpu().reshape(images, values.shape[1], -1)  # (N, F, H, W) -> (N, F, S)
+
+
+def _layer(network: nn.Module, layer: int | str) -> nn.Module:
+    if isinstance(network, Network) and isinstance(layer, int):
+        if not 1 <= layer <= len(network.layers):
+            raise InputError(f"layers: the network has no layer {layer}; allowed are 1 to {len(network.layers)}")
+        return network.layers[layer - 1]
+    modules = dict(network.named_modules())
+    if layer not in modules:
+        raise InputError(f"layers: the network has no module {layer!r}; it has {', '.join(filter(None, modules))}")
+    return modules[layer]
+
+
+def _fields(matrices: FilterMatrices | ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Give fields, float64 (F, K, K), and the images of each label, int64 (K,)."""
+    if isinstance(matrices, FilterMatrices):
+        return np.asarray(matrices.fields), matrices.images_per_label
+    fields = np.asarray(matrices, dtype=np.float64)
+    fields = fields[np.newaxis] if fields.ndim == 2 else fields
+    if fields.ndim != 3 or fields.shape[1] != fields.shape[2]:
+        raise InputError(f"fields have shape {fields.shape}; needed is (F, K, K) or (K, K)")
+    return fields, np.ones(fields.shape[1], dtype=np.int64)
+
+
+def _layer_clusters(matrices: FilterMatrices | ArrayLike, threshold: float) -> LayerClusters:
+    fields, images_per_label = _fields(matrices)
+    return cluster_layer(fields, images_per_label, [threshold])[threshold]

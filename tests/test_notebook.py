@@ -1,0 +1,109 @@
+"""The Python API: its examples, its agreement with the pipeline's own steps, and its refusals."""
+
+import doctest
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import singlefilter
+from singlefilter import notebook
+from singlefilter.pipeline.errors import InputError
+from tests.hand_made_filters import clipped_filters
+from tests.tiny_project import ROOT
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def test_the_face_has_these_names_and_each_has_an_example():
+    assert dir(singlefilter) == sorted(singlefilter.__all__)
+    assert all(getattr(singlefilter, name).__doc__.count(">>> ") for name in singlefilter.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'find_cluster'; it has load_dataset, "):
+        _ = singlefilter.find_cluster
+
+
+def test_the_examples_give_what_they_say(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
+    found = doctest.testmod(notebook, optionflags=doctest.ELLIPSIS)
+    assert found.attempted > 10 and found.failed == 0, capsys.readouterr().out
+
+
+def test_importing_the_package_imports_no_torch():
+    code = "import singlefilter, sys; print('torch' in sys.modules)"
+    environment = {"PYTHONPATH": str(ROOT / "src")}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert ended.stdout == "False\n"
+
+
+@pytest.fixture
+def features() -> torch.Tensor:
+    return torch.rand(60, 5, 2, 3, generator=torch.Generator().manual_seed(0))
+
+
+LABELS = [0, 1, 2] * 20
+
+
+def test_matrices_are_those_of_silenced_heads(features):
+    weights = singlefilter.train_heads(features, LABELS, epochs=2)
+    assert weights.shape == (3, 5, 6)
+    matrices = singlefilter.filter_matrices(features, LABELS, weights)
+    outputs = torch.einsum("nfs,kfs->nfk", features.flatten(2).double(), weights.double())
+    for label in range(3):
+        expected = outputs[label::3].sum(0).numpy()
+        np.testing.assert_allclose(matrices.fields[:, label], expected, rtol=1e-5, atol=1e-6)
+    linear = nn.Linear(30, 3, bias=False)
+    linear.weight.data = weights.flatten(1)
+    same = singlefilter.filter_matrices(features.flatten(2).numpy(), np.array(LABELS), linear.weight)
+    np.testing.assert_array_equal(same.fields, matrices.fields)
+    assert singlefilter.layer_statistics(matrices)["filters"] == 5
+    assert len(singlefilter.find_clusters(matrices)) == 5
+
+
+def test_heads_of_several_layers_are_those_of_each_alone(features):
+    flat = features[:, :, 0, 0]  # (N, F)
+    both = singlefilter.train_heads({"early": features, "late": flat}, LABELS, epochs=1)
+    assert {name: tuple(weights.shape) for name, weights in both.items()} == {"early": (3, 5, 6), "late": (3, 5, 1)}
+    assert torch.equal(both["early"], singlefilter.train_heads(features, LABELS, epochs=1))
+
+
+def test_a_modules_outputs_are_given_by_name_and_a_networks_by_number():
+    images = np.random.default_rng(0).integers(256, size=(9, 8, 8, 3), dtype=np.uint8)
+    network = singlefilter.train_backbone(images, [0, 1, 2] * 3, [4, "M", 6], epochs=1, translation=1)
+    numbered = singlefilter.extract_features(network, images, [1, 2])
+    named = singlefilter.extract_features(network, images, ["layers.1"])
+    assert numbered[1].shape == (9, 4, 4, 4) and torch.equal(numbered[2], named["layers.1"])
+    expected = network.layers[0](torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1)
+    assert torch.allclose(numbered[1], expected, atol=1e-5)
+
+
+def test_clusters_of_hand_made_filters():
+    found = singlefilter.find_clusters(clipped_filters().astype(float), threshold=0.5)
+    assert found[0] == ((0, 1),)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: singlefilter.train_backbone(np.zeros((2, 3, 8, 8), np.uint8), [0, 1]), r"images are uint8 \(2, 3, 8"),
+        (lambda: singlefilter.train_backbone(np.zeros((2, 8, 8, 3), np.uint8), [0]), "images has 2 images, and labels"),
+        (lambda: singlefilter.train_heads(torch.zeros(4), [0, 1, 0, 1]), r"shape \(4,\); needed for 4 labels"),
+        (lambda: singlefilter.train_heads(torch.zeros(4, 2), [0.5] * 4), "needed are whole numbers"),
+        (lambda: singlefilter.train_heads(torch.zeros(4, 2), [0, 1]), "needed for 2 labels are"),
+        (
+            lambda: singlefilter.filter_matrices(torch.zeros(2, 5), [0, 1], torch.zeros(3, 4)),
+            r"weights have shape \(3, 4\); features of 5 filters and 1 positions need \(K, 5, 1\)",
+        ),
+        (lambda: singlefilter.filter_matrices(torch.zeros(2, 5), [0, 3], torch.zeros(3, 5)), "labels go up to 3"),
+        (lambda: singlefilter.find_clusters(np.zeros((2, 3))), r"fields have shape \(1, 2, 3\)"),
+        (lambda: singlefilter.plot_filter(np.eye(2), index=1), "index: is 1; allowed are 0 to 0"),
+        (lambda: singlefilter.plot_filter(-np.eye(2)), "filter 0 has no positive field"),
+        (lambda: singlefilter.extract_features(nn.Linear(1, 1), torch.zeros(1, 1), ["2"]), "no module '2'"),
+    ],
+)
+def test_what_does_not_fit_is_said_with_its_shape_and_the_expected_one(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
