@@ -397,5 +397,5 @@ def test_the_readme_holds_the_tables_of_networks_and_layers():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = readme.split("<!-- comparison -->\n")[1].split("<!-- /comparison -->")[0].strip().splitlines()
     comparison = (ROOT / "metrics/comparison.md").read_text(encoding="utf-8").splitlines()
-    assert len(shown) > 20
+    assert len(shown) > 9
     assert set(shown) <= set(comparison)  # which may have further records of the reader's own
