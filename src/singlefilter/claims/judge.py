@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from singlefilter.claims.claims import CLAIMS, ROUNDING, Claim, Need, Rule
-from singlefilter.claims.paper import ROW_DIGESTS, THRESHOLD, row_digest
+from singlefilter.claims.paper import FIXED, THRESHOLD, differences_of_row
 from singlefilter.claims.run import UNKNOWN, Number, Run
 from singlefilter.pipeline.params import Params
 
@@ -85,7 +85,7 @@ def matching_runs(needs: Sequence[Need], runs: Sequence[Run]) -> list[Run]:
 def differences(run: Run) -> list[str]:
     """Say in what a run differs from the paper's: data, row of archs, epochs, samples, threshold."""
     need = Need(run.params.arch)
-    known = run.params.arch in ROW_DIGESTS
+    known = run.params.arch in FIXED
     return [*(_network_reasons(need, run) if known else []), *_conditions(need, run.params)]
 
 
@@ -197,9 +197,7 @@ def _reasons(need: Need, run: Run) -> list[str]:
 def _network_reasons(need: Need, run: Run) -> list[str]:
     if run.params.arch != need.arch:
         return [f"about {need.network}"]
-    reasons = []
-    if row_digest(run.params.chosen_arch) != ROW_DIGESTS[need.arch]:
-        reasons.append(f"{need.arch}'s row of archs is not the paper's")
+    reasons = differences_of_row(need.arch, run.params.chosen_arch)
     if run.network != need.network:
         reasons.append(f"trained {'without' if need.output_bias else 'with'} output biases")
     return reasons + [f"layer {layer} is not examined" for layer in _layers_missing(need, run)]
