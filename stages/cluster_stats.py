@@ -9,7 +9,7 @@ import pandas as pd
 from singlefilter.claims.judge import judge, summarise_claims
 from singlefilter.claims.run import Run
 from singlefilter.pipeline.architecture import multiply_accumulates
-from singlefilter.pipeline.console import Progress
+from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.errors import unusable
 from singlefilter.pipeline.files import made_with_of, read_digest, read_hdf5, replacing
 from singlefilter.pipeline.params import Params
@@ -97,8 +97,7 @@ def measure(params: Params) -> dict[str, pd.DataFrame]:
     """The tables of layers.measure_layer of all samples and layers, in this order, with the columns seed and layer."""
     parts: dict[str, list[pd.DataFrame]] = defaultdict(list)
     items = [(seed, layer) for seed in params.seeds for layer in params.chosen_arch.examined_layers]
-    for index in Progress("clusters", len(items), unit="layer"):
-        seed, layer = items[index]
+    for seed, layer in progress(items, "clusters", "layer"):
         for name, table in measure_sample(params, seed, layer).items():
             parts[name].append(table.assign(seed=seed, layer=layer))
     return {name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()}

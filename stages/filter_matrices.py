@@ -7,7 +7,7 @@ import h5py
 from singlefilter.features.extract import feature_path, open_features
 from singlefilter.filters.matrices import filter_matrices, images_a_pass
 from singlefilter.heads.train import read_head
-from singlefilter.pipeline.console import Progress
+from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.files import made_with_of, read_digest, read_hdf5, write_hdf5
 from singlefilter.pipeline.params import Params
 from singlefilter.pipeline.provenance import made_with
@@ -16,13 +16,12 @@ from stages import run
 
 
 def main(params: Params, seed: int) -> None:
-    layers = params.chosen_arch.examined_layers
     heads, made_by = Path(f"models/heads/seed{seed}.h5"), f"train_heads@{seed}"
     with read_hdf5(heads, made_by, made_with(params, seed, "heads")) as file:
         made = made_with_of(file) | {"heads": read_digest(heads, made_by)}
     with write_hdf5(Path(f"metrics/filters/seed{seed}.h5"), made) as out:
-        for number in Progress(f"filters, sample {seed}", len(layers), unit="layer"):
-            _write_layer(out, params, layers[number], seed)
+        for layer in progress(params.chosen_arch.examined_layers, f"filters, sample {seed}", "layer"):
+            _write_layer(out, params, layer, seed)
 
 
 def _write_layer(out: h5py.File, params: Params, layer: int, seed: int) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from singlefilter.backbone.network import Network
 from singlefilter.data.dataset import Data, Split
 from singlefilter.pipeline.architecture import feature_bytes
-from singlefilter.pipeline.console import Progress
+from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.errors import InputError, unusable
 from singlefilter.pipeline.files import NOTHING, read_hdf5, require_space, write_hdf5
 from singlefilter.training.augment import augment, scale
@@ -206,8 +206,7 @@ def _write_split(
     written = 0
     with ThreadPoolExecutor(1) as writer:  # of one pass while the next is computed
         writing: Future[None] | None = None
-        for number in Progress(label, len(passes), unit="pass"):
-            move, start = passes[number]
+        for move, start in progress(passes, label, "pass"):
             inputs = _network_inputs(split, move, slice(start, start + IMAGES_A_PASS), device)
             outputs = {layer: _stored(layer, out) for layer, out in network.layer_outputs(inputs, list(files)).items()}
             if writing:
