@@ -10,7 +10,7 @@ from singlefilter.claims.run import Run
 from singlefilter.filters.store import read_layer
 from singlefilter.pipeline.architecture import multiply_accumulates
 from singlefilter.pipeline.artifacts import Workspace
-from singlefilter.pipeline.console import Progress
+from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.params import Params
 from singlefilter.statistics.bootstrap import intervals
 from singlefilter.statistics.layer import measure_layer
@@ -70,8 +70,7 @@ def measure(files: Workspace, params: Params) -> dict[str, pd.DataFrame]:
     """Give the tables of layer.measure_layer of all samples and layers, in this order, with columns seed and layer."""
     parts: dict[str, list[pd.DataFrame]] = defaultdict(list)
     items = [(seed, layer) for seed in params.seeds for layer in params.chosen_arch.examined_layers]
-    for index in Progress("clusters", len(items), unit="layer"):
-        seed, layer = items[index]
+    for seed, layer in progress(items, "clusters", "layer"):
         for name, table in measure_sample(files, params, seed, layer).items():
             parts[name].append(table.assign(seed=seed, layer=layer))
     return {name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()}

@@ -5,7 +5,7 @@ from singlefilter.filters.matrices import filter_matrices, images_a_pass
 from singlefilter.filters.store import LayerMatrices, write_layer
 from singlefilter.heads.store import read_head
 from singlefilter.pipeline.artifacts import Workspace, path_of
-from singlefilter.pipeline.console import Progress
+from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.params import Params
 from singlefilter.training.device import chosen_device
 from stages import run
@@ -14,8 +14,7 @@ from stages import run
 def main(params: Params, seed: int) -> None:
     files, layers = Workspace(params), params.chosen_arch.examined_layers
     with files.read("heads", seed=seed) as heads, files.write("matrices", seed=seed) as out:
-        for number in Progress(f"filters, sample {seed}", len(layers), unit="layer"):
-            layer = layers[number]
+        for layer in progress(layers, f"filters, sample {seed}", "layer"):
             weights, accuracies = read_head(heads, layer)
             with files.read("features", seed=seed, layer=layer) as file:
                 features = LayerFeatures(file, path_of("features", seed=seed, layer=layer))

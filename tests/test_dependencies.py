@@ -2,7 +2,6 @@
 
 import ast
 import re
-import tomllib
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -168,9 +167,3 @@ def leaves(values: dict[str, Any], prefix: str = "") -> list[str]:
     for key, value in values.items():
         found += leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
     return found
-
-
-def test_the_librarys_dependencies_are_pinned_packages_of_requirements_txt():
-    pinned = re.findall(r"^([\w.-]+)==", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
-    named = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-    assert {re.match(r"[\w.-]+", name)[0] for name in named} == set(pinned) - {"dvc", "vl-convert-python"}

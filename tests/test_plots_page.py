@@ -1,15 +1,10 @@
 """The page of `dvc plots`, opened in a browser that reaches no network."""
 
-import base64
-import fcntl
-import json
 import os
 import re
-import select
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
 from ruamel.yaml import YAML
 
 from stages import vega
@@ -28,10 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = YAML(typ="safe").load(ROOT / "dvc.yaml")
 PLOTS = [*PROJECT["stages"]["cluster_stats"]["plots"], *PROJECT["stages"]["figures"]["plots"]]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-OPTIONS = """--headless --no-sandbox --disable-gpu --disable-quic --disable-dev-shm-usage --no-first-run
-    --disable-sync --disable-background-networking --disable-component-update
-    --remote-debugging-pipe --window-size=1400,1000""".split()
-PATIENCE = 30  # seconds until a browser that does not answer fails the test
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND"]
 
 # What a page shows, once all of its plots have marks or ten seconds have passed: the images' widths, and of each plot,
 # by its element's identifier, the text, the kind of each mark, what is no number and no word, in tooltips too, and the
@@ -81,92 +74,29 @@ class Page:
     complaints: list[str]
 
 
-class Browser:
-    """A headless Chromium that finds no host; it is spoken to through a pipe, in the DevTools protocol."""
-
-    def __init__(self, executable: str, profile: Path) -> None:
-        (its_input, self._to), (self._from, its_output) = os.pipe(), os.pipe()
-        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (its_input, its_output)]  # clear of 3 and 4
-        options = [*OPTIONS, "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}"]
-        self._process = subprocess.Popen(
-            ["bash", "-c", 'exec "${@:3}" 3<&"$1" 4>&"$2"', "bash", *map(str, ends), executable, *options],
-            pass_fds=ends,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for end in (its_input, its_output, *ends):
-            os.close(end)
-        self._calls = 0
-        self._received = b""
-        self._events: list[dict[str, Any]] = []
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.call(f"{domain}.enable")
-
-    def open(self, path: Path, undrawn: int = 0) -> Page:
-        """Load a file, and look at it once its plots are drawn but for some that will not be."""
-        self._events.clear()
-        self.call("Page.navigate", url=path.as_uri())
-        while not self._of("Page.loadEventFired"):
-            self._events.append(self._receive())
-        answer = self.call("Runtime.evaluate", expression=f"({LOOK})({undrawn})", awaitPromise=True, returnByValue=True)
-        assert "exceptionDetails" not in answer, answer
-        requests = [event["request"]["url"] for event in self._of("Network.requestWillBeSent")]
-        logged = [event["entry"] for event in self._of("Log.entryAdded")]
-        said = [event for event in self._of("Runtime.consoleAPICalled") if event["type"] in ("error", "warning")]
-        thrown = self._of("Runtime.exceptionThrown")
-        return Page(answer["result"]["value"], requests, [json.dumps(event) for event in [*logged, *said, *thrown]])
-
-    def photograph(self, path: Path) -> None:
-        """Write a picture of the whole page that is open; for whoever wants to see what the tests look at."""
-        picture = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
-        path.write_bytes(base64.b64decode(picture))
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        os.close(self._to)
-        os.close(self._from)
-
-    def call(self, method: str, **arguments: Any) -> dict[str, Any]:
-        """Send a command and wait for its answer; events that come before it are kept."""
-        self._calls += 1
-        message = {"id": self._calls, "method": method, "params": arguments}
-        if hasattr(self, "_session"):
-            message["sessionId"] = self._session
-        os.write(self._to, json.dumps(message).encode() + b"\0")
-        while (received := self._receive()).get("id") != self._calls:
-            self._events.append(received)
-        assert "result" in received, (method, received)
-        return received["result"]
-
-    def _of(self, method: str) -> list[dict[str, Any]]:
-        return [event["params"] for event in self._events if event.get("method") == method]
-
-    def _receive(self) -> dict[str, Any]:
-        deadline = time.monotonic() + PATIENCE
-        while b"\0" not in self._received:
-            ready, _, _ = select.select([self._from], [], [], max(0, deadline - time.monotonic()))
-            part = os.read(self._from, 1 << 20) if ready else b""
-            assert part, "the browser has ended" if ready else f"the browser has not answered for {PATIENCE} s"
-            self._received += part
-        message, _, self._received = self._received.partition(b"\0")
-        return json.loads(message)
+def look(browser: Browser, path: Path, undrawn: int = 0) -> Page:
+    """Load a file, and look at it once its plots are drawn but for some that will not be."""
+    requests: list[str] = []
+    complaints: list[str] = []
+    with browser.new_page(viewport={"width": 1400, "height": 1000}) as page:
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(path.as_uri())
+        return Page(page.evaluate(LOOK, undrawn), requests, complaints)
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def browser() -> Iterator[Browser]:
+    """A headless Chromium that finds no host."""
     executable = next(filter(None, map(shutil.which, BROWSERS)), None)
     if executable is None:
         missing = f"no browser: none of {', '.join(BROWSERS)} is on the PATH"
         if os.environ.get("REQUIRE_BROWSER") == "1":
             pytest.fail(f"{missing}, and REQUIRE_BROWSER=1")
         pytest.skip(f"{missing} (REQUIRE_BROWSER=1 makes this a failure)")
-    opened = Browser(executable, tmp_path_factory.mktemp("profile"))
-    yield opened
-    opened.close()
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=executable, args=OPTIONS)
 
 
 @pytest.fixture(scope="module")
@@ -209,12 +139,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def one_revision(browser: Browser, project: Path) -> Page:
-    return browser.open(project / "dvc_plots/index.html")
+    return look(browser, project / "dvc_plots/index.html")
 
 
 @pytest.fixture(scope="module")
 def two_revisions(browser: Browser, project: Path) -> Page:
-    return browser.open(project / "compared/index.html")
+    return look(browser, project / "compared/index.html")
 
 
 @pytest.mark.parametrize(
@@ -270,7 +200,7 @@ def test_a_plot_without_data_is_named_and_the_others_are_drawn(browser, project,
     emptied, count = re.subn(r"= .*;(?=\s+vegaEmbed\('#metrics_claims_csv')", "= {};", html)  # as DVC writes it then
     assert count == 1
     (project / "dvc_plots/without_claims.html").write_text(emptied, encoding="utf-8")
-    page = browser.open(project / "dvc_plots/without_claims.html", undrawn=1)
+    page = look(browser, project / "dvc_plots/without_claims.html", undrawn=1)
     assert "#metrics_claims_csv: no data" in page.shown["text"]
     assert page.complaints == []
     drawn = {plot: shown["marks"] for plot, shown in one_revision.shown["plots"].items()}
@@ -282,7 +212,7 @@ def test_where_the_script_is_missing_the_page_asks_the_network_and_then_says_wha
     elsewhere = project / "further/away/index.html"
     elsewhere.parent.mkdir(parents=True)
     shutil.copy(project / "dvc_plots/index.html", elsewhere)
-    page = browser.open(elsewhere, undrawn=len(one_revision.shown["plots"]))
+    page = look(browser, elsewhere, undrawn=len(one_revision.shown["plots"]))
     asked = [url for url in page.requests if url.startswith("https:")]
     assert [re.search(r"npm/([a-z-]+)@", url)[1] for url in asked] == ["vega", "vega-lite", "vega-embed"]
     assert "dvc repro vega" in page.shown["text"]

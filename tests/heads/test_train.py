@@ -138,7 +138,7 @@ def test_progress_tells_the_mean_loss_of_each_epoch(train, features, labels, mak
         nn.functional.cross_entropy(features[layer].float().flatten(1) @ weights[layer].flatten(1).T, labels)
         for layer in (2, 13)
     ]
-    lines = capsys.readouterr().out.splitlines()
+    _, *lines = capsys.readouterr().out.splitlines()  # the first before any epoch
     assert len(lines) == 3
     assert all(f"loss {losses[0]:.3f} {losses[1]:.3f}," in line for line in lines)
 

@@ -1,10 +1,10 @@
 import io
 import sys
-import time
 
 import pytest
+import tqdm.std
 
-from singlefilter.pipeline.console import Progress, _duration
+from singlefilter.pipeline.console import progress
 
 
 class Terminal(io.StringIO):
@@ -16,96 +16,59 @@ class Terminal(io.StringIO):
 def clock(monkeypatch) -> list[float]:
     """A clock that shows its only number, in seconds."""
     now = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(tqdm.std, "time", lambda: now[0])
     return now
 
 
-def test_elsewhere_than_on_a_terminal_slow_epochs_are_a_line_each_with_the_time_left(capsys, clock):
-    progress = Progress("vgg16, sample 0", 3)
-    for done in progress:
-        progress.note(f"loss {2 - done / 2}")
-        clock[0] += 60 if done == 0 else 30
+def test_elsewhere_than_on_a_terminal_slow_things_are_a_line_each_with_the_time_left(capsys, clock):
+    bar = progress(["a", "b", "c"], "vgg16, sample 0", "layer")
+    for name in bar:
+        bar.set_postfix_str(f"loss {name}", refresh=False)
+        clock[0] += 60
     assert capsys.readouterr().out.splitlines() == [
-        "vgg16, sample 0: epoch 1/3, loss 2.0, 2:00 left",  # 60 s an epoch, two to go
-        "vgg16, sample 0: epoch 2/3, loss 1.5, 0:45 left",  # 45 s an epoch, one to go
-        "vgg16, sample 0: epoch 3/3, loss 1.0, 0:00 left",
+        "vgg16, sample 0: layer 0/3, ? left",
+        "vgg16, sample 0: layer 1/3, loss a, 02:00 left",  # 60 s a layer, two to go
+        "vgg16, sample 0: layer 2/3, loss b, 01:00 left",
+        "vgg16, sample 0: layer 3/3, loss c, 00:00 left",
     ]
 
 
 @pytest.mark.parametrize(
-    ("start", "seconds", "lines"),
+    ("seconds", "lines"),
     [
-        (0, [0.5, 0.5, 0.25, 0.25, 0.75, 0.5], [1, 4, 6]),  # the fourth ends just a second after the first
-        (0, [0.4] * 6, [1, 4, 6]),
-        (2, [0.4] * 4, [3, 6]),
-        (0, [0.01] * 6, [1, 6]),
-        (0, [0.99] * 6, [1, 3, 5, 6]),
-        (0, [1.25] * 6, [1, 2, 3, 4, 5, 6]),
+        ([0.5, 0.5, 0.25, 0.25, 0.75, 0.5], [0, 2, 5, 6]),  # the second ends just a second after the beginning
+        ([0.01] * 6, [0, 6]),
+        ([0.75] * 6, [0, 2, 4, 6]),
+        ([1.25] * 6, [0, 1, 2, 3, 4, 5, 6]),
+        ([0.25] * 4 + [60] * 3, [0, 4, 5, 6, 7]),  # that four were fast makes the next slow ones wait for no fourth
     ],
 )
-def test_fast_units_have_a_line_a_second_and_the_first_and_the_last(start, seconds, lines, capsys, clock):
-    for done in Progress("heads", 6, start):
-        clock[0] += seconds[done - start]
-    counts = [int(line.partition("/")[0].split()[-1]) for line in capsys.readouterr().out.splitlines()]
-    assert counts == lines
+def test_fast_things_have_a_line_a_second_and_the_first_and_the_last(seconds, lines, capsys, clock):
+    for wait in progress(seconds, "heads", "epoch"):
+        clock[0] += wait
+    assert [int(line.partition("/")[0].split()[-1]) for line in capsys.readouterr().out.splitlines()] == lines
 
 
-def test_a_line_tells_the_time_left_and_the_note_of_its_own_unit(capsys, clock):
-    progress = Progress("heads", 4)
-    for done in progress:
-        progress.note(f"loss {done}")
-        clock[0] += 0.75
+def test_a_resumed_step_begins_where_it_was_and_times_only_what_it_does(capsys, clock):
+    for _ in progress(range(8, 10), "heads", "epoch", initial=8, total=10):
+        clock[0] += 7
     assert capsys.readouterr().out.splitlines() == [
-        "heads: epoch 1/4, loss 0, 0:02 left",  # 3 times 0.75 s
-        "heads: epoch 3/4, loss 2, 0:01 left",
-        "heads: epoch 4/4, loss 3, 0:00 left",
+        "heads: epoch 8/10, ? left",
+        "heads: epoch 9/10, 00:07 left",
+        "heads: epoch 10/10, 00:00 left",
     ]
 
 
-def test_resumed_step_begins_where_it_was_and_times_only_what_it_does(capsys, clock):
-    seen = []
-    for done in Progress("heads", 10, start=8, unit="layer"):
-        seen.append(done)
-        clock[0] += 7
-    assert seen == [8, 9]
-    assert capsys.readouterr().out.splitlines() == ["heads: layer 9/10, 0:07 left", "heads: layer 10/10, 0:00 left"]
-
-
-@pytest.mark.parametrize("total, start", [(0, 0), (5, 5)])
-def test_nothing_to_do_says_nothing(capsys, total, start):
-    assert list(Progress("done", total, start)) == []
-    assert capsys.readouterr().out == ""
+def test_nothing_to_do_is_one_line(capsys):
+    assert list(progress([], "heads", "epoch", initial=5, total=5)) == []
+    assert capsys.readouterr().out == "heads: epoch 5/5, ? left\n"
 
 
 @pytest.mark.parametrize("start", [0, 2])
-def test_on_a_terminal_a_bar_counts_to_the_end(monkeypatch, capsys, start):
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
-    progress = Progress("vgg16, sample 0", 4, start)
-    seen = []
-    for done in progress:
-        seen.append(done)
-        progress.note("loss 0.5")
-    assert seen == list(range(start, 4))
-    last = terminal.getvalue().splitlines()[-1]
-    assert "vgg16, sample 0: 100%" in last
-    assert "4/4" in last
-    assert "loss 0.5" in last
-    assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize(
-    "seconds, written",
-    [
-        (0, "0:00"),
-        (0.6, "0:01"),
-        (59.4, "0:59"),
-        (59.6, "1:00"),
-        (123, "2:03"),
-        (3599.7, "1:00:00"),
-        (3723, "1:02:03"),
-        (100 * 3600, "100:00:00"),
-    ],
-)
-def test_durations_are_rounded_to_seconds(seconds, written):
-    assert _duration(seconds) == written
+def test_on_a_terminal_a_bar_counts_to_the_end(monkeypatch, start):
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    bar = progress(range(start, 4), "vgg16, sample 0", "epoch", initial=start, total=4)
+    for _ in bar:
+        bar.set_postfix_str("loss 0.5", refresh=False)
+    last = sys.stdout.getvalue().splitlines()[-1]
+    assert [part in last for part in ("vgg16, sample 0: 100%", "4/4", "loss 0.5")] == [True] * 3

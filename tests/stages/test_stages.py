@@ -142,17 +142,3 @@ def test_what_is_nobodys_mistake_but_ours_keeps_its_traceback():
 
     with pytest.raises(RuntimeError, match="shapes do not fit"):
         run(stage, per_sample=True)
-
-
-def test_a_copy_of_the_tree_runs_its_own_library(tmp_path):
-    copy = tmp_path / "copy"
-    for name in ("src", "stages"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (copy / "stages/example.py").write_text(
-        "import singlefilter\nfrom stages import run\nprint(singlefilter.__file__)\n"
-    )
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}  # where an editable install points
-    ended = subprocess.run(
-        [sys.executable, "-m", "stages.example"], cwd=copy, env=environment, capture_output=True, text=True, check=True
-    )
-    assert ended.stdout == f"{copy / 'src/singlefilter/__init__.py'}\n"

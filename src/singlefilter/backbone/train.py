@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from singlefilter.backbone.network import Network
 from singlefilter.data.dataset import Data, Split
-from singlefilter.pipeline.console import Progress
+from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params, Rates
 from singlefilter.training.augment import augment, scale
@@ -78,8 +78,9 @@ def train(
         history.append(
             Epoch(0, None, None, None, None, **_held_out_accuracies(network, data, device, params.precision))
         )
-    progress = Progress(f"{params.arch} on {data.name}, sample {seed}", epochs, start=len(history) - 1)
-    for epoch in progress:
+    first, label = len(history) - 1, f"{params.arch} on {data.name}, sample {seed}"
+    bar = progress(range(first, epochs), label, "epoch", initial=first, total=epochs)
+    for epoch in bar:
         rates = [params.rate(group, epoch) for _, group in _groups(network)]
         loss, train_accuracy = run.epoch(epoch, rates)
         if not (math.isfinite(loss) and all_finite(network.parameters())):
@@ -91,7 +92,8 @@ def train(
         accuracies = _held_out_accuracies(network, data, device, params.precision)
         history.append(Epoch(epoch + 1, *rates, loss, train_accuracy, **accuracies))
         test_accuracy = accuracies["test_accuracy"]
-        progress.note(f"loss {loss:.3f}, accuracy {train_accuracy:.3f}, on the test set {test_accuracy:.3f}")
+        shown = f"loss {loss:.3f}, accuracy {train_accuracy:.3f}, on the test set {test_accuracy:.3f}"
+        bar.set_postfix_str(shown, refresh=False)
         if checkpoint and epoch + 1 < epochs:
             checkpoint.save_if_due(run.state(history))
     return history

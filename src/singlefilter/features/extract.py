@@ -12,7 +12,7 @@ from torch import Tensor
 from singlefilter.backbone.network import Network
 from singlefilter.data.dataset import Data, Split
 from singlefilter.features.store import write_outputs
-from singlefilter.pipeline.console import Progress
+from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.errors import InputError
 from singlefilter.training.augment import augment, scale
 from singlefilter.training.batches import draw_moves
@@ -100,8 +100,7 @@ def _write_split(
     written = 0
     with ThreadPoolExecutor(1) as writer:  # of one pass while the next is computed
         writing: Future[None] | None = None
-        for number in Progress(label, len(passes), unit="pass"):
-            move, start = passes[number]
+        for move, start in progress(passes, label, "pass"):
             inputs = _network_inputs(split, move, slice(start, start + IMAGES_A_PASS), device)
             outputs = {layer: _stored(layer, out) for layer, out in network.layer_outputs(inputs, list(files)).items()}
             if writing:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from singlefilter.pipeline.console import Progress
+from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params
 from singlefilter.training.batches import Batches
@@ -67,8 +67,9 @@ def train_heads(
     first = _restore(checkpoint.load() if checkpoint else None, weights, optimiser)
     epochs = params.epochs(heads.epochs)
     recorded_step = Step(step, device)
-    progress = Progress(f"heads of {params.arch}, sample {seed}", epochs, start=first)
-    for epoch in progress:
+    label = f"heads of {params.arch}, sample {seed}"
+    bar = progress(range(first, epochs), label, "epoch", initial=first, total=epochs)
+    for epoch in bar:
         rate = params.rate(heads, epoch)
         batches.start(epoch)
         set_rates(optimiser, [rate])
@@ -82,7 +83,7 @@ def train_heads(
                     f"archs.{params.arch}.heads: layer {layer}'s head has diverged in epoch {epoch + 1} at learning "
                     f"rate {rate:g}, its loss is {mean:g}; lower learning_rate or momentum"
                 )
-        progress.note("loss " + " ".join(f"{mean:.3f}" for mean in means))
+        bar.set_postfix_str("loss " + " ".join(f"{mean:.3f}" for mean in means), refresh=False)
         if checkpoint and epoch + 1 < epochs:
             checkpoint.save_if_due(_state(epoch + 1, weights, optimiser))
     return {layer: values.view(label_count, *features[layer].shape[1:]) for layer, values in weights.items()}

@@ -1,58 +1,39 @@
-"""Progress of long steps: a bar on a terminal, elsewhere lines with the time left."""
+"""Progress of long steps: tqdm's bar on a terminal, elsewhere a line now and then."""
 
-import math
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable
+from typing import Any
 
 from tqdm import tqdm
 
-SECONDS_BETWEEN = 1  # between two lines, so that a log of fast units can be read
+SECONDS_BETWEEN = 1  # between two lines, at least, so that a log of fast units can be read
 
 
-class Progress:
-    """Counts through a long step and says how far it is.
+def progress(things: Iterable[Any], label: str, unit: str, **options: Any) -> tqdm:
+    """Go through things, and say how far it is and how much time is left.
 
     Args:
+        things: What to go through.
         label: What is being done, such as "vgg16, sample 0".
-        total: The number of units.
-        start: The unit to begin with, where earlier ones are already done.
-        unit: What is counted.
+        unit: What one of the things is called.
+        options: More of tqdm's, such as `initial` and `total` where earlier things are already done.
+
+    Returns:
+        tqdm; what its `set_postfix_str(text, refresh=False)` is given, such as the loss, is shown beside the count.
     """
-
-    def __init__(self, label: str, total: int, start: int = 0, unit: str = "epoch"):
-        self.label, self.total, self.start, self.unit = label, total, start, unit
-        self._note = ""
-
-    def note(self, text: str) -> None:
-        """Set what is shown beside the count, such as the loss; call it inside the loop."""
-        self._note = text
-
-    def __iter__(self) -> Iterator[int]:
-        return self._bar() if sys.stderr.isatty() else self._lines()
-
-    def _bar(self) -> Iterator[int]:
-        with tqdm(total=self.total, initial=self.start, desc=self.label, unit=f" {self.unit}") as bar:
-            for done in range(self.start, self.total):
-                yield done
-                bar.set_postfix_str(self._note, refresh=False)
-                bar.update()
-
-    def _lines(self) -> Iterator[int]:
-        began, printed = time.monotonic(), -math.inf
-        for done in range(self.start, self.total):
-            yield done
-            now, count = time.monotonic(), done + 1
-            if now - printed < SECONDS_BETWEEN and count < self.total:
-                continue
-            printed = now
-            left = (now - began) / (count - self.start) * (self.total - count)
-            note = f", {self._note}" if self._note else ""
-            print(f"{self.label}: {self.unit} {count}/{self.total}{note}, {_duration(left)} left", flush=True)
+    if sys.stdout.isatty():
+        return tqdm(things, label, unit=f" {unit}", file=sys.stdout, dynamic_ncols=True, **options)
+    options |= {"mininterval": SECONDS_BETWEEN, "miniters": 1, "leave": False}
+    line = "{desc}: {unit} {n_fmt}/{total_fmt}{postfix}, {remaining} left"
+    return _Lines(things, label, unit=unit, file=sys.stdout, bar_format=line, **options)
 
 
-def _duration(seconds: float) -> str:
-    """Write a duration as 1:02:03 or 2:03."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+class _Lines(tqdm):
+    """Writes a line for each new count, where a bar would be written over the last one."""
+
+    written: int | None = None
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        if self.n != self.written:
+            print(self, file=self.fp, flush=True)
+            self.written = self.n

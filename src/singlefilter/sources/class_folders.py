@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from singlefilter.data.dataset import Data, Split
-from singlefilter.pipeline.console import Progress
+from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.errors import InputError
 
 # Of Pillow's many decoders the tried ones; none of them starts a program, as that of PostScript does.
@@ -78,8 +78,8 @@ def _read_split(folder: Path, class_names: tuple[str, ...], image_size: int) -> 
     files = [_image_files(folder / name) for name in class_names]
     images = np.empty((sum(map(len, files)), image_size, image_size, 3), np.uint8)
     position = 0
-    for label in Progress(f"reading {folder}", len(files), unit="class"):
-        for path in files[label]:
+    for paths in progress(files, f"reading {folder}", "class"):
+        for path in paths:
             images[position] = _read_image(path, image_size)
             position += 1
     return Split(images, np.repeat(np.arange(len(files)), [len(paths) for paths in files]))

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from singlefilter.pipeline.console import Progress
+from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.errors import InputError
 
 PAUSES = (1, 2, 4, 8, 16)  # seconds before each further attempt
@@ -81,8 +81,9 @@ def _fetch_rest(url: str, partial: Path) -> None:
         resumed = response.status == 206
         total = int(length) + (have if resumed else 0)
         with partial.open("ab" if resumed else "wb") as file:
-            for _ in Progress(f"downloading {url}", math.ceil(int(length) / BLOCK), unit="4 MiB block"):
-                file.write(response.read(BLOCK))
+            blocks = iter(lambda: response.read(BLOCK), b"")
+            for block in progress(blocks, f"downloading {url}", "4 MiB block", total=math.ceil(int(length) / BLOCK)):
+                file.write(block)
     if partial.stat().st_size < total:
         raise ConnectionError(f"broke off after {partial.stat().st_size:,} of {total:,} bytes")
 
