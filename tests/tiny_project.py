@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 COPIED = [
     "dvc.yaml",
     "params.yaml",
+    "catalog.yaml",
     ".dvc",
     ".dvcignore",
     ".gitignore",

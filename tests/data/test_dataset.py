@@ -131,7 +131,7 @@ def test_another_seed_holds_out_other_images_and_the_draw_is_from_the_whole_set(
 
 @pytest.mark.parametrize("size", [40, 41, 1000])
 def test_no_more_can_be_held_out_than_leaves_an_image(many, size):
-    message = rf"validation\.size: is {size:,}; must be below the number of training images, 40"
+    message = rf"validation\.images: is {size:,}; must be below the number of training images, 40"
     with pytest.raises(InputError, match=message):
         hold_out(many, size, seed=0)
 

@@ -23,7 +23,7 @@ def digits() -> Data:
 
 
 def parameters(dataset: str, validation: int = 0) -> Params:
-    changes = {"dataset": dataset, "validation": Validation(size=validation, seed=2)}
+    changes = {"dataset": dataset, "validation": Validation(images=validation, seed=2)}
     return load_params(ROOT / "params.yaml").model_copy(update=changes)
 
 
@@ -101,7 +101,7 @@ def test_a_validation_set_without_a_training_set_is_refused_and_the_earlier_file
     monkeypatch.chdir(tmp_path)
     path_of("dataset").parent.mkdir()
     path_of("dataset").write_bytes(b"earlier")
-    with pytest.raises(InputError, match=r"validation\.size: is 1,497; (?s:.*)dvc checkout data/dataset\.h5"):
+    with pytest.raises(InputError, match=r"validation\.images: is 1,497; (?s:.*)dvc checkout data/dataset\.h5"):
         download.main(parameters("digits", validation=1497))
     assert path_of("dataset").read_bytes() == b"earlier"
 
