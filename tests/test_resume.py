@@ -59,15 +59,16 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     for name in ("src", "stages"):
         (folder / name).symlink_to(ROOT / name)
-    values = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
+    values, catalog = (YAML(typ="safe", pure=True).load(ROOT / name) for name in ("params.yaml", "catalog.yaml"))
     values |= {"arch": "vgg6", "epochs_scale": 1}
-    values["datasets"]["digits"]["image_size"] = 8
-    arch = values["archs"]["vgg6"]
+    catalog["datasets"]["digits"]["image_size"] = 8
+    arch = catalog["archs"]["vgg6"]
     arch["backbone"] |= {"convolutions": [4, "M", 6, "M"], "epochs": EPOCHS}
     arch["heads"] |= {"epochs": EPOCHS, "learning_rate": 0.01}
     arch["examined_layers"] = [1, 2]
-    with (folder / "params.yaml").open("w", encoding="utf-8") as file:
-        YAML().dump(values, file)
+    for name, content in (("params.yaml", values), ("catalog.yaml", catalog)):
+        with (folder / name).open("w", encoding="utf-8") as file:
+            YAML().dump(content, file)
     for stage in (["download"], *([name, *SEED] for name in ("train_backbone", "extract_features", "train_heads"))):
         assert run(folder, "-m", f"stages.{stage[0]}", *stage[1:]).returncode == 0
     return folder

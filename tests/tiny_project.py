@@ -122,6 +122,7 @@ class Place:
         yaml = YAML()
         yaml.width = 200
         yaml.default_flow_style = None  # lists in brackets, as they are in the file
+        yaml.representer.ignore_aliases = lambda value: True  # what is there twice is written twice
         values = yaml.load(path)
         for key, value in changes.items():
             *rows, last = key.split(".")
