@@ -107,3 +107,11 @@ def test_clusters_of_hand_made_filters():
 def test_what_does_not_fit_is_said_with_its_shape_and_the_expected_one(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_the_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
+    example = (ROOT / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    exec(example, {})
+    assert (tmp_path / "filter.png").stat().st_size > 1000 and "[(" in capsys.readouterr().out
