@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
-from singlefilter.figures import controls, fields, layers, matrices, network, rates, removal
+from singlefilter.figures import controls, dilution, fields, layers, matrices, network, success_rates
 from singlefilter.figures import style as figures
 from singlefilter.filters.store import FilterMatrices, LayerMatrices, write_layer
 from singlefilter.pipeline.artifacts import Workspace
@@ -236,8 +236,8 @@ class Tables:
         backbone = load_params(ROOT / "params.yaml").archs[arch].backbone
         about = 0.3, paper, HEADING
         yield "network", network.network(backbone, 32, len(names), self.layers, HEADING)
-        yield "success_rates", rates.success_rates(table, self.history, paper, HEADING)
-        yield "training", rates.training(self.history, HEADING)
+        yield "success_rates", success_rates.success_rates(table, self.history, paper, HEADING)
+        yield "training", success_rates.training(self.history, HEADING)
         yield "layer_statistics", layers.layer_statistics(table, *about)
         yield "layer_table", layers.layer_table(table, self.history, *about)
         yield "cluster_sizes", layers.cluster_sizes(table, *about)
@@ -248,7 +248,7 @@ class Tables:
         yield "signal_to_noise", fields.signal_to_noise(table, totals, names, paper, HEADING)
         yield "nulls", controls.nulls(self.nulls, 0.3, HEADING)
         yield "thresholds", controls.thresholds(self.thresholds, HEADING)
-        yield "dilution", removal.dilution(self.dilution, names, (self.filters_count // 3, 0.94), HEADING)
+        yield "dilution", dilution.dilution(self.dilution, names, (self.filters_count // 3, 0.94), HEADING)
 
     @cached_property
     def dilution(self) -> pd.DataFrame:

@@ -9,8 +9,8 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from singlefilter.figures import rates
 from singlefilter.figures import style as figures
+from singlefilter.figures import success_rates
 from tests.figures.flaws import flaws
 from tests.figures.tables import CIFAR10, HEADING, ROOT, Tables, drawing_style, legend, rendered
 
@@ -124,17 +124,17 @@ def test_importing_the_figures_imports_neither_pyplot_nor_torch():
     code = f"import sys, {modules}; print([m for m in ('matplotlib.pyplot', 'torch') if m in sys.modules])"
     command = [sys.executable, "-c", code]
     result = subprocess.run(command, env={"PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True, check=True)
-    assert "rates" in modules and result.stdout.strip() == "[]"
+    assert "success_rates" in modules and result.stdout.strip() == "[]"
 
 
 def test_the_users_own_settings_change_nothing():
     with drawing_style():
-        expected = rendered(rates.training(Tables().history, HEADING))
+        expected = rendered(success_rates.training(Tables().history, HEADING))
         import matplotlib
 
         matplotlib.rcParams.update({"axes.labelsize": 30, "xtick.direction": "in", "font.sans-serif": ["Arial"]})
         figures.use_style(dpi=60, font_size=9, colormap="viridis")
-        figure = rates.training(Tables().history, HEADING)
+        figure = success_rates.training(Tables().history, HEADING)
         assert rendered(figure) == expected
         # No font of this machine stands in for a letter that the figures' own lacks.
         assert {tuple(text.get_fontfamily()) for text in figure.findobj(Text)} == {("DejaVu Sans",)}

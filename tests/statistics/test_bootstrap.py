@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from singlefilter.filters.layer_clusters import find_layer_clusters
-from singlefilter.statistics.bootstrap import draw_count, intervals, resampling_weights
+from singlefilter.statistics.bootstrap import bootstrap_draws, intervals, resampling_weights
 from singlefilter.statistics.cluster_means import cluster_means
 
 
@@ -15,7 +15,7 @@ def draws_of(layer=0, **columns) -> pd.DataFrame:
 
 @pytest.mark.parametrize(("labels", "draws"), [(2, 1000), (10, 1000), (100, 1000), (1000, 33), (1500, 20)])
 def test_many_labels_get_fewer_draws_and_no_layer_fewer_than_20(labels, draws):
-    assert draw_count(labels) == draws
+    assert bootstrap_draws(labels) == draws
 
 
 def test_the_first_weights_are_ones_and_all_others_count_as_many_filters():

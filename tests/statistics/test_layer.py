@@ -9,7 +9,7 @@ from singlefilter.filters.clusters import clip, normalise_fields
 from singlefilter.filters.layer_clusters import cluster_layer, slabs
 from singlefilter.filters.store import FilterMatrices
 from singlefilter.statistics import cluster_means
-from singlefilter.statistics.bootstrap import draw_count, intervals
+from singlefilter.statistics.bootstrap import bootstrap_draws, intervals
 from singlefilter.statistics.cluster_means import layer_statistics
 from singlefilter.statistics.layer import measure_layer
 from singlefilter.statistics.signal import counted_signal
@@ -110,7 +110,7 @@ def test_the_signal_is_that_of_the_sum_of_normalised_fields():
 def test_the_first_draw_is_the_layer_itself_and_the_others_vary_around_it():
     tables = measure(matrices(filters=300, labels=10, bias=0.5))
     draws, row = tables["draws"], tables["samples"].iloc[0]
-    assert draws["draw"].tolist() == list(range(draw_count(10) + 1))
+    assert draws["draw"].tolist() == list(range(bootstrap_draws(10) + 1))
     own = row[draws.columns.drop("draw")].astype(float)
     pd.testing.assert_series_equal(draws.iloc[0].drop("draw"), own, check_names=False)
     means = ["noise", "noise_clustered", "clusters", "cluster_size", "appearances", "signal_counted", "noise_counted"]

@@ -4,7 +4,7 @@ import pytest
 from singlefilter.filters.clusters import clip, clusters, noise, normalise_fields
 from singlefilter.filters.layer_clusters import find_layer_clusters
 from singlefilter.statistics.cluster_means import layer_statistics
-from singlefilter.statistics.nulls import NULLS, NullLayer, draw_count, mean_and_std, shuffle
+from singlefilter.statistics.nulls import NULLS, NullLayer, mean_and_std, null_draws, shuffle
 from singlefilter.statistics.over_samples import nulls_table
 
 of_every_null = pytest.mark.parametrize("null", NULLS)
@@ -56,7 +56,7 @@ def product_layer(aligned: bool) -> np.ndarray:
     ("filters", "labels", "draws"), [(64, 10, 100), (512, 10, 100), (512, 100, 6), (512, 1000, 2), (1, 2, 100)]
 )
 def test_large_layers_get_fewer_draws_and_none_fewer_than_two(filters, labels, draws):
-    assert draw_count(filters, labels) == draws
+    assert null_draws(filters, labels) == draws
 
 
 def test_draws_keep_what_their_null_keeps_and_nothing_else():

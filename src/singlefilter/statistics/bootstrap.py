@@ -6,7 +6,7 @@ import pandas as pd
 _LOW, _HIGH = 0.025, 0.975
 
 
-def draw_count(label_count: int) -> int:
+def bootstrap_draws(label_count: int) -> int:
     """How often a layer's filters are drawn again: 1,000 times, and less often where K × K sums a draw fill the memory.
 
     Args:
@@ -28,7 +28,7 @@ def resampling_weights(filters: int, label_count: int, layer: int, seed: int) ->
         float64 (1 + D, F). The first row is ones, the layer as it is; the rows sum to F.
     """
     generator = np.random.default_rng([layer, seed])
-    drawn = generator.multinomial(filters, np.full(filters, 1 / filters), size=draw_count(label_count))
+    drawn = generator.multinomial(filters, np.full(filters, 1 / filters), size=bootstrap_draws(label_count))
     return np.concatenate([np.ones((1, filters)), drawn])
 
 

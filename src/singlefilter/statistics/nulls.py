@@ -12,7 +12,7 @@ from singlefilter.filters.clusters import cluster_sizes, number_clusters
 NULLS = ("ones", "columns", "labels")
 
 
-def draw_count(filters: int, label_count: int) -> int:
+def null_draws(filters: int, label_count: int) -> int:
     """How many draws of each null a layer gets: 100, fewer where F·K² elements a draw are many, at least 2."""
     return max(2, min(100, 2**25 // (filters * label_count**2)))
 
@@ -53,7 +53,7 @@ class NullLayer:
 
     def __init__(self, null: str, filters: int, images_per_label: np.ndarray, layer: int, seed: int):
         self.null = null
-        self.draws = draw_count(filters, len(images_per_label))
+        self.draws = null_draws(filters, len(images_per_label))
         self._has_images = images_per_label > 0
         self._generator = np.random.default_rng([layer, seed, 1 + NULLS.index(null)])
         # Of each filter that is not silent and each draw.

@@ -92,7 +92,7 @@ class FieldSums:
         self._counts = np.zeros((len(_ROWS), len(self._edges) + 1), dtype=np.int64)
         self._totals = np.zeros((len(weights), len(self._labels), len(images_per_label)))  # (D, R, K)
         self._parts = {name: np.zeros((len(weights), 2)) for name in ("in", "beside", "off")}  # sums and numbers
-        self._heard = np.zeros(len(weights))  # filters that are not silent
+        self._active = np.zeros(len(weights))  # filters that are not silent
         self._filters = 0
 
     def add(self, fields: np.ndarray, clusters: LayerClusters) -> None:
@@ -102,14 +102,14 @@ class FieldSums:
             fields: float64 (f, K, K), as normalise_fields gives them.
             clusters: Their clusters at the threshold.
         """
-        heard = ~clusters.silent
-        weights = self._weights[:, self._filters : self._filters + len(fields)][:, heard]  # (D, n)
+        active = ~clusters.silent
+        weights = self._weights[:, self._filters : self._filters + len(fields)][:, active]  # (D, n)
         self._filters += len(fields)
-        self._heard += weights.sum(axis=1)
-        fields = fields[np.ix_(heard, self._labels)]  # (n, R, K)
+        self._active += weights.sum(axis=1)
+        fields = fields[np.ix_(active, self._labels)]  # (n, R, K)
         self._totals += np.tensordot(weights, fields, axes=1)  # (D, n) @ (n, R, K) -> (D, R, K)
 
-        numbers = clusters.numbers[heard]  # (n, K)
+        numbers = clusters.numbers[active]  # (n, K)
         of_rows = numbers[:, self._labels]  # (n, R)
         in_cluster = of_rows >= 0
         block = (of_rows[:, :, np.newaxis] == numbers[:, np.newaxis, :]) & in_cluster[:, :, np.newaxis]  # (n, R, K)
@@ -137,7 +137,7 @@ class FieldSums:
             "fields_beside_clusters": means["beside"],
             "fields_off_clusters": means["off"],
             "field_gap": np.abs(ratio(means["off"], means["in"])),
-            **{name: np.where(self._heard > 0, values, np.nan) for name, values in signal.items()},
+            **{name: np.where(self._active > 0, values, np.nan) for name, values in signal.items()},
         }
 
     def histogram(self) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from singlefilter.figures.rates import success_rates, training
+from singlefilter.figures.success_rates import success_rates, training
 from tests.figures.tables import HEADING, Tables, drawing_style, legend, rendered
 
 

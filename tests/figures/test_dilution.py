@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from singlefilter.figures.removal import dilution, means_over_samples
+from singlefilter.figures.dilution import dilution, means_over_samples
 from tests.figures.tables import CIFAR10, HEADING, Tables, drawing_style, legend, rendered, ticks
 
 
