@@ -81,7 +81,7 @@ def measure_sample(files: Workspace, params: Params, seed: int, layer: int) -> d
     with files.read("matrices", seed=seed) as file:
         matrices = read_layer(file, layer)
         test, train = matrices.splits["test"], matrices.splits["train"]
-        tables = measure_layer(test, train, matrices.class_names, params.threshold, layer, seed)
+        tables = measure_layer(test, train, matrices.faded, matrices.class_names, params.threshold, layer, seed)
     accuracies = {
         "accuracy": matrices.accuracies["test_accuracy"],
         "train_accuracy": matrices.accuracies["train_accuracy"],

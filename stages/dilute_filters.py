@@ -8,6 +8,7 @@ import torch
 
 from singlefilter.dilution.remove import Layer, Measurement, dilute
 from singlefilter.dilution.retrain import retrain_heads
+from singlefilter.features.of_training import training_features
 from singlefilter.features.store import LayerFeatures
 from singlefilter.filters.layer_clusters import cluster_layer
 from singlefilter.filters.store import FilterMatrices, read_layer
@@ -40,11 +41,16 @@ def read_diluted_layer(files: Workspace, params: Params, seed: int, layer: int) 
     with files.read("heads", seed=seed) as file:
         weights, _ = read_head(file, layer)
     with files.read("features", seed=seed, layer=layer) as file:
-        features, labels = LayerFeatures(file, path_of("features", seed=seed, layer=layer)).whole("test")
+        features, labels = read_test_set(LayerFeatures(file, path_of("features", seed=seed, layer=layer)))
     with files.read("matrices", seed=seed) as file:
         member = find_member(read_layer(file, layer).splits["test"], params.threshold)
-    # float16 is slow to widen, and every dilution would do it again.
-    return Layer(weights, features.astype(np.float32), labels, member)
+    return Layer(weights, features, labels, member)
+
+
+def read_test_set(file: LayerFeatures) -> tuple[np.ndarray, np.ndarray]:
+    """Read the features of the test set, float32 (N, F, S), and its labels, int64 (N,)."""
+    features, labels = file.whole("test")
+    return features * file.scales[:, np.newaxis], labels  # float16 times float32 is float32
 
 
 def find_member(matrices: FilterMatrices, threshold: float) -> np.ndarray:
@@ -55,14 +61,13 @@ def find_member(matrices: FilterMatrices, threshold: float) -> np.ndarray:
 def retrain_layer(files: Workspace, params: Params, seed: int, layer: int) -> tuple[list[Measurement], Checkpoint]:
     """Train a layer's head anew on what random removals leave; its checkpoint is to be removed when all is written."""
     device = chosen_device()
+    features, labels = training_features(files, params, seed, [layer], device)
     with files.read("features", seed=seed, layer=layer) as file:
-        features = LayerFeatures(file, path_of("features", seed=seed, layer=layer))
-        train, test = (
-            [torch.from_numpy(part).to(device) for part in features.whole(split)] for split in ("train", "test")
-        )
+        stored = LayerFeatures(file, path_of("features", seed=seed, layer=layer))
+        test_features, test_labels = (torch.from_numpy(part).to(device) for part in read_test_set(stored))
     checkpoint = Checkpoint.of_stage(files, "dilute_filters", device, seed=seed, layer=layer)
-    label_count = len(features.class_names)
-    return retrain_heads(train, test, label_count, params, (seed, layer), checkpoint), checkpoint
+    label_count, test = len(stored.class_names), (test_features, test_labels)
+    return retrain_heads(features, labels, test, label_count, params, (seed, layer), checkpoint), checkpoint
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 from singlefilter.backbone.store import read_network
 from singlefilter.data.store import read_dataset
-from singlefilter.features.extract import Views, write_features
+from singlefilter.features.extract import write_features
 from singlefilter.pipeline.architecture import feature_bytes
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.files import require_space
@@ -19,15 +19,12 @@ def main(params: Params, seed: int) -> None:
         data = read_dataset(file)
     with files.read("backbone", seed=seed) as file:
         network = read_network(file)
-    arch, row = params.chosen_arch, params.chosen_dataset
-    layers, views = arch.examined_layers, arch.heads.views
-    needed = feature_bytes(arch.backbone, row.image_size, layers, data.passes(views))
-    folder = path_of("features", seed=seed, layer=layers[0]).parent
-    require_space(folder, needed, "examine fewer layers or heads.views")
+    layers = params.chosen_arch.examined_layers
+    needed = feature_bytes(params.chosen_arch.backbone, params.chosen_dataset.image_size, layers, data.image_count)
+    require_space(path_of("features", seed=seed, layer=layers[0]).parent, needed, "examine fewer layers")
     with ExitStack() as stack:
         outs = {layer: stack.enter_context(files.write("features", seed=seed, layer=layer)) for layer in layers}
-        moved = Views(views, row.translation, row.flip, seed)
-        write_features(outs, network, data, chosen_device(), moved, f"features, sample {seed}")
+        write_features(outs, network, data, chosen_device(), f"features, sample {seed}")
 
 
 if __name__ == "__main__":

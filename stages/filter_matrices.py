@@ -1,5 +1,7 @@
 """Gather the field and decision matrices of every filter of a sample's examined layers."""
 
+import numpy as np
+
 from singlefilter.features.store import LayerFeatures
 from singlefilter.filters.matrices import filter_matrices, images_a_pass
 from singlefilter.filters.store import LayerMatrices, write_layer
@@ -18,11 +20,12 @@ def main(params: Params, seed: int) -> None:
             weights, accuracies = read_head(heads, layer)
             with files.read("features", seed=seed, layer=layer) as file:
                 features = LayerFeatures(file, path_of("features", seed=seed, layer=layer))
+                scaled = weights * features.scales[:, np.newaxis]  # by powers of two: exact
                 splits = {
-                    split: filter_matrices(features.stream(split, images_a_pass(weights)), weights, chosen_device())
+                    split: filter_matrices(features.stream(split, images_a_pass(scaled)), scaled, chosen_device())
                     for split in ("train", "test")
                 }
-            write_layer(out, layer, LayerMatrices(features.class_names, accuracies, splits))
+            write_layer(out, layer, LayerMatrices(features.class_names, accuracies, features.faded, splits))
 
 
 if __name__ == "__main__":

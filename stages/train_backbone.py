@@ -36,10 +36,10 @@ def main(params: Params, seed: int) -> None:
 def require_room(network: Network, data: Data, params: Params, seed: int) -> None:
     """Refuse to train for hours if the disk cannot hold the network, nor the features made from it afterwards."""
     arch = params.chosen_arch
-    needed = feature_bytes(network.backbone, network.image_size, arch.examined_layers, data.passes(arch.heads.views))
+    needed = feature_bytes(network.backbone, network.image_size, arch.examined_layers, data.image_count)
     present = [path_of("features", seed=seed, layer=layer) for layer in arch.examined_layers]
     replaced = sum(path.stat().st_size for path in present if path.exists())
-    require_space(present[0].parents[1], needed - replaced, "examine fewer layers or heads.views")
+    require_space(present[0].parents[1], needed - replaced, "examine fewer layers")
     weights = sum(values.nbytes for values in network.state_dict().values())
     require_space(path_of("backbone", seed=seed).parents[1], weights * COPIES, "train a smaller network")
 

@@ -54,7 +54,7 @@ TINY = {
             "heads": {
                 "epochs": 3,
                 "batch_size": 8,
-                "views": 0,
+                "images": "plain",
                 "learning_rate": 0.1,
                 "momentum": 0.9,
                 "weight_decay": 0.02,

@@ -9,7 +9,6 @@ import torch
 from singlefilter.backbone.network import Network
 from singlefilter.data.dataset import Data
 from singlefilter.features import extract
-from singlefilter.features.extract import PLAIN, Views
 from singlefilter.features.store import LayerFeatures
 from singlefilter.pipeline.files import read_hdf5, write_hdf5
 
@@ -18,10 +17,10 @@ def feature_path(folder: Path, layer: int) -> Path:
     return folder / f"layer{layer}.h5"
 
 
-def write_features(folder: Path, network: Network, data: Data, layers: Sequence[int], views: Views = PLAIN) -> None:
+def write_features(folder: Path, network: Network, data: Data, layers: Sequence[int]) -> None:
     with ExitStack() as stack:
         files = {layer: stack.enter_context(write_hdf5(feature_path(folder, layer))) for layer in layers}
-        extract.write_features(files, network, data, torch.device("cpu"), views)
+        extract.write_features(files, network, data, torch.device("cpu"))
 
 
 @contextmanager

@@ -31,4 +31,4 @@ def edited(path: Path | str) -> Iterator[h5py.File]:
         yield file
     content = path.read_bytes()
     digest = hashlib.sha256(content[512:]).hexdigest().encode()
-    path.write_bytes(b"singlefilter 2 sha256 " + digest + content[22 + 64 :])
+    path.write_bytes(b"singlefilter 3 sha256 " + digest + content[22 + 64 :])

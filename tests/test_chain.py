@@ -63,7 +63,7 @@ OTHER = {
     "archs.tiny.examined_layers": [2],
     "archs.tiny.heads.epochs": 50,
     "archs.tiny.heads.batch_size": 5,
-    "archs.tiny.heads.views": 1,
+    "archs.tiny.heads.images": "plain",
     "archs.tiny.heads.learning_rate": 0.02,
     "archs.tiny.heads.momentum": 0.5,
     "archs.tiny.heads.weight_decay": 0.1,

@@ -32,7 +32,7 @@ SCRIPTS = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.st
 
 # Imported by all, and part of none: the first only puts this tree's library first, the second only names what is in it.
 FORMALITIES = {"stages/__init__.py", "src/singlefilter/__init__.py"}
-BUILD_NETWORKS = {"train_backbone", "extract_features"}
+BUILD_NETWORKS = {"train_backbone", "extract_features", "train_heads", "dilute_filters"}
 ORDER = [  # a package imports only those of lower rows
     {"statistics", "figures", "dilution", "features"},
     {"filters", "records", "backbone", "heads", "sources"},

@@ -51,7 +51,7 @@ ARCH = {
         "fully_connected_rates": RATES,
     },
     "examined_layers": [1, 2],
-    "heads": {"epochs": 30, "batch_size": 12, "views": 2, **RATES},
+    "heads": {"epochs": 30, "batch_size": 12, "images": "augmented", **RATES},
 }
 TINY = {
     "dataset": "tiny",

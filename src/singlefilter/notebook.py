@@ -23,6 +23,7 @@ from singlefilter.filters.layer_clusters import LayerClusters, cluster_layer
 from singlefilter.filters.matrices import filter_matrices as gather_matrices
 from singlefilter.filters.matrices import images_a_pass
 from singlefilter.filters.store import FilterMatrices
+from singlefilter.heads.train import StoredFeatures
 from singlefilter.heads.train import train_heads as train_linear_layers
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import SOURCES, Dataset, Params, parse_params
@@ -206,7 +207,7 @@ def train_heads(
     )
     label_count = int(targets.max()) + 1
     with _printing(verbose):
-        weights = train_linear_layers(values, targets.to(device), label_count, params, seed)
+        weights = train_linear_layers(StoredFeatures(values), targets.to(device), label_count, params, seed)
     return {name: weights[number].cpu() for number, name in numbers.items()}
 
 
@@ -349,7 +350,7 @@ def _params(
             "datasets": {
                 "images": {"source": "a/folder", "image_size": size, "flip": flip, "translation": translation}
             },
-            "archs": {"network": {"backbone": backbone, "examined_layers": [1], "heads": {"views": 0} | heads}},
+            "archs": {"network": {"backbone": backbone, "examined_layers": [1], "heads": heads}},
         }
     )
 

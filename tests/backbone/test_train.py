@@ -335,7 +335,7 @@ def test_what_the_disk_cannot_hold_is_refused_before_training(data, make_params,
     monkeypatch.chdir(tmp_path)
     usage = SimpleNamespace(free=0)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    params = make_params(heads={"views": 20})
+    params = make_params()
     network = new_network(data, params, 0)
 
     def require(free: int, refused: str) -> None:
@@ -345,7 +345,7 @@ def test_what_the_disk_cannot_hold_is_refused_before_training(data, make_params,
         with pytest.raises(InputError, match=f"^{refused} is to hold .* GiB, .*; free the rest, or "):
             train_backbone.require_room(network, data, params, 0)
 
-    features = 2 * (22 * 20 + 13) * (4 * 4 * 4 + 6 * 4 * 4)  # two layers' outputs in float16
+    features = 2 * (22 + 13) * (4 * 4 * 4 + 6 * 4 * 4)  # two layers' outputs in float16
     require(features, "features")
     old = tmp_path / "features" / "seed0" / "layer1.h5"  # goes before the new ones come
     old.parent.mkdir()

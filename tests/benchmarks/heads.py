@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
-from singlefilter.heads.train import train_heads
+from singlefilter.heads.train import StoredFeatures, train_heads
 from singlefilter.pipeline.params import Heads, Params
 from singlefilter.training.checkpoint import Checkpoint
 from tests.benchmarks.harness import (
@@ -130,7 +130,9 @@ def train_quietly(
 ) -> dict[int, Tensor]:
     """All heads in one pass, from the start; with one epoch, no checkpoint is due."""
     with quiet():
-        return train_heads(features, labels, label_count, params, 0, Checkpoint(folder / "checkpoints", {}))
+        ones = {layer: torch.ones(values.shape[1]) for layer, values in features.items()}  # as in the chain, multiplied
+        checkpoint = Checkpoint(folder / "checkpoints", {})
+        return train_heads(StoredFeatures(features, ones), labels, label_count, params, 0, checkpoint)
 
 
 def read_features(folder: Path, layers: Iterable[int]) -> tuple[dict[int, Tensor], Tensor]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from singlefilter.data.dataset import Data, Split
+from singlefilter.features.store import write_largest, write_scales
 from singlefilter.pipeline.architecture import layer_shapes
 from singlefilter.pipeline.files import write_hdf5
 from singlefilter.pipeline.params import Arch
@@ -58,6 +59,8 @@ def write_random_features(folder: Path, shapes: Mapping[int, tuple[int, int]], s
         values = random_features(count, filters, positions, layer)
         with write_hdf5(feature_path(folder, layer)) as file:
             file.attrs["class_names"] = CLASS_NAMES
+            write_scales(file, np.ones(filters, dtype=np.float32))
+            write_largest(file, np.ones(filters, dtype=np.float32))
             file[f"{split}/features"] = values.reshape(count, filters, side, side)  # (N, F, S) -> (N, F, H, W)
             file[f"{split}/labels"] = random_labels(count, LABELS, seed=0)
 

@@ -541,7 +541,7 @@ def test_what_the_paper_fixes_is_told_where_it_differs(key, value, expected):
         ("backbone.fully_connected", [4096, 4096]),
         ("backbone.activation", "none"),
         ("heads.epochs", 50),
-        ("heads.views", 3),
+        ("heads.images", "plain"),
         ("heads.batch_size", 50),
         ("examined_layers", [12]),
         (

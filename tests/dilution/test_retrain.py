@@ -7,7 +7,7 @@ from torch import Tensor
 
 from singlefilter.claims.paper import REMOVED_SHARE
 from singlefilter.dilution.retrain import retrain_heads, retrained_counts
-from singlefilter.heads.train import train_heads
+from singlefilter.heads.train import StoredFeatures, train_heads
 
 LABEL_COUNT, FILTERS = 3, 8
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -32,13 +32,13 @@ def test_counts_are_the_quarters_and_the_papers_share():
 def test_the_head_is_trained_and_measured_on_the_filters_that_are_left(make_params, checkpoint):
     params = make_params()
     train, test = features_and_labels(40, 1), features_and_labels(200, 2)
-    measured = retrain_heads(train, test, LABEL_COUNT, params, (0, 2), checkpoint)
+    measured = retrain_heads(StoredFeatures({2: train[0]}), train[1], test, LABEL_COUNT, params, (0, 2), checkpoint)
     assert [row.removed_filters for row in measured] == [0, 2, 4, 6]
     order = np.random.default_rng([0, 2, 0]).permutation(FILTERS)  # the first draw of dilution's random removal
     for row in measured:
         left = [filter for filter in range(FILTERS) if order[filter] >= row.removed_filters]
         alone = {row.removed_filters: train[0][:, left]}
-        (head,) = train_heads(alone, train[1], LABEL_COUNT, params, 0, checkpoint).values()
+        (head,) = train_heads(StoredFeatures(alone), train[1], LABEL_COUNT, params, 0, checkpoint).values()
         fields = np.einsum("nfs,kfs->nk", test[0][:, left].double().numpy(), head.double().numpy())
         assert row.accuracy == (fields.argmax(1) == test[1].numpy()).mean()
         assert (row.kind, row.weights_kept, row.draws) == ("random_retrained", len(left) / FILTERS, 1)

@@ -1,5 +1,6 @@
 """Features: the files' layout, and their values against a forward pass written out from the weights."""
 
+import copy
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,10 +16,8 @@ from singlefilter.backbone.store import write_network
 from singlefilter.data.dataset import hold_out
 from singlefilter.data.store import write_dataset
 from singlefilter.features import extract as features
-from singlefilter.features.extract import Views
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
-from singlefilter.training.augment import augment
 from stages import extract_features
 from tests.feature_files import feature_path, open_features, write_features
 
@@ -77,7 +76,9 @@ def test_values_are_the_networks_outputs_in_the_order_of_the_images(
     for name, split in (("train", data.train), ("test", data.test)):
         for layer, expected in plain_features(network, split.images).items():
             with h5py.File(tmp_path / f"layer{layer}.h5") as file:
-                found = file[name]["features"][()].astype(np.float64)
+                found = file[name]["features"][()].astype(np.float64) * file["scales"][()][:, None, None]
+                if name == "train":
+                    np.testing.assert_allclose(file["largest"], found.max(axis=(0, 2, 3)), rtol=2**-10)
                 np.testing.assert_array_equal(file[name]["labels"][()], split.labels)
             np.testing.assert_allclose(found, expected.numpy(), rtol=2**-10, atol=1e-5)  # float16 has 11 digits
             assert (found > 0).mean() > 0.2
@@ -87,7 +88,9 @@ def test_files_have_the_layout_that_is_documented(written):
     assert sorted(path.name for path in written.iterdir()) == ["layer1.h5", "layer2.h5"]
     for layer, shape in ((1, (4, 4, 4)), (2, (6, 4, 4))):
         with h5py.File(feature_path(written, layer)) as file:
-            assert set(file) == {"train", "test"}
+            assert set(file) == {"train", "test", "scales", "largest"}
+            assert file["scales"].shape == file["largest"].shape == shape[:1]
+            assert file["scales"].dtype == file["largest"].dtype == np.float32
             assert list(file.attrs["class_names"]) == ["red", "green", "blue"]
             for name, count in (("train", 22), ("test", 13)):
                 assert set(file[name]) == {"features", "labels"}
@@ -104,9 +107,9 @@ def test_the_same_inputs_give_the_same_bytes(written, network, data, tmp_path):
 
 
 def stored(folder: Path, layer: int, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """The features, float16 (N, F, H, W), and labels of a split."""
+    """The features, float (N, F, H, W), and labels of a split."""
     with h5py.File(feature_path(folder, layer)) as file:
-        return file[split]["features"][()], file[split]["labels"][()]
+        return file[split]["features"][()] * file["scales"][()][:, None, None], file[split]["labels"][()]
 
 
 def test_a_validation_set_is_written_beside_the_others(network, data, written, tmp_path):
@@ -124,53 +127,10 @@ def test_a_validation_set_is_written_beside_the_others(network, data, written, t
         assert file.held_out == ["test"]
 
 
-@pytest.mark.parametrize("images_a_pass", [5, 500])
-def test_views_are_passes_of_the_training_set_that_are_drawn_anew(images_a_pass, network, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(features, "IMAGES_A_PASS", images_a_pass)
-    held = hold_out(data, 6, seed=0)
-    write_features(tmp_path, network, held, [1, 2], Views(3, translation=2, flip=True, seed=7))
-    images = torch.from_numpy(held.train.images)
-    for layer in (1, 2):
-        found, labels = stored(tmp_path, layer, "train")
-        assert found.shape[0] == 3 * 16
-        np.testing.assert_array_equal(labels, [*held.train.labels] * 3)
-        for view in range(3):
-            generator = np.random.default_rng([7, view])
-            flips = torch.from_numpy(generator.random(16) < 0.5)
-            shifts = torch.from_numpy(generator.integers(-2, 3, size=(16, 2)))
-            assert 0 < flips.sum() < 16 and shifts.abs().max() == 2
-            expected = plain_outputs(network, augment(images, flips, shifts).double())[layer]
-            part = found[16 * view : 16 * view + 16].astype(np.float64)
-            np.testing.assert_allclose(part, expected.numpy(), rtol=2**-10, atol=1e-5)
-
-
-def test_views_leave_the_held_out_sets_plain(network, data, tmp_path):
-    held = hold_out(data, 6, seed=0)
-    write_features(tmp_path / "plain", network, held, [1, 2])
-    write_features(tmp_path / "views", network, held, [1, 2], Views(2, translation=2, flip=True, seed=0))
-    for layer in (1, 2):
-        for split in ("test", "validation"):
-            for one, other in zip(
-                stored(tmp_path / "plain", layer, split), stored(tmp_path / "views", layer, split), strict=True
-            ):
-                np.testing.assert_array_equal(one, other)
-
-
-def test_views_that_neither_flip_nor_shift_are_the_plain_features_again_and_again(network, data, written, tmp_path):
-    write_features(tmp_path / "views", network, data, [1, 2], Views(3, translation=0, flip=False, seed=0))
-    for layer in (1, 2):
-        plain, labels = stored(written, layer, "train")
-        found, found_labels = stored(tmp_path / "views", layer, "train")
-        np.testing.assert_array_equal(found, np.concatenate([plain] * 3))
-        np.testing.assert_array_equal(found_labels, np.concatenate([labels] * 3))
-
-
-def test_the_stage_takes_the_views_of_the_parameters_and_of_its_sample(
-    network, data, make_params, tmp_path, monkeypatch
-):
+def test_the_stage_writes_the_features_of_its_samples_network(network, data, make_params, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
-    params = make_params(heads={"views": 2})
+    params = make_params()
     files = Workspace(params)
     with files.write("dataset") as file:
         write_dataset(file, data)
@@ -179,14 +139,35 @@ def test_the_stage_takes_the_views_of_the_parameters_and_of_its_sample(
     with files.write("backbone", seed=3) as file:
         write_network(file, network)
     extract_features.main(params, 3)
-    write_features(tmp_path / "expected", network, written_data, [1, 2], Views(2, 1, True, 3))
+    write_features(tmp_path / "expected", network, written_data, [1, 2])
     for layer in (1, 2):
         with (
             files.read("features", seed=3, layer=layer) as file,
             h5py.File(tmp_path / f"expected/layer{layer}.h5") as plain,
         ):
-            for split in ("train", "test"):
-                assert np.array_equal(file[split]["features"], plain[split]["features"])
+            for name in ("train/features", "test/features", "scales", "largest"):
+                assert np.array_equal(file[name], plain[name])
+
+
+@pytest.mark.parametrize("factor", [1e-12, 2.0**-60, 1e8, 0.0])
+def test_a_filters_scale_changes_neither_what_is_stored_nor_what_is_read(factor, network, data, written, tmp_path):
+    changed = copy.deepcopy(network)
+    for values in (changed.layers[1][1].weight.data, changed.layers[1][1].bias.data):
+        values[3] *= factor
+    write_features(tmp_path / "changed", changed, data, [1, 2])
+    with open_features(written, 2) as before, open_features(tmp_path / "changed", 2) as after:
+        (plain, _), (scaled, _) = before.whole("train"), after.whole("train")
+        assert before.faded.tolist() == [False] * 6
+        assert after.faded.tolist() == [False] * 3 + [factor < 1e-4] + [False] * 2
+        for found, file in ((plain, before), (scaled, after)):
+            exponents = np.log2(file.scales)
+            assert file.scales.dtype == np.float32 and np.array_equal(exponents, np.round(exponents))
+            strongest = found.max(axis=(0, 2))
+            assert ((strongest >= 2**-4) & (strongest <= 2**-3) | (strongest == 0)).all()
+        expected = plain[:, 3].astype(np.float64) * before.scales[3] * factor
+        np.testing.assert_allclose(scaled[:, 3].astype(np.float64) * after.scales[3], expected, rtol=2**-9)
+        others = [0, 1, 2, 4, 5]
+        np.testing.assert_array_equal(plain[:, others], scaled[:, others])
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -213,28 +194,34 @@ def test_the_stream_gives_what_the_whole_gives(images, written, data):
         np.testing.assert_array_equal(rows, plain["train/features"][21, 3])
 
 
-@pytest.mark.parametrize("value", [1e6, float("nan")])
+def test_outputs_far_beyond_those_of_the_first_images_are_refused(network, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "SCALED_ON", 1)
+    monkeypatch.setattr(features, "LARGEST", 0.2)  # whatever is a little beyond the first image's
+    with pytest.raises(InputError, match=r"on the scale of the first 1 training images"):
+        write_features(tmp_path, network, data, [1, 2])
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
 def test_outputs_that_float16_cannot_hold_are_refused_and_the_old_files_kept(value, written, network, data):
     before = {path.name: path.read_bytes() for path in written.iterdir()}
     network.layers[1][1].bias.data[3] = value
-    with pytest.raises(InputError, match=r"layer 2: .*float16"):
+    with pytest.raises(InputError, match=r"layer 2: outputs are infinite, or beyond float16"):
         write_features(written, network, data, [1, 2])
     assert {path.name: path.read_bytes() for path in written.iterdir()} == before
 
 
-@pytest.mark.parametrize("views", [0, 1, 3])
 def test_features_that_the_disk_cannot_hold_are_refused_before_the_first_is_written(
-    views, network, data, make_params, tmp_path, monkeypatch
+    network, data, make_params, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
-    params = make_params(heads={"views": views})
+    params = make_params()
     files = Workspace(params)
     with files.write("dataset") as file:
         write_dataset(file, data)
     with files.read("dataset"), files.write("backbone", seed=0) as file:
         write_network(file, network)
-    bytes_needed = 2 * (22 * max(views, 1) + 13) * (4 * 4 * 4 + 6 * 4 * 4)  # two layers' outputs in float16
+    bytes_needed = 2 * (22 + 13) * (4 * 4 * 4 + 6 * 4 * 4)  # two layers' outputs in float16
     usage = SimpleNamespace(free=bytes_needed)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     extract_features.main(params, 0)

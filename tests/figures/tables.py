@@ -319,7 +319,8 @@ class Tables:
             with files.write("matrices", seed=seed) as file:
                 for layer in self.layers:
                     split = self._matrices(layer)
-                    write_layer(file, layer, LayerMatrices(self.class_names, {}, {"test": split}))
+                    faded = np.zeros(len(split.fields), dtype=bool)
+                    write_layer(file, layer, LayerMatrices(self.class_names, {}, faded, {"test": split}))
 
     def _matrices(self, layer: int) -> FilterMatrices:
         sums = -np.abs(self.fields(layer)) if layer in self.silent else 1000 * self.fields(layer)

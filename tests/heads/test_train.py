@@ -1,5 +1,6 @@
 """Heads: against torch.nn.Linear and torch.optim.SGD in a plain loop, and one by one against all in one pass."""
 
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -8,10 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from singlefilter.features.store import LayerFeatures
+from singlefilter.backbone.network import Network
+from singlefilter.backbone.store import write_network
+from singlefilter.data.dataset import Split
+from singlefilter.data.store import write_dataset
+from singlefilter.features import of_training
+from singlefilter.features.store import LayerFeatures, write_largest, write_scales
 from singlefilter.heads import train as heads
 from singlefilter.heads.store import read_head, write_heads
-from singlefilter.heads.train import accuracy, train_heads
+from singlefilter.heads.train import StoredFeatures, accuracy, train_heads
 from singlefilter.pipeline import console as progress
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
@@ -45,7 +51,7 @@ def features() -> dict[int, Tensor]:
 def train(features, labels, checkpoint):
     def run(params: Params, layers: tuple[int, ...] = (2, 13), seed: int = 0) -> dict[int, Tensor]:
         chosen = {layer: features[layer] for layer in layers}
-        return train_heads(chosen, labels, LABEL_COUNT, params, seed, checkpoint)
+        return train_heads(StoredFeatures(chosen), labels, LABEL_COUNT, params, seed, checkpoint)
 
     return run
 
@@ -155,14 +161,16 @@ def test_resumed_heads_equal_uninterrupted_ones(done, features, labels, make_par
                 raise Killed
 
     params = make_params()
-    whole = train_heads(features, labels, LABEL_COUNT, params, 0, Checkpoint(tmp_path / "unused", {}))
+    whole = train_heads(StoredFeatures(features), labels, LABEL_COUNT, params, 0, Checkpoint(tmp_path / "unused", {}))
     monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0)
     losses = Mock(wraps=nn.functional.cross_entropy)
     monkeypatch.setattr(nn.functional, "cross_entropy", losses)
     with pytest.raises(Killed):
-        train_heads(features, labels, LABEL_COUNT, params, 0, KilledAfter(tmp_path / "checkpoints", {}))
+        train_heads(StoredFeatures(features), labels, LABEL_COUNT, params, 0, KilledAfter(tmp_path / "checkpoints", {}))
     assert losses.call_count == done * STEPS * len(features)
-    resumed = train_heads(features, labels, LABEL_COUNT, params, 0, Checkpoint(tmp_path / "checkpoints", {}))
+    resumed = train_heads(
+        StoredFeatures(features), labels, LABEL_COUNT, params, 0, Checkpoint(tmp_path / "checkpoints", {})
+    )
     assert losses.call_count == 3 * STEPS * len(features)
     assert all(torch.equal(resumed[layer], whole[layer]) for layer in features)
 
@@ -174,32 +182,36 @@ def plain_accuracy(features: np.ndarray, labels: np.ndarray, weights: np.ndarray
 
 
 @pytest.fixture
-def stage_inputs(make_params, tmp_path, monkeypatch):
+def stage_inputs(data, make_params, tmp_path, monkeypatch):
     """Gives a function that writes what the stage reads, so many images a split, and returns features and labels."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
 
     def write_inputs(counts: dict[str, int]) -> tuple[dict[tuple[int, str], np.ndarray], dict[str, np.ndarray]]:
         generator = np.random.default_rng(8)
+        scales = {1: np.float32([1, 0.5, 2**-40, 4]), 2: np.float32([1, 1, 2, 2, 8, 2**-30])}
         labels = {split: generator.integers(LABEL_COUNT, size=count) for split, count in counts.items()}
         features = {
             (layer, split): generator.random((count, filters, 2, 2)).astype(np.float16)
             for layer, filters in ((1, 4), (2, 6))
             for split, count in counts.items()
         }
-        files = Workspace(make_params())
-        for name in ("dataset", "backbone"):
-            place = {"seed": 0} if name == "backbone" else {}
-            with files.write(name, **place):
-                pass
-            with files.read(name, **place):
-                pass
+        files, pixels = Workspace(make_params()), np.zeros((22, 8, 8, 3), dtype=np.uint8)
+        with files.write("dataset") as file:
+            write_dataset(file, replace(data, train=Split(pixels, labels["train"])))
+        with files.read("dataset"), files.write("backbone", seed=0) as file:
+            write_network(file, Network(make_params().chosen_arch.backbone, 3, image_size=8))
+        with files.read("backbone", seed=0):
+            pass
         for layer in (1, 2):
             with files.write("features", seed=0, layer=layer) as file:
                 file.attrs["class_names"] = ["red", "green", "blue"]
+                write_scales(file, scales[layer])
+                write_largest(file, scales[layer])
                 for split in counts:
                     file[f"{split}/features"], file[f"{split}/labels"] = features[layer, split], labels[split]
-        return features, labels
+        outputs = {place: values * scales[place[0]][:, None, None] for place, values in features.items()}
+        return outputs, labels
 
     return write_inputs
 
@@ -223,12 +235,21 @@ def test_features_that_leave_too_little_memory_stay_in_their_files_and_give_the_
     stage.main(make_params(), 0)
     whole = Path("models/heads/seed0.h5").read_bytes()
     Path("models/heads/seed0.h5").unlink()
-    monkeypatch.setattr(stage, "SHARE_OF_MEMORY", 0)
+    monkeypatch.setattr(of_training, "SHARE_OF_MEMORY", 0)
     mapped = Mock(side_effect=LayerFeatures.mapped, autospec=True)
     monkeypatch.setattr(LayerFeatures, "mapped", lambda *arguments: mapped(*arguments))
     stage.main(make_params(), 0)
     assert Path("models/heads/seed0.h5").read_bytes() == whole
-    assert [call.args[1] for call in mapped.call_args_list] == ["train", "train"]
+    assert [call.args[1] for call in mapped.call_args_list] == ["train", "train", *["train", "test"] * 2]
+
+
+def test_a_filters_scale_changes_nothing_but_the_step_that_its_gradient_takes(features, labels, make_params):
+    """Features of which a filter is stored on another scale are the same features."""
+    scales = {2: torch.tensor([1, 2.0**-10, 8, 1]), 13: torch.tensor([1.0] * 6)}
+    stored = {layer: (values.float() / scales[layer][:, None]).half() for layer, values in features.items()}
+    plain, scaled = StoredFeatures(features), StoredFeatures(stored, scales)
+    one, other = (train_heads(given, labels, LABEL_COUNT, make_params(), 0) for given in (plain, scaled))
+    assert all(torch.equal(one[layer], other[layer]) for layer in features)
 
 
 @pytest.mark.parametrize("elements", [1, 36 * 5, 36 * 22, 2**25])

@@ -37,7 +37,7 @@ archs:
       fully_connected_rates:
         {learning_rate: 0.02, momentum: 0.9, weight_decay: 1e-5, decay: [{first: 20, every: 20, factor: 0.6}]}
     examined_layers: [1, 2]
-    heads: {epochs: 200, batch_size: 100, views: 0, learning_rate: 0.1, momentum: 0.9, weight_decay: 0, decay: []}
+    heads: {epochs: 200, batch_size: 100, images: plain, learning_rate: 0.1, momentum: 0.9, weight_decay: 0, decay: []}
 """
 TABLES = "\ndatasets:"  # where catalog.yaml begins
 VALUES = load_yaml(TEXT)

@@ -253,7 +253,7 @@ def test_the_digest_is_of_all_that_hdf5_reads(tmp_path):
     path = tmp_path / "file.h5"
     write_example(path)
     content = path.read_bytes()
-    assert content[:86] == b"singlefilter 2 sha256 " + hashlib.sha256(content[512:]).hexdigest().encode()
+    assert content[:86] == b"singlefilter 3 sha256 " + hashlib.sha256(content[512:]).hexdigest().encode()
     assert content[512:520] == b"\x89HDF\r\n\x1a\n"
     with read_hdf5(path) as (_, digest):
         assert digest == content[22:86].decode()

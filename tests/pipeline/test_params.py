@@ -248,9 +248,10 @@ def test_heads_have_200_epochs_in_batches_of_100():
     assert {(row.heads.epochs, row.heads.batch_size) for row in PARAMS.archs.values()} == {(200, 100)}
 
 
-def test_validation_images_and_views_may_be_asked_for(values):
-    params = parse_params(put(put(values, "validation", {"images": 300, "seed": 7}), f"{HEADS}.views", 5))
-    assert (params.validation.images, params.validation.seed, params.chosen_arch.heads.views) == (300, 7, 5)
+def test_validation_images_and_plain_images_for_the_heads_may_be_asked_for(values):
+    assert parse_params(values).chosen_arch.heads.images == "augmented"
+    params = parse_params(put(put(values, "validation", {"images": 300, "seed": 7}), f"{HEADS}.images", "plain"))
+    assert (params.validation.images, params.validation.seed, params.chosen_arch.heads.images) == (300, 7, "plain")
 
 
 @pytest.mark.parametrize(
@@ -395,10 +396,8 @@ ROWS = "must hold rows of `name: value`"
         (f"{HEADS}.epochs", -1, "is -1; must be greater than or equal to 0"),
         (f"{HEADS}.epochs", 2.5, f"is 2.5; {WHOLE}"),
         (f"{HEADS}.batch_size", 0, "is 0; must be greater than or equal to 1"),
-        (f"{HEADS}.views", -1, "is -1; must be greater than or equal to 0"),
-        (f"{HEADS}.views", 1.5, f"is 1.5; {WHOLE}"),
-        (f"{HEADS}.views", False, f"is false; {WHOLE}"),
-        (f"{HEADS}.views", [1], f"is [1]; {WHOLE}"),
+        (f"{HEADS}.images", "both", "is \"both\"; must be 'augmented' or 'plain'"),
+        (f"{HEADS}.images", 0, "is 0; must be 'augmented' or 'plain'"),
         # the network
         (CONVOLUTIONS, [], "is []; must have at least 1 item"),
         (CONVOLUTIONS, ["M", *VGG16_LIST], "begins with the pool M; it must begin with filters"),
@@ -478,7 +477,7 @@ def test_what_a_row_leaves_out_is_vgg16s(values):
     short = {
         "backbone": {"convolutions": [16, "M", 32, "M", 64, "M"], "convolutional_rates": {"learning_rate": 0.01}},
         "examined_layers": [1, 2, 3],
-        "heads": {"views": 0},
+        "heads": {},
     }
     row = parse_params({**values, "arch": "mine", "archs": {"mine": short}}).chosen_arch
     vgg16 = PARAMS.archs["vgg16"]

@@ -156,12 +156,12 @@ def show(place: Place, revision: str, name: str) -> str:
 
 
 def reader_of_features(place: Place, options: Options) -> Row:
-    """Read all features again and again while they are written anew, with other numbers: those of twice the views."""
+    """Read all features again and again while they are written anew, with other numbers: those of another run."""
     folder, times, wrong, seen = place.folder / "features/seed0", options.times(3), [], Counter()
     known = {"before": sums(folder)}
     for number in range(times):
-        views = 1 + number % 2  # the tiny project's are 2
-        place.set_params({"archs.tiny.heads.views": views})
+        place.set_params({"precision": ("float32", "bf16")[number % 2]})  # the tiny project's is bf16
+        ended(started_stage(place, "train_backbone"))
         process, states = started_stage(place, "extract_features"), []
         while process.poll() is None:
             states.append(read_sums(folder))

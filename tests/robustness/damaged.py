@@ -44,7 +44,7 @@ OTHER_RUNS: dict[str, Mapping[str, Any]] = {
     "another augmentation": {"datasets.tiny.translation": 2},
     "another validation set": {"validation.seed": 1},
     "images of another size": {"datasets.tiny.image_size": 16},
-    "other augmented passes for the heads": {"archs.tiny.heads.views": 1},
+    "other images for the heads": {"archs.tiny.heads.images": "plain"},
     "other rates of the heads": {"archs.tiny.heads.learning_rate": 0.04},
     "other examined layers": {"archs.tiny.examined_layers": [2], "dilution.other_layers": []},
     "another threshold": {"threshold": 0.4},
@@ -120,7 +120,7 @@ def ways(places: int, seed: int) -> Iterator[tuple[str, Callable[[Path], None]]]
 
 
 def another_version(path: Path) -> None:
-    path.write_bytes(path.read_bytes().replace(b"singlefilter 2", b"singlefilter 1", 1))
+    path.write_bytes(path.read_bytes().replace(b"singlefilter 3", b"singlefilter 2", 1))
 
 
 def flip(path: Path, share: float) -> None:

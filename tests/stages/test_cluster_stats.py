@@ -42,11 +42,11 @@ def project(tmp_path, monkeypatch):
         )
         # Four clusters of one label.
         train = FilterMatrices(np.tile(np.eye(4), (5, 1, 1)), np.zeros((5, 4, 4), dtype=int), np.full(4, 2))
-        accuracies = {"test_accuracy": 0.8, "train_accuracy": 1.0}
+        accuracies, faded = {"test_accuracy": 0.8, "train_accuracy": 1.0}, np.zeros(5, dtype=bool)
         with Workspace(params).write("matrices", seed=seed) as file:
             for layer in params.chosen_arch.examined_layers:
                 names = ["cat", "dog, big", "frog", "ship"]
-                write_layer(file, layer, LayerMatrices(names, accuracies, {"test": test, "train": train}))
+                write_layer(file, layer, LayerMatrices(names, accuracies, faded, {"test": test, "train": train}))
     return params
 
 
@@ -143,8 +143,8 @@ def test_a_layer_of_silent_filters_leaves_its_numbers_empty(project):
                 file[f"layer{layer}/{split}/decisions"][:] = 0
     main(project)
     row = pd.read_csv("metrics/layers.csv").iloc[0]
-    known = ["layer", "filters", "samples", "silent_filters_mean"]
-    assert row[known].tolist() == [layer, 5, 2, 5]
+    known = ["layer", "filters", "test_images", "samples", "silent_filters_mean", "faded_filters_mean"]
+    assert row[known].tolist() == [layer, 5, 8, 2, 5, 0]
     row = row.drop(["multiply_accumulates", "multiply_accumulates_share"])
     assert [name for name in row.dropna().index if "accuracy" not in name] == known
     nulls = pd.read_csv("metrics/nulls.csv").query("layer == @layer")

@@ -7,8 +7,8 @@ from singlefilter.statistics.cluster_means import (
     appearance_statistics,
     cluster_means,
     count_decisions,
+    decision_statistics,
     layer_statistics,
-    one_decision_share,
 )
 from tests.hand_made_filters import clipped_filters
 
@@ -77,6 +77,17 @@ def test_appearances_are_counted_by_label_and_compared_over_labels(layer):
     found = appearance_statistics(layer, np.ones(4), np.array([[1.0, 1, 1, 1, 1], [2, 0, 1, 1, 1]]))
     assert found["appearances"] == pytest.approx([9 / 4, 2])
     assert found["appearances_variation"] == pytest.approx([np.sqrt(3 / 16) / (9 / 4), 1 / 2])
+    # 4 and 5 filters that are not silent; p = 9 / 16 and 2 / 5.
+    assert found["appearances_variation_independent"] == pytest.approx([np.sqrt(7 / 9 / 4), np.sqrt(3 / 2 / 5)])
+
+
+def test_independent_filters_are_as_even_as_they_are_said_to_be():
+    generator = np.random.default_rng(0)
+    numbers = np.where(generator.random((400, 60)) < 0.3, 0, -1)  # a label is in a filter's cluster with p = 0.3
+    layer = LayerClusters(np.zeros(400, dtype=bool), np.zeros(400, dtype=int), numbers)
+    found = appearance_statistics(layer, np.ones(60), np.ones((1, 400)))
+    assert found["appearances_variation_independent"] == pytest.approx(np.sqrt((1 / 0.3 - 1) / 400), rel=0.02)
+    assert found["appearances_variation"] == pytest.approx(found["appearances_variation_independent"], rel=0.2)
 
 
 def test_appearances_leave_out_labels_without_images(layer):
@@ -95,12 +106,24 @@ def test_appearances_are_0_without_clusters_and_unknown_without_filters():
 
 def test_decisions_are_counted_over_all_input_labels():
     decisions = np.arange(3 * 2 * 2).reshape(3, 2, 2)
-    assert count_decisions(decisions).tolist() == [[0 + 2, 1 + 3], [4 + 6, 5 + 7], [8 + 10, 9 + 11]]
+    counts, right = count_decisions(decisions)
+    assert counts.tolist() == [[0 + 2, 1 + 3], [4 + 6, 5 + 7], [8 + 10, 9 + 11]]
+    assert right.tolist() == [0 + 3, 4 + 7, 8 + 11]
 
 
 def test_a_filter_decides_one_label_from_99_of_100_images_on():
     # Also 693 of 700, where 0.99 times the number of images is not exact; a filter that decides nothing is left out.
     counts = np.array([[99, 1], [98, 2], [0, 0], [7, 693], [0, 1]])
-    assert one_decision_share(counts, np.ones((1, 5))).tolist() == [3 / 4]
-    weights = np.array([[1.0, 2, 2, 0, 0], [0, 0, 3, 0, 0]])
-    assert one_decision_share(counts, weights) == pytest.approx([1 / 3, np.nan], nan_ok=True)
+    right = np.array([60, 10, 0, 400, 1])
+    weights = np.array([[1.0, 1, 1, 1, 1], [1, 2, 2, 0, 0], [0, 0, 3, 0, 0]])
+    found = decision_statistics(counts, right, 1000, weights)
+    assert found["one_decision_share"] == pytest.approx([3 / 4, 1 / 3, np.nan], nan_ok=True)
+    assert found["single_accuracy"] == pytest.approx([0.471 / 5, (0.06 + 2 * 0.01) / 5, 0])
+
+
+def test_a_filter_picks_few_labels_if_three_of_them_have_four_fifths_of_its_images():
+    counts = np.array(
+        [[30, 10, 0, 40, 20], [30, 11, 0, 40, 19], [0, 0, 0, 0, 0], [20, 21, 20, 19, 20], [1, 0, 0, 0, 0]]
+    )
+    found = decision_statistics(counts, np.zeros(5), 100, np.array([[1.0, 1, 1, 1, 1], [1, 0, 1, 1, 0]]))
+    assert found["few_decisions_share"] == pytest.approx([3 / 4, 1 / 2])  # .9, .89, none, .61, 1

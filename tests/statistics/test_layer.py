@@ -39,9 +39,10 @@ def matrices(seed=0, filters=30, labels=6, images=None, bias=0.2) -> FilterMatri
     return FilterMatrices(fields, decisions, np.full(labels, 3) if images is None else np.array(images))
 
 
-def measure(test, train=None, threshold=0.3, layer=2, seed=0) -> dict[str, pd.DataFrame]:
+def measure(test, train=None, threshold=0.3, layer=2, seed=0, faded=()) -> dict[str, pd.DataFrame]:
+    faded = np.isin(np.arange(test.fields.shape[0]), faded)
     names = [f"label {number}" for number in range(test.fields.shape[1])]
-    return measure_layer(test, train or test, names, threshold, layer, seed)
+    return measure_layer(test, train or test, faded, names, threshold, layer, seed)
 
 
 def test_a_layer_is_never_read_whole(monkeypatch):
@@ -73,13 +74,23 @@ def test_a_layer_has_all_statistics_of_its_clusters_and_of_their_averages():
     plain = layer_statistics(clusters)
     assert row[list(plain)].to_dict() == pytest.approx(plain)
     assert row["silent_filters"] == 1
-    averages = (np.array([plain[name]]) for name in ("clusters", "cluster_size", "noise"))
-    counted = counted_signal(np.array([29.0]), *averages, 6)
+    counted = counted_signal(clusters, 6, np.ones((1, 30)))
     assert row[list(counted)].to_dict() == pytest.approx({name: values[0] for name, values in counted.items()})
     assert row["appearances"] == pytest.approx(row["signal_counted"])  # the same number, counted in two ways
     for prefix, split, reverse in (("train", train, False), ("reversed", test, True)):
         variant = layer_statistics(cluster_layer(split.fields, split.images_per_label, [0.42], reverse)[0.42])
         assert [row[f"{prefix}_{name}"] for name in COMPARED] == [variant[name] for name in COMPARED]
+
+
+def test_faded_filters_count_and_the_statistics_without_them_stand_beside():
+    test = matrices(0, bias=0.8)
+    test.fields[7] = -1  # silent, and faded
+    row = measure(test, faded=[3, 7, 11])["samples"].iloc[0]
+    assert (row["faded_filters"], row["silent_filters"]) == (2, 1)
+    left = np.delete(test.fields, [3, 11], axis=0)
+    expected = measure(FilterMatrices(left, np.delete(test.decisions, [3, 11], axis=0), test.images_per_label))
+    for name in COMPARED:
+        assert row[f"unfaded_{name}"] == expected["samples"][name][0] != row[name]
 
 
 def test_the_reversed_walk_is_another_one():
@@ -101,8 +112,8 @@ def test_the_signal_is_that_of_the_sum_of_normalised_fields():
     row = measure(test)["samples"].iloc[0]
     total = normalise_fields(test.fields, test.images_per_label)[0].sum(axis=0)
     noise = total[~np.eye(6, dtype=bool)]
-    assert row["signal_measured"] == pytest.approx(np.trace(total) / 6)
-    assert row["noise_measured"] == pytest.approx(np.sqrt(np.mean(noise**2)))
+    assert row["total_signal"] == pytest.approx(np.trace(total) / 6)
+    assert row["total_noise_rms"] == pytest.approx(np.sqrt(np.mean(noise**2)))
     gaps = [total[i, i] - max(total[i, j] for j in range(6) if j != i) for i in range(6)]
     assert row["margin"] == pytest.approx(np.sum(gaps) / np.trace(total))
 
@@ -114,19 +125,19 @@ def test_the_first_draw_is_the_layer_itself_and_the_others_vary_around_it():
     own = row[draws.columns.drop("draw")].astype(float)
     pd.testing.assert_series_equal(draws.iloc[0].drop("draw"), own, check_names=False)
     means = ["noise", "noise_clustered", "clusters", "cluster_size", "appearances", "signal_counted", "noise_counted"]
-    means += ["fields_in_clusters", "fields_beside_clusters", "fields_off_clusters", "signal_measured"]
+    means += ["fields_in_clusters", "fields_beside_clusters", "fields_off_clusters", "total_signal"]
     drawn = draws.iloc[1:]
     assert ((drawn[means].mean() - own[means]).abs() < 0.1 * drawn[means].std()).all()
-    assert (drawn.std().drop("one_decision_share") > 0).all()
+    assert (drawn.std().drop(["one_decision_share", "full_columns", "full_columns_share"]) > 0).all()
 
 
 def test_an_interval_holds_the_layers_own_value():
     # Of random fields, the noise of every resampled layer is larger than the layer's own.
     tables = measure(matrices(filters=300, labels=10, bias=0))
-    drawn, own = tables["draws"]["noise_measured"].iloc[1:], tables["samples"]["noise_measured"][0]
+    drawn, own = tables["draws"]["total_noise_rms"].iloc[1:], tables["samples"]["total_noise_rms"][0]
     assert drawn.quantile(0.025) > own
     row = intervals(tables["draws"].assign(layer=2)).loc[2]
-    assert row["noise_measured_low"] < own < row["noise_measured_high"]
+    assert row["total_noise_rms_low"] < own < row["total_noise_rms_high"]
 
 
 def test_thresholds_are_those_of_both_splits_and_walks():
@@ -180,7 +191,7 @@ def test_a_label_without_images_is_left_out_of_what_is_averaged_over_labels():
     assert row["appearances"] == pytest.approx(labels["appearances"].mean())
     assert row["signal_counted"] == pytest.approx(labels["appearances"].mean())
     total = normalise_fields(test.fields, test.images_per_label)[0].sum(axis=0)
-    assert row["signal_measured"] == pytest.approx(np.nanmean(np.diag(total)))
+    assert row["total_signal"] == pytest.approx(np.nanmean(np.diag(total)))
     assert tables["nulls"]["null_mean"].notna().all()
 
 
@@ -188,13 +199,14 @@ def test_a_layer_without_any_images_has_no_statistics():
     test = matrices(images=[0] * 6)
     test.fields[:] = 0
     tables = measure(test)
-    row = tables["samples"].iloc[0].drop("one_decision_share").dropna()
-    assert row.to_dict() == {"filters": 30, "silent_filters": 30}
+    row = tables["samples"].iloc[0].drop(["one_decision_share", "few_decisions_share", "single_accuracy"]).dropna()
+    assert row.to_dict() == {"filters": 30, "silent_filters": 30, "faded_filters": 0, "test_images": 0}
 
 
 def test_a_layer_without_clusters_has_noise():
     fields = np.tile([[0.0, 1], [1, 0]], (4, 1, 1))
     row = measure(FilterMatrices(fields, np.zeros((4, 2, 2), dtype=int), np.ones(2)))["samples"].iloc[0]
     assert row[["noise", "clusters", "appearances", "noise_counted"]].tolist() == [2, 0, 0, 4]
-    unknown = ["noise_clustered", "cluster_size", "signal_counted", "snr_counted", "fields_in_clusters", "field_gap"]
+    assert row["signal_counted"] == 0
+    unknown = ["noise_clustered", "cluster_size", "snr_counted", "fields_in_clusters", "field_gap"]
     assert row[unknown].isna().all()

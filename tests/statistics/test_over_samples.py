@@ -18,17 +18,30 @@ from singlefilter.statistics.over_samples import (
 
 STATISTICS = [
     *("noise", "noise_clustered", "clusters", "cluster_size", "appearances", "appearances_variation"),
-    *("fields_in_clusters", "fields_beside_clusters", "fields_off_clusters", "field_gap"),
+    "appearances_variation_independent",
+    *("full_columns", "full_columns_share"),
+    *("fields_in_clusters", "fields_beside_clusters", "fields_off_clusters", "field_gap", "field_gap_absolute"),
     *("signal_counted", "interference_counted", "noise_counted", "snr_counted", "snr_counted_with_noise"),
-    *("signal_measured", "noise_measured", "snr_measured", "margin", "one_decision_share"),
+    *("signal", "first_noise", "first_noise_largest", "second_noise", "second_noise_others", "snr", "snr_largest"),
+    *("total_signal", "total_noise_rms", "snr_rms", "margin"),
+    *("one_decision_share", "few_decisions_share", "single_accuracy"),
 ]
 COMPARED = ["noise", "clusters", "cluster_size"]
-VARIANTS = [f"{variant}_{name}" for variant in ("train", "reversed") for name in COMPARED]
+VARIANTS = [f"{variant}_{name}" for variant in ("train", "reversed", "unfaded") for name in COMPARED]
 LAYERS_COLUMNS = [
-    *("layer", "filters", "samples", "accuracy_mean", "accuracy_std", "train_accuracy_mean", "train_accuracy_std"),
+    *(
+        "layer",
+        "filters",
+        "test_images",
+        "samples",
+        "accuracy_mean",
+        "accuracy_std",
+        "train_accuracy_mean",
+        "train_accuracy_std",
+    ),
     *("validation_accuracy_mean", "validation_accuracy_std"),
     *(f"{name}_{end}" for name in STATISTICS for end in ("mean", "std", "low", "high")),
-    *("size_share_1", "size_share_2", "silent_filters_mean"),
+    *("size_share_1", "size_share_2", "silent_filters_mean", "faded_filters_mean"),
     *(f"{name}_{end}" for name in VARIANTS for end in ("mean", "std")),
 ]
 
@@ -43,10 +56,16 @@ def layer() -> LayerClusters:
 def samples_table(**columns) -> pd.DataFrame:
     rows = {
         **{name: [5.0, 6.0] for name in [*STATISTICS, *VARIANTS]},
-        **{"layer": [13, 13], "filters": [512, 512], "accuracy": [0.9, 0.92], "train_accuracy": [1.0, 0.98]},
+        **{
+            "layer": [13, 13],
+            "filters": [512, 512],
+            "test_images": [9, 9],
+            "accuracy": [0.9, 0.92],
+            "train_accuracy": [1.0, 0.98],
+        },
         **{"validation_accuracy": [0.8, 0.86]},
         **{"noise": [1.0, 2.0], "noise_clustered": [0.5, 1.5], "clusters": [1.0, 1.4], "cluster_size": [2.0, 3.0]},
-        **{"size_share_1": [0.5, 0.25], "size_share_2": [0.5, 0.75], "silent_filters": [0, 3]},
+        **{"size_share_1": [0.5, 0.25], "size_share_2": [0.5, 0.75], "silent_filters": [0, 3], "faded_filters": [1, 1]},
     }
     return pd.DataFrame({**rows, **columns})
 
@@ -95,13 +114,13 @@ def test_layers_are_averaged_over_samples_with_ddof_1():
     intervals = no_intervals().columns
     assert table.drop(columns=intervals).iloc[0].to_dict() == pytest.approx(
         {
-            **{"layer": 13, "filters": 512, "samples": 2},
+            **{"layer": 13, "filters": 512, "test_images": 9, "samples": 2},
             **{"accuracy_mean": 0.91, "accuracy_std": 0.02 * half},
             **{"train_accuracy_mean": 0.99, "train_accuracy_std": 0.02 * half},
             **{"validation_accuracy_mean": 0.83, "validation_accuracy_std": 0.06 * half},
             **{"noise_mean": 1.5, "noise_std": half, "noise_clustered_mean": 1.0, "noise_clustered_std": half},
             **{"clusters_mean": 1.2, "clusters_std": 0.4 * half, "cluster_size_mean": 2.5, "cluster_size_std": half},
-            **{"size_share_1": 0.375, "size_share_2": 0.625, "silent_filters_mean": 1.5},
+            **{"size_share_1": 0.375, "size_share_2": 0.625, "silent_filters_mean": 1.5, "faded_filters_mean": 1},
             **{f"{name}_mean": 5.5 for name in others},
             **{f"{name}_std": half for name in others},
         }
@@ -214,7 +233,7 @@ def test_the_summary_names_first_and_last_layer_and_the_whole_network():
         "first_layer": {"accuracy": 0.9, "noise": 1.0},
         "last_layer": {
             **{"accuracy": 0.92, "train_accuracy": 0.98, "noise": 2.0, "clusters": 1.4, "cluster_size": 3.0},
-            **{"silent_filters": 3.0, "validation_accuracy": 0.86, "snr_measured": 6.0},
+            **{"silent_filters": 3.0, "faded_filters": 1.0, "validation_accuracy": 0.86, "snr_largest": 6.0},
         },
     }
 
@@ -224,6 +243,6 @@ def test_the_summary_has_no_key_for_a_number_that_does_not_exist():
     summary = summarise(layers_table(samples, no_intervals()), last_epochs([0.93]))
     assert sorted(summary) == ["accuracy", "first_layer", "last_layer", "samples"]
     assert sorted(summary["last_layer"]) == [
-        *("accuracy", "clusters", "noise", "silent_filters", "snr_measured", "train_accuracy"),
+        *("accuracy", "clusters", "faded_filters", "noise", "silent_filters", "snr_largest", "train_accuracy"),
     ]
     json.dumps(summary, allow_nan=False)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from singlefilter.filters.clusters import clip, clusters, normalise_fields
-from singlefilter.filters.layer_clusters import find_layer_clusters
-from singlefilter.statistics.signal import FieldSums, counted_signal, measured_signal
+from singlefilter.filters.layer_clusters import LayerClusters, find_layer_clusters
+from singlefilter.statistics.signal import FieldSums, counted_signal, signal_of_all
 
 NAMES = ("fields_in_clusters", "fields_beside_clusters", "fields_off_clusters", "field_gap")
 
@@ -52,44 +52,115 @@ def layer_with_gaps() -> tuple[np.ndarray, np.ndarray]:
     return sums, images
 
 
-def test_the_papers_averages_of_layer_13_give_its_signal_to_noise():
-    # The text around Fig. 6: about 150 clusters a label, interference about 30, so S / I about 5.
-    found = counted_signal(np.array([512.0]), np.array([1.0]), np.array([2.88]), np.array([1.5]), 10)
-    assert values_of(found) == pytest.approx(
-        {
-            "signal_counted": 147.456,
-            "interference_counted": 147.456 * 1.88 / 9,
-            "noise_counted": 512 * 1.5 / 90,
-            "snr_counted": 9 / 1.88,
-            "snr_counted_with_noise": 147.456 / (147.456 * 1.88 / 9 + 512 * 1.5 / 90),
+def layer_of(numbers, noise=None, silent=None) -> LayerClusters:
+    """A layer of filters whose labels are in the clusters of these numbers, int (F, K)."""
+    numbers = np.array(numbers)
+    filters = len(numbers)
+    noise = np.zeros(filters, dtype=int) if noise is None else np.array(noise)
+    return LayerClusters(
+        np.zeros(filters, dtype=bool) if silent is None else np.array(silent, dtype=bool), noise, numbers
+    )
+
+
+def test_clusters_like_the_papers_of_layer_13_give_its_signal_to_noise():
+    # 512 filters of a cluster each, .24 of two labels, .64 of three, .12 of four.
+    sizes = np.repeat([2, 3, 4], [123, 328, 61])
+    found = counted_signal(layer_of([[0] * size + [-1] * (10 - size) for size in sizes]), 10, np.ones((1, 512)))
+    total, pairs = 123 * 2 + 328 * 3 + 61 * 4, 123 * 2 + 328 * 6 + 61 * 12
+    assert found["signal_counted"] == pytest.approx(total / 10)
+    assert found["interference_counted"] == pytest.approx(pairs / 90)
+    assert found["snr_counted"] == pytest.approx(9 * total / pairs)
+    assert found["snr_counted"] == pytest.approx(4.5, abs=0.02)  # method, section 5
+
+
+def test_counts_are_those_of_labels_and_pairs_one_by_one():
+    numbers = [[0, 0, 1, -1], [0, 0, 0, 1], [-1, -1, -1, -1], [0, -1, 0, 0], [0, 0, 0, 0]]
+    layer = layer_of(numbers, noise=[3, 0, 4, 1, 9], silent=[0, 0, 0, 0, 1])
+    weights = np.array([[1, 1, 1, 1, 1], [2, 0, 1, 3, 5], [0, 0, 1, 0, 2], [0, 0, 0, 0, 1]])
+    found = counted_signal(layer, 4, weights)
+    for draw, copies in enumerate(weights[:3]):
+        holds = {(i,): 0 for i in range(4)} | {(i, j): 0 for i in range(4) for j in range(4) if i != j}
+        for row, number in zip(numbers[:4], copies, strict=False):
+            for labels in holds:
+                if len({row[label] for label in labels}) == 1 and row[labels[0]] >= 0:
+                    holds[labels] += number
+        signal = sum(count for labels, count in holds.items() if len(labels) == 1) / 4
+        interference = sum(count for labels, count in holds.items() if len(labels) == 2) / 12
+        noise = np.dot(copies[:4], [3, 0, 4, 1]) / 12
+        expected = {
+            "signal_counted": signal,
+            "interference_counted": interference,
+            "noise_counted": noise,
+            "snr_counted": signal / interference if interference else np.nan,
+            "snr_counted_with_noise": signal / (interference + noise),
         }
-    )
-    assert found["interference_counted"] == pytest.approx(30.8, abs=0.05)
-    assert found["snr_counted"] == pytest.approx(4.79, abs=0.005)
+        assert values_of(found, draw) == pytest.approx(expected, nan_ok=True)
+    assert np.isnan(list(values_of(found, 3).values())).all()  # nothing but silent filters
 
 
-def test_a_count_without_interference_has_no_ratio_and_none_at_all_no_number():
-    unknown = np.nan
-    filters, noise = np.array([8.0, 8, 0]), np.array([2.0, 2, unknown])
-    found = counted_signal(filters, np.array([2.0, 0, unknown]), np.array([1.0, unknown, unknown]), noise, 4)
-    assert values_of(found) == pytest.approx(
-        {
-            **{"signal_counted": 4.0, "interference_counted": 0.0, "noise_counted": 4 / 3},
-            **{"snr_counted": unknown, "snr_counted_with_noise": 3.0},
-        },
-        nan_ok=True,
-    )
-    assert np.isnan(found["signal_counted"][1:]).all()
-    assert found["noise_counted"] == pytest.approx([4 / 3, 4 / 3, np.nan], nan_ok=True)
+def test_clusters_of_single_labels_have_no_counted_ratio():
+    found = values_of(counted_signal(layer_of([[0, 1, 2], [-1, 0, -1]]), 3, np.ones((1, 2))))
+    assert (found["signal_counted"], found["interference_counted"]) == (4 / 3, 0)
+    assert np.isnan(found["snr_counted"]) and np.isnan(found["snr_counted_with_noise"])
+
+
+def plain_signal(sums, images, threshold) -> dict[str, float]:
+    """Signal and noise by the words of Fig. 6, filter by filter and label by label."""
+    labels, unit = np.flatnonzero(images), np.mean(plain_groups(sums, images, threshold)["in"])
+    fields, silent = normalise_fields(sums, images)
+    found = {name: [] for name in ("signal", "first", "largest", "own", "others", "ratio")}
+    for i in labels:
+        inside, outside = np.zeros(len(images)), np.zeros(len(images))
+        for matrix in fields[~silent]:
+            members = {label for group in clusters(clip(matrix, threshold)) for label in group}
+            (inside if i in members else outside).__iadd__(matrix[i])
+        others = [j for j in range(len(images)) if j != i]
+        found["signal"].append(inside[i] / unit)
+        found["first"].append(np.mean(inside[others]) / unit)
+        found["largest"].append(max(inside[others]) / unit)
+        found["own"].append(outside[i] / unit)
+        found["others"].append(np.mean(outside[others]) / unit)
+        found["ratio"].append(inside[i] / max(inside[others]) if max(inside[others]) > 0 else np.nan)
+    means = {name: float(np.nanmean(values)) for name, values in found.items()}
+    return {
+        "signal": means["signal"],
+        "first_noise": means["first"],
+        "first_noise_largest": means["largest"],
+        "second_noise": means["own"],
+        "second_noise_others": means["others"],
+        "snr": means["signal"] / means["first"] if means["first"] > 0 else np.nan,
+        "snr_largest": means["ratio"],
+    }
+
+
+@pytest.mark.parametrize(("bias", "threshold"), [(-0.6, 0.3), (0.2, 0.3), (0.8, 0.55)])
+def test_signal_and_noise_are_those_of_the_papers_words(bias, threshold):
+    sums, images = layer_with_gaps()
+    sums[:, images > 0] += bias - 0.2
+    sums[[5, 17]] = -1
+    found = values_of(add_up(sums, images, threshold=threshold, parts=3).statistics())
+    expected = plain_signal(sums, images, threshold)
+    assert {name: found[name] for name in expected} == pytest.approx(expected, nan_ok=True)
+    assert (expected["first_noise"] > 0) == (bias > 0)  # both kinds are among the cases
+
+
+def test_fields_whose_rows_sum_to_zero_have_a_negative_first_noise_whatever_was_learnt():
+    """As a softmax head's without bias: the mean over the other outputs is -S / (K - 1) (method, section 5)."""
+    sums = np.random.default_rng(1).normal(size=(30, 5, 5))
+    sums -= sums.mean(axis=2, keepdims=True)
+    found = values_of(add_up(sums).statistics())
+    assert found["first_noise"] == pytest.approx(-found["signal"] / 4)
+    assert found["second_noise_others"] == pytest.approx(-found["second_noise"] / 4)
+    assert np.isnan(found["snr"]) and found["snr_largest"] > 1
 
 
 def test_signal_noise_and_margin_of_a_sum_of_fields():
     totals = np.array([[[4.0, 1, -1], [2, 6, 0], [1, 3, 5]]])
-    assert values_of(measured_signal(totals, np.arange(3))) == pytest.approx(
+    assert values_of(signal_of_all(totals, np.arange(3))) == pytest.approx(
         {
-            "signal_measured": 5,
-            "noise_measured": np.sqrt((1 + 1 + 4 + 0 + 1 + 9) / 6),
-            "snr_measured": 5 / np.sqrt(16 / 6),
+            "total_signal": 5,
+            "total_noise_rms": np.sqrt((1 + 1 + 4 + 0 + 1 + 9) / 6),
+            "snr_rms": 5 / np.sqrt(16 / 6),
             "margin": ((4 - 1) + (6 - 2) + (5 - 3)) / (4 + 6 + 5),
         }
     )
@@ -97,27 +168,37 @@ def test_signal_noise_and_margin_of_a_sum_of_fields():
 
 def test_the_signal_of_labels_without_images_is_left_out():
     totals = np.array([[[4.0, 1, -1], [1, 3, 5]]])  # of the labels 0 and 2
-    assert values_of(measured_signal(totals, np.array([0, 2]))) == pytest.approx(
+    assert values_of(signal_of_all(totals, np.array([0, 2]))) == pytest.approx(
         {
-            "signal_measured": 4.5,
-            "noise_measured": np.sqrt((1 + 1 + 1 + 9) / 4),
-            "snr_measured": 4.5 / np.sqrt(3),
+            "total_signal": 4.5,
+            "total_noise_rms": np.sqrt((1 + 1 + 1 + 9) / 4),
+            "snr_rms": 4.5 / np.sqrt(3),
             "margin": ((4 - 1) + (5 - 3)) / 9,
         }
     )
 
 
 def test_a_sum_without_noise_has_no_ratio():
-    found = values_of(measured_signal(np.array([[[2.0, 0], [0, 4]]]), np.arange(2)))
-    assert (found["signal_measured"], found["noise_measured"], found["margin"]) == (3, 0, 1)
-    assert np.isnan(found["snr_measured"])
+    found = values_of(signal_of_all(np.array([[[2.0, 0], [0, 4]]]), np.arange(2)))
+    assert (found["total_signal"], found["total_noise_rms"], found["margin"]) == (3, 0, 1)
+    assert np.isnan(found["snr_rms"])
 
 
 def test_fields_in_beside_and_off_the_clusters_of_a_filter():
     found = values_of(add_up(7 * FILTER[np.newaxis]).statistics())
     inside, beside, off = (1 + 0.5 + 0.4 + 0.8) / 4, (-0.2 + 0.3) / 2, (0.1 - 1.2 + 0.2) / 3
     assert [found[name] for name in NAMES] == pytest.approx([inside, beside, off, 0.3 / 0.675])
-    assert found["signal_measured"] == pytest.approx((1 + 0.8 + 0.2) / 3)
+    assert found["total_signal"] == pytest.approx((1 + 0.8 + 0.2) / 3)
+
+
+def test_columns_are_full_from_eight_of_ten_rows_on():
+    fields = np.full((2, 10, 10), 0.1)
+    fields[:, 0, 0] = 1
+    fields[0, :8, 3] = fields[0, 1:8, 5] = 0.6  # 8 and 7 of 10
+    fields[1, :, [1, 2]] = 0.9
+    found = add_up(fields, weights=np.array([[1.0, 1], [1, 0]])).statistics()
+    assert found["full_columns"] == pytest.approx([3 / 2, 1])
+    assert found["full_columns_share"] == pytest.approx([(8 + 20) / (1 + 8 + 7 + 1 + 20), 8 / 16])
 
 
 def test_a_field_above_threshold_outside_a_block_is_in_no_mean():
@@ -133,11 +214,12 @@ def test_the_fields_of_a_layer_are_those_of_the_plain_version(threshold):
     found = values_of(add_up(sums, images, threshold=threshold).statistics())
     means = [np.mean(groups[name]) for name in ("in", "beside", "off")]
     assert [found[name] for name in NAMES] == pytest.approx([*means, abs(means[2] / means[0])])
+    assert found["field_gap_absolute"] == pytest.approx(np.mean(np.abs(groups["off"])) / means[0])
     fields, silent = normalise_fields(sums, images)
     total = fields[~silent].sum(axis=0)
     others = [total[i, j] for i in (0, 1, 3, 4, 5) for j in range(6) if i != j]
-    assert found["signal_measured"] == pytest.approx(np.mean(np.diag(total)[images > 0]))
-    assert found["noise_measured"] == pytest.approx(np.sqrt(np.mean(np.square(others))))
+    assert found["total_signal"] == pytest.approx(np.mean(np.diag(total)[images > 0]))
+    assert found["total_noise_rms"] == pytest.approx(np.sqrt(np.mean(np.square(others))))
 
 
 def test_weights_are_numbers_of_copies():
@@ -167,8 +249,8 @@ def test_a_layer_of_silent_filters_adds_up_to_nothing():
 def test_a_filter_without_clusters_has_a_signal_but_no_fields_in_clusters():
     found = values_of(add_up(np.array([[[0.0, 1], [1, -1]]])).statistics())
     assert found.pop("fields_off_clusters") == -0.5
-    assert found.pop("signal_measured") == -0.5
-    assert (found.pop("noise_measured"), found.pop("snr_measured")) == (1, -0.5)
+    assert found.pop("total_signal") == -0.5
+    assert (found.pop("total_noise_rms"), found.pop("snr_rms")) == (1, -0.5)
     assert np.isnan(list(found.values())).all()
 
 

@@ -38,9 +38,10 @@ class Data:
         splits = {"train": self.train, "test": self.test, "validation": self.validation}
         return {name: split for name, split in splits.items() if split is not None}
 
-    def passes(self, views: int) -> int:
-        """The number of images that go through a network with so many augmented passes of train in place of its own."""
-        return sum(len(split.labels) for split in self.splits.values()) + len(self.train.labels) * max(views - 1, 0)
+    @property
+    def image_count(self) -> int:
+        """The number of images of all splits."""
+        return sum(len(split.labels) for split in self.splits.values())
 
 
 def fingerprint(split: Split) -> str:

@@ -1,13 +1,13 @@
 """A head trained anew on the filters that a random removal has left (Discussion)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from singlefilter.claims.paper import REMOVED_SHARE
 from singlefilter.dilution.remove import Measurement, filter_places
-from singlefilter.heads.train import accuracy, train_heads
+from singlefilter.heads.train import Features, accuracy, train_heads
 from singlefilter.pipeline.params import Params
 from singlefilter.training.checkpoint import Checkpoint
 
@@ -23,8 +23,34 @@ def retrained_counts(filters: int) -> list[int]:
     return sorted(counts - {filters})
 
 
+class FiltersLeft:
+    """The features of one layer, several times over, each time with other filters left.
+
+    Args:
+        features: Of the layer alone.
+        left: For each number of removed filters those that are left, int64 (n,).
+
+    Attributes:
+        shapes: For each number of removed filters its (n, S).
+    """
+
+    def __init__(self, features: Features, left: Mapping[int, Tensor]):
+        (self._shape,) = features.shapes.values()
+        self._features, self._left = features, left
+        self.shapes = {count: (len(kept), self._shape[1]) for count, kept in left.items()}
+        self.translation, self.flip = features.translation, features.flip
+
+    def rows(self, index: Tensor, flips: Tensor, shifts: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Give a step's features by number of removed filters; see heads.train.Features."""
+        for _, rows in self._features.rows(index, flips, shifts):
+            filters = rows.unflatten(1, self._shape)  # (n, F * S) -> (n, F, S)
+            for count, kept in self._left.items():
+                yield count, filters.index_select(1, kept).flatten(1)
+
+
 def retrain_heads(
-    train: tuple[Tensor, Tensor],
+    features: Features,
+    labels: Tensor,
     test: tuple[Tensor, Tensor],
     label_count: int,
     params: Params,
@@ -34,8 +60,9 @@ def retrain_heads(
     """Remove filters as the first of dilution's random draws does, and train the head on those that are left.
 
     Args:
-        train: Features float16 (N, F, S) of the training set and their labels int64 (N,), where to train.
-        test: The same of the test set.
+        features: What the layer's head is trained on.
+        labels: int64 (N,), where to train.
+        test: Features of the test set, float (n, F, S), and their labels, int64 (n,), there too.
         label_count: K.
         params: The head's rates and epochs.
         seed: What the draws are seeded with, (sample, layer); the first also seeds the training.
@@ -47,11 +74,10 @@ def retrain_heads(
     Raises:
         InputError: A loss or a weight is no longer finite.
     """
-    filters = train[0].shape[1]
-    places = torch.from_numpy(filter_places(filters, seed, draws=1)[0]).to(train[0].device)  # (F,)
+    ((filters, _),) = features.shapes.values()
+    places = torch.from_numpy(filter_places(filters, seed, draws=1)[0]).to(labels.device)  # (F,)
     left = {count: (places >= count).nonzero().flatten() for count in retrained_counts(filters)}
-    features = {count: train[0].index_select(1, kept) for count, kept in left.items()}
-    heads = train_heads(features, train[1], label_count, params, seed[0], checkpoint)
+    heads = train_heads(FiltersLeft(features, left), labels, label_count, params, seed[0], checkpoint)
     return [
         Measurement(
             kind="random_retrained",

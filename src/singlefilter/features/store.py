@@ -6,6 +6,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+FADED = 1e-4  # of the layer's median: below it, a filter's largest output tells nothing (method, section 5)
+
 
 def write_outputs(
     files: Mapping[int, h5py.File], name: str, outputs: Mapping[int, np.ndarray], start: int, count: int
@@ -14,7 +16,8 @@ def write_outputs(
 
     Args:
         files: For each layer its file, which has the groups train, test, and validation if there is one, each with
-            `features` float16 (N, F, H, W) and `labels` int64 (N,); and the attribute class_names.
+            `features` float16 (N, F, H, W) and `labels` int64 (N,); the attribute class_names; and what write_scales
+            and write_largest write.
         name: The data set in it, such as train/features.
         outputs: For each layer those of n images, float16 (n, F, H, W).
         start: The number of the first image.
@@ -24,6 +27,16 @@ def write_outputs(
         if name not in files[layer]:
             files[layer].create_dataset(name, (count, *values.shape[1:]), np.float16)
         files[layer][name][start : start + len(values)] = values
+
+
+def write_scales(file: h5py.File, scales: np.ndarray) -> None:
+    """Write what each filter's stored outputs are to be multiplied by: powers of two, float32 (F,)."""
+    file["scales"] = scales
+
+
+def write_largest(file: h5py.File, largest: np.ndarray) -> None:
+    """Write each filter's largest output over the training set, float32 (F,)."""
+    file["largest"] = largest
 
 
 class LayerFeatures:
@@ -36,12 +49,19 @@ class LayerFeatures:
     Attributes:
         class_names: The names of the K labels.
         held_out: The splits that nothing is trained on: test, and validation if there is one.
+        scales: Powers of two, float32 (F,), by which what is read of each filter is to be multiplied: the product is
+            what the network puts out. Exact in float32, and beyond float16.
+        faded: Which filters are far weaker than the layer's others, bool (F,): their weights have got no gradient for
+            so long that weight decay has shrunk them, and their heads keep their random start.
     """
 
     def __init__(self, file: h5py.File, path: Path):
         self._file, self._path = file, path
         self.class_names = [str(name) for name in file.attrs["class_names"]]
-        self.held_out = [name for name in file if name != "train"]
+        self.held_out = [name for name in ("test", "validation") if name in file]
+        self.scales = file["scales"][()]
+        largest = file["largest"][()]
+        self.faded = largest < FADED * np.median(largest)
 
     def whole(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Read the features of a split, float16 (N, F, S), and the labels, int64 (N,)."""

@@ -30,11 +30,13 @@ class LayerMatrices:
     Attributes:
         class_names: K names.
         accuracies: The head's success rates, such as test_accuracy.
+        faded: Which filters are far weaker than the layer's others, bool (F,); see features.store.LayerFeatures.
         splits: The matrices by split: train and test.
     """
 
     class_names: Sequence[str]
     accuracies: Mapping[str, float]
+    faded: np.ndarray
     splits: Mapping[str, FilterMatrices]
 
 
@@ -42,14 +44,15 @@ def write_layer(file: h5py.File, layer: int, matrices: LayerMatrices) -> None:
     """Write a layer's matrices.
 
     Args:
-        file: Gets `layer<m>/<split>/fields` and `decisions`, with the success rates as the attributes of `layer<m>`;
-            and for all layers `<split>/images_per_label` and the attribute class_names.
+        file: Gets `layer<m>/<split>/fields` and `decisions`, `layer<m>/faded`, and as the attributes of `layer<m>` the
+            success rates; and for all layers `<split>/images_per_label` and the attribute class_names.
         layer: The layer, counted from 1.
         matrices: Its matrices.
     """
     file.attrs["class_names"] = matrices.class_names
     group = file.create_group(f"layer{layer}")
     group.attrs.update(matrices.accuracies)
+    group["faded"] = matrices.faded
     for name, split in matrices.splits.items():
         group[f"{name}/fields"] = split.fields
         group[f"{name}/decisions"] = split.decisions
@@ -61,8 +64,9 @@ def read_layer(file: h5py.File, layer: int) -> LayerMatrices:
     """Read what write_layer wrote; fields and decisions stay in the file until they are indexed."""
     group = file[f"layer{layer}"]
     splits = {
-        name: FilterMatrices(group[f"{name}/fields"], group[f"{name}/decisions"], file[f"{name}/images_per_label"][:])
-        for name in group
+        name: FilterMatrices(part["fields"], part["decisions"], file[f"{name}/images_per_label"][:])
+        for name, part in group.items()
+        if isinstance(part, h5py.Group)
     }
     accuracies = {name: float(value) for name, value in group.attrs.items()}
-    return LayerMatrices([str(name) for name in file.attrs["class_names"]], accuracies, splits)
+    return LayerMatrices([str(name) for name in file.attrs["class_names"]], accuracies, group["faded"][:], splits)

@@ -1,7 +1,8 @@
 """Phase 2: a linear head on each examined layer, all heads of a sample trained in one pass over shared batches."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,8 +20,59 @@ from singlefilter.training.sgd import all_finite, nesterov, optimiser_state, res
 ELEMENTS_A_PASS = 2**25  # features turned into float32 at a time in measuring accuracy
 
 
+class Features(Protocol):
+    """What heads are trained on.
+
+    Attributes:
+        shapes: For each layer its number of filters and of positions, (F, S).
+        translation: The largest translation of an image, in pixels, that `rows` is asked for.
+        flip: Whether it is asked for mirrored images.
+    """
+
+    shapes: Mapping[int, tuple[int, int]]
+    translation: int
+    flip: bool
+
+    def rows(self, index: Tensor, flips: Tensor, shifts: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Give a step's features, a layer after the other.
+
+        Args:
+            index: Which images, int64 (n,).
+            flips: Which of them are mirrored, bool (n,).
+            shifts: Their shifts in pixels, int64 (n, 2).
+
+        Yields:
+            A layer and its outputs, float32 (n, F * S).
+        """
+
+
+class StoredFeatures:
+    """Outputs for the plain images, as extract_features stores them.
+
+    Args:
+        features: For each layer float16 (N, F, S), all on one device.
+        scales: For each layer what its filters are multiplied by, float32 (F,), there too; without, nothing is.
+    """
+
+    translation, flip = 0, False
+
+    def __init__(self, features: Mapping[int, Tensor], scales: Mapping[int, Tensor] | None = None):
+        self.shapes = {layer: (values.shape[1], values.shape[2]) for layer, values in features.items()}
+        self._inputs = {layer: values.flatten(1) for layer, values in features.items()}  # (N, F, S) -> (N, F * S)
+        self._scales = {
+            layer: values.repeat_interleave(self.shapes[layer][1])  # (F,) -> (F * S,)
+            for layer, values in (scales or {}).items()
+        }
+
+    def rows(self, index: Tensor, flips: Tensor, shifts: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Give a step's features by layer; see Features."""
+        for layer, values in self._inputs.items():
+            rows = values.index_select(0, index)
+            yield layer, rows * self._scales[layer] if self._scales else rows.float()
+
+
 def train_heads(
-    features: Mapping[int, Tensor],
+    features: Features,
     labels: Tensor,
     label_count: int,
     params: Params,
@@ -33,8 +85,8 @@ def train_heads(
     and nothing else.
 
     Args:
-        features: For each layer its outputs for the training set, float16 (N, F, S), all on one device.
-        labels: int64 (N,), on that device.
+        features: The layers' outputs for the N images of the training set, as each step asks for them.
+        labels: int64 (N,), on the features' device.
         label_count: The number of output labels, K.
         params: The heads' rates and epochs.
         seed: The sample's seed, for initial weights and the order of the images.
@@ -47,18 +99,19 @@ def train_heads(
         InputError: A loss or a weight is no longer finite.
     """
     heads, device = params.chosen_arch.heads, labels.device
-    inputs = {layer: values.flatten(1) for layer, values in features.items()}  # (N, F, S) -> (N, F * S)
-    weights = {layer: _initial_weights(layer, values.shape[1], label_count, seed) for layer, values in inputs.items()}
+    weights = {
+        layer: _initial_weights(layer, math.prod(shape), label_count, seed) for layer, shape in features.shapes.items()
+    }
     weights = {layer: values.to(device) for layer, values in weights.items()}
     optimiser = nesterov([(weights.values(), heads)], device)
-    batches = Batches(len(labels), heads.batch_size, seed, device)
+    batches = Batches(len(labels), heads.batch_size, seed, device, features.translation, features.flip)
     losses = torch.zeros(len(weights), device=device)
 
     def step() -> None:
-        index, _, _ = batches.next()
+        index, flips, shifts = batches.next()
         chosen = labels[index]
-        for number, (layer, head) in enumerate(weights.items()):
-            rows = inputs[layer].index_select(0, index).float()
+        for number, (layer, rows) in enumerate(features.rows(index, flips, shifts)):
+            head = weights[layer]
             fields = product(rows, head)  # (n, F * S) @ (F * S, K) -> (n, K)
             losses[number] += nn.functional.cross_entropy(fields, chosen)
             head.grad = product(_slopes(fields, chosen).T, rows.T)  # (K, n) @ (n, F * S) -> (K, F * S)
@@ -86,7 +139,7 @@ def train_heads(
         bar.set_postfix_str("loss " + " ".join(f"{mean:.3f}" for mean in means), refresh=False)
         if checkpoint and epoch + 1 < epochs:
             checkpoint.save_if_due(_state(epoch + 1, weights, optimiser))
-    return {layer: values.view(label_count, *features[layer].shape[1:]) for layer, values in weights.items()}
+    return {layer: values.view(label_count, *features.shapes[layer]) for layer, values in weights.items()}
 
 
 @torch.no_grad()
@@ -96,9 +149,9 @@ def accuracy(features: Tensor, labels: Tensor, weights: Tensor) -> float:
     In float64, so that sums taken in any other order, as for the whole head when filters are removed, decide alike.
 
     Args:
-        features: float16 (N, F, S).
+        features: float (N, F, S).
         labels: int64 (N,).
-        weights: The head, float32 (K, F, S).
+        weights: The head, float32 (K, F, S); times their scales, if the features are as they are stored.
     """
     images = max(ELEMENTS_A_PASS // weights[0].numel(), 1)
     correct = torch.zeros((), dtype=torch.int64, device=labels.device)

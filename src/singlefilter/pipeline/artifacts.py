@@ -59,10 +59,10 @@ STAGES = {
         ("dataset",),
         ("epochs_scale", "precision", "chosen_dataset.flip", "chosen_dataset.translation", "chosen_arch.backbone"),
     ),
-    "extract_features": Stage(("dataset", "backbone"), ("chosen_arch.heads.views",)),
-    "train_heads": Stage(("backbone", "features"), ("chosen_arch.heads", "chosen_arch.examined_layers")),
+    "extract_features": Stage(("dataset", "backbone")),
+    "train_heads": Stage(("dataset", "backbone", "features"), ("chosen_arch.heads", "chosen_arch.examined_layers")),
     "filter_matrices": Stage(("features", "heads")),
-    "dilute_filters": Stage(("features", "heads", "matrices"), ("threshold", "dilution")),
+    "dilute_filters": Stage(("dataset", "backbone", "features", "heads", "matrices"), ("threshold", "dilution")),
     "cluster_stats": Stage(("history", "matrices", "dilution"), ("arch", "seeds")),
     "figures": Stage(("matrices", "dilution"), ("figures",)),
 }

@@ -15,7 +15,7 @@ import h5py
 from singlefilter.pipeline.errors import InputError, UnusableFile
 
 # The start of each file, before the checksum of the rest; HDF5 leaves this place free, its user block.
-SEAL = b"singlefilter 2 sha256 "  # 2: the version of the files' format
+SEAL = b"singlefilter 3 sha256 "  # 3: the version of the files' format
 USER_BLOCK = 512  # bytes
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)

@@ -112,7 +112,7 @@ class Heads(Rates):
     decay: tuple[Decay, ...] = (Decay(first=20, every=20, factor=0.6),)
     epochs: CountOrNone = 200
     batch_size: Count = 100
-    views: CountOrNone
+    images: Literal["augmented", "plain"] = "augmented"
 
 
 class Arch(_Values):

@@ -6,6 +6,7 @@ import numpy as np
 from singlefilter.filters.clusters import cluster_sizes
 from singlefilter.filters.layer_clusters import LayerClusters, slabs
 
+FEW_LABELS, FEW_DECISIONS = 3, 0.8  # the share of its images for a filter that picks few labels (Fig. 3B)
 ONE_DECISION = 0.99  # of its decided images, for a filter that picks one label whatever the input
 
 
@@ -55,15 +56,20 @@ def appearance_statistics(
     Returns:
         appearances: Mean over labels of the number of clusters that have the label.
         appearances_variation: The standard deviation over labels (ddof 0) over this mean.
+        appearances_variation_independent: What this would be, about, if each filter had each label in a cluster with
+            the same chance p, whatever the others: the square root of (1 / p - 1) / F.
         Each float64 (D,), NaN if all filters are silent; the variation also where there is no cluster.
     """
     weights = weights * ~clusters.silent
     appearances = weights @ (clusters.numbers[:, images_per_label > 0] >= 0)  # (D, R)
     means = _means(appearances)
     stds = np.sqrt(_means((appearances - means[:, np.newaxis]) ** 2))
+    chance = ratio(means, weights.sum(axis=1))
+    odds = np.divide(1, chance, out=np.full(len(chance), np.nan), where=chance > 0) - 1
     return {
         "appearances": np.where(weights.any(axis=1), means, np.nan),
         "appearances_variation": ratio(stds, means),
+        "appearances_variation_independent": np.sqrt(ratio(odds.clip(min=0), weights.sum(axis=1))),
     }
 
 
@@ -89,31 +95,45 @@ def layer_statistics(clusters: LayerClusters) -> dict[str, float]:
     }
 
 
-def count_decisions(decisions: h5py.Dataset | np.ndarray) -> np.ndarray:
+def count_decisions(decisions: h5py.Dataset | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Count for how many images each filter of a layer picks each label, whatever the input (Fig. 3B).
 
     Args:
         decisions: int (F, K, K); how often each filter gives images of label i the label j.
 
     Returns:
-        int64 (F, K).
+        int64 (F, K); and for how many images it picks the right label, int64 (F,).
     """
-    return np.concatenate([slab.sum(axis=1) for slab in slabs(decisions)])
+    counts, right = zip(*((slab.sum(axis=1), slab.trace(axis1=1, axis2=2)) for slab in slabs(decisions)), strict=True)
+    return np.concatenate(counts), np.concatenate(right)
 
 
-def one_decision_share(decision_counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Give the share of filters that pick one label for at least 99 % of their decided images.
+def decision_statistics(
+    counts: np.ndarray, right: np.ndarray, images: int, weights: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Say of a layer's filters how few labels they pick, and how often the right one (Fig. 3B).
 
     Args:
-        decision_counts: int (F, K), as count_decisions gives them; filters that decide no image are left out.
+        counts: int (F, K), and
+        right: int (F,), as count_decisions gives them.
+        images: N, all images, decided or not.
         weights: float (D, F), as for cluster_means.
 
     Returns:
-        float64 (D,), NaN if no filter decides anything.
+        one_decision_share: The share of filters that pick one label for at least 0.99 of their decided images.
+        few_decisions_share: The share of filters whose three most picked labels have at least 0.8 of them.
+        single_accuracy: The success rate of a single filter alone, mean over all filters.
+        Filters that decide no image are left out of the shares. Each float64 (D,), NaN if it is over nothing.
     """
-    decided = decision_counts.sum(axis=1)
-    one_label = ratio(decision_counts.max(axis=1), decided) >= ONE_DECISION  # (F,), not where none is decided
-    return ratio(weights @ one_label, weights @ (decided > 0))
+    decided = counts.sum(axis=1)
+    most_first = -np.sort(-counts, axis=1)  # (F, K)
+    one_label = ratio(most_first[:, 0], decided) >= ONE_DECISION  # (F,), not where none is decided
+    few_labels = ratio(most_first[:, :FEW_LABELS].sum(axis=1), decided) >= FEW_DECISIONS
+    return {
+        "one_decision_share": ratio(weights @ one_label, weights @ (decided > 0)),
+        "few_decisions_share": ratio(weights @ few_labels, weights @ (decided > 0)),
+        "single_accuracy": ratio(weights @ right, weights.sum(axis=1) * images),
+    }
 
 
 def _means(values: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """All that is measured of a layer of one sample, in one pass through its matrices of each split."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -18,8 +20,8 @@ from singlefilter.statistics.cluster_means import (
     appearance_statistics,
     cluster_means,
     count_decisions,
+    decision_statistics,
     layer_statistics,
-    one_decision_share,
 )
 from singlefilter.statistics.nulls import NULLS, NullLayer
 from singlefilter.statistics.over_samples import decisions_table, filters_table, labels_table
@@ -29,13 +31,21 @@ _COMPARED = ("noise", "clusters", "cluster_size")  # with nulls, over thresholds
 
 
 def measure_layer(
-    test: FilterMatrices, train: FilterMatrices, class_names: list[str], threshold: float, layer: int, seed: int
+    test: FilterMatrices,
+    train: FilterMatrices,
+    faded: np.ndarray,
+    class_names: list[str],
+    threshold: float,
+    layer: int,
+    seed: int,
 ) -> dict[str, pd.DataFrame]:
     """Compute every statistic of method, section 5, of one layer of one sample.
 
     Args:
         test: The layer's matrices over the test set, from which all statistics are, and
         train: over the training set, whose noise, clusters and sizes are compared with them.
+        faded: Which filters are far weaker than the others, bool (F,); they count as the others do, and noise,
+            clusters and sizes without them stand beside.
         class_names: K.
         threshold: In (0, 1); the swept thresholds are measured beside it.
         layer: The layer, and
@@ -72,12 +82,13 @@ def measure_layer(
         ("train", "forward"): cluster_layer(train.fields, train.images_per_label, thresholds),
     }
     clusters = walks["test", "forward"][threshold]
-    decision_counts = count_decisions(test.decisions)
+    decision_counts, right = count_decisions(test.decisions)
     resampled = _statistics(clusters, images, weights) | field_sums.statistics()
-    resampled["one_decision_share"] = one_decision_share(decision_counts, weights)
+    resampled |= decision_statistics(decision_counts, right, int(images.sum()), weights)
     swept = _thresholds(walks)
     measured = layer_statistics(clusters) | {name: values[0] for name, values in resampled.items()}
-    measured |= _variants(swept[swept["threshold"] == threshold])
+    measured["test_images"] = int(images.sum())
+    measured |= _variants(swept[swept["threshold"] == threshold]) | _without_faded(clusters, faded)
     return {
         "samples": pd.DataFrame([measured]),
         "draws": pd.DataFrame(resampled).rename_axis("draw").reset_index(),
@@ -92,10 +103,8 @@ def measure_layer(
 def _statistics(clusters: LayerClusters, images_per_label: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
     """The statistics of the clusters, of the layer resampled as weights (D, F) say, float64 (D,) each."""
     means = cluster_means(clusters, weights)
-    filters = means.pop("filters")
-    counted = counted_signal(
-        filters, means["clusters"], means["cluster_size"], means["noise"], np.count_nonzero(images_per_label)
-    )
+    del means["filters"]
+    counted = counted_signal(clusters, np.count_nonzero(images_per_label), weights)
     return means | appearance_statistics(clusters, images_per_label, weights) | counted
 
 
@@ -114,6 +123,14 @@ def _variants(swept: pd.DataFrame) -> dict[str, float]:
     rows = swept.set_index(["split", "walk"])
     variants = {"train": rows.loc["train", "forward"], "reversed": rows.loc["test", "reversed"]}
     return {f"{variant}_{name}": row[name] for variant, row in variants.items() for name in _COMPARED}
+
+
+def _without_faded(clusters: LayerClusters, faded: np.ndarray) -> dict[str, float]:
+    """Count the faded filters that are not silent; noise, clusters and sizes of the layer without them."""
+    left = layer_statistics(replace(clusters, silent=clusters.silent | faded))
+    return {"faded_filters": int((faded & ~clusters.silent).sum())} | {
+        f"unfaded_{name}": left[name] for name in _COMPARED
+    }
 
 
 def _nulls(nulls: list[NullLayer], measured: dict[str, float]) -> pd.DataFrame:

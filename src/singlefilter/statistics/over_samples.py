@@ -18,13 +18,16 @@ LABELS_COLUMNS = ["seed", "layer", "label", "class_name", "appearances"]
 _ACCURACIES = ("accuracy", "train_accuracy", "validation_accuracy")
 _STATISTICS = (  # those that get an interval
     *("noise", "noise_clustered", "clusters", "cluster_size", "appearances", "appearances_variation"),
-    *("fields_in_clusters", "fields_beside_clusters", "fields_off_clusters", "field_gap"),
+    "appearances_variation_independent",
+    *("full_columns", "full_columns_share"),
+    *("fields_in_clusters", "fields_beside_clusters", "fields_off_clusters", "field_gap", "field_gap_absolute"),
     *("signal_counted", "interference_counted", "noise_counted", "snr_counted", "snr_counted_with_noise"),
-    *("signal_measured", "noise_measured", "snr_measured", "margin"),
-    "one_decision_share",
+    *("signal", "first_noise", "first_noise_largest", "second_noise", "second_noise_others", "snr", "snr_largest"),
+    *("total_signal", "total_noise_rms", "snr_rms", "margin"),
+    *("one_decision_share", "few_decisions_share", "single_accuracy"),
 )
 _OVER_THRESHOLDS = ("noise", "clusters", "cluster_size")
-_VARIANTS = tuple(f"{variant}_{name}" for variant in ("train", "reversed") for name in _OVER_THRESHOLDS)
+_VARIANTS = tuple(f"{variant}_{name}" for variant in ("train", "reversed", "unfaded") for name in _OVER_THRESHOLDS)
 # Few, since `dvc exp show` gives each a column.
 _OF_FIRST_LAYER = ("accuracy", "noise")
 _OF_LAST_LAYER = (
@@ -35,7 +38,8 @@ _OF_LAST_LAYER = (
     "clusters",
     "cluster_size",
     "silent_filters",
-    "snr_measured",
+    "faded_filters",
+    "snr_largest",
 )
 
 
@@ -95,10 +99,11 @@ def layers_table(samples: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame
         intervals: A row a layer, indexed by it, as resampling.intervals gives them.
 
     Returns:
-        A row a layer: layer, filters, samples, then mean and standard deviation over samples (ddof 1, so NaN for one
+        A row a layer: layer, filters, test_images, samples, then mean and standard deviation over samples (ddof 1, so NaN for one
         sample) of these accuracies; mean, standard deviation and interval (X_mean, X_std, X_low, X_high) of each
-        statistic; the means size_share_1 … size_share_K and silent_filters_mean; mean and standard deviation of
-        noise, clusters and cluster size on the training set, and after the reversed walk.
+        statistic; the means size_share_1 … size_share_K, silent_filters_mean and faded_filters_mean; mean and
+        standard deviation of noise, clusters and cluster size on the training set, after the reversed walk, and
+        without the faded filters.
     """
     groups = samples.groupby("layer")
     shares = [name for name in samples if name.startswith("size_share_")]
@@ -106,12 +111,12 @@ def layers_table(samples: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame
     ends = ("mean", "std", "low", "high")
     table = pd.concat(
         [
-            groups["filters"].first(),
+            groups[["filters", "test_images"]].first(),
             groups.size().rename("samples"),
             _means_and_stds(groups, _ACCURACIES),
             statistics[[f"{name}_{end}" for name in _STATISTICS for end in ends]],
             groups[shares].mean(),
-            groups["silent_filters"].mean().rename("silent_filters_mean"),
+            groups[["silent_filters", "faded_filters"]].mean().add_suffix("_mean"),
             _means_and_stds(groups, _VARIANTS),
         ],
         axis=1,

@@ -1,76 +1,113 @@
-"""What a layer's normalised fields add up to on the outputs: signal, interference and noise (Figs. 5C and 6)."""
+"""What a layer's fields add up to on the outputs: signal, interference and noise (Figs. 5C and 6)."""
 
 import numpy as np
 import pandas as pd
 
+from singlefilter.filters.clusters import cluster_sizes
 from singlefilter.filters.layer_clusters import LayerClusters
 from singlefilter.statistics.cluster_means import ratio
 
 _BINS_PER_UNIT = 50  # bins 0.02 wide
+FULL_COLUMN = 0.8  # of its rows above threshold, for a column that is almost wholly so (Fig. 4C)
 _ROWS = ("other", "cluster")  # indexed by whether the row's label is in a cluster
 
 
-def counted_signal(
-    filters: np.ndarray, clusters: np.ndarray, cluster_size: np.ndarray, noise: np.ndarray, label_count: int
-) -> dict[str, np.ndarray]:
-    """Count, from a layer's averages, how many fields above threshold support a label and how many disturb it.
+def counted_signal(clusters: LayerClusters, label_count: int, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Count how many fields of a layer's clusters support a label, and how many of the others' disturb it.
 
     Args:
-        filters: float (D,); how many filters are not silent, in each of D resampled layers; and so
-        clusters: clusters per filter,
-        cluster_size: labels per cluster,
-        noise: noise per filter.
-        label_count: K.
+        clusters: Of a layer's F filters.
+        label_count: R, how many labels have images.
+        weights: float (D, F); how often each filter is in each of D resampled layers; ones for the layer as it is.
 
     Returns:
-        signal_counted: S, the clusters that a label is in.
-        interference_counted: I, how many of their fields another output gets.
-        noise_counted: E, the fields above threshold outside clusters that another output gets.
+        signal_counted: S, the clusters that hold a label, mean over labels.
+        interference_counted: I, the clusters that hold two labels, mean over pairs of labels.
+        noise_counted: E, the fields above threshold outside clusters, for each pair of an input label and another one.
         snr_counted, snr_counted_with_noise: S / I and S / (I + E).
-        Each float64 (D,), NaN where it is not a number.
+        Each float64 (D,), NaN where it is not a number: S / I if no cluster holds two labels.
 
-    Source: method, section 5; Fig. 6C. The paper's layer 13 gives S = 147, I = 31, S / I = 4.8.
+    Source: method, section 5; Fig. 6C. The paper's averages for layer 13 give S = 147.5, I = 30.8, S / I = 4.8.
     """
-    signal = filters * clusters * cluster_size / label_count
-    interference = ratio(signal * (cluster_size - 1), np.full_like(signal, label_count - 1))
-    noise = ratio(filters * noise, np.full_like(signal, label_count * (label_count - 1)))
-    return {
+    weights = weights * ~clusters.silent
+    sizes = cluster_sizes(clusters.numbers)  # (F, K)
+    labels, pairs = np.full(len(weights), label_count), np.full(len(weights), label_count * (label_count - 1))
+    signal = ratio(weights @ sizes.sum(axis=1), labels)
+    interference = ratio(weights @ (sizes * (sizes - 1)).sum(axis=1), pairs)
+    noise = ratio(weights @ clusters.noise, pairs)
+    counted = {
         "signal_counted": signal,
         "interference_counted": interference,
         "noise_counted": noise,
         "snr_counted": ratio(signal, interference),
         "snr_counted_with_noise": ratio(signal, interference + noise),
     }
+    return {name: np.where(weights.any(axis=1), values, np.nan) for name, values in counted.items()}
 
 
-def measured_signal(totals: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Measure signal and noise on the sums of all filters' normalised fields.
+def signal_of_clusters(
+    inside: np.ndarray, outside: np.ndarray, labels: np.ndarray, unit: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Measure signal and noise as the paper defines them: by which filters have the input's label in a cluster.
+
+    Args:
+        inside: float64 (D, R, K); element (d, r, j) is the sum over the filters of the resampled layer d whose
+            clusters hold labels[r] of their normalised field on output j for this input label.
+        outside: The same over the other filters.
+        labels: int (R,); the labels that have images.
+        unit: float64 (D,); the mean field in the clusters' blocks, in which all is measured.
+
+    Returns:
+        signal: `inside` on the label itself, mean over labels.
+        first_noise, first_noise_largest: `inside` on the other outputs: mean, and the largest, mean over labels.
+        second_noise, second_noise_others: `outside` on the label itself, which is the paper's, and on the others, mean.
+        snr: Signal over first noise; NaN where that is not positive, since then nothing disturbs the signal.
+        snr_largest: Signal over the largest first noise, mean over the labels of which that is positive. Our own.
+        Each float64 (D,), NaN where it is not a number.
+
+    Source: method, section 5; Fig. 6C.
+    """
+    unit = np.where(unit > 0, unit, np.nan)[:, np.newaxis]  # (D, 1)
+    signal, first, first_largest = _own_and_others(inside, labels)
+    second_own, second_others, _ = _own_and_others(outside, labels)
+    largest = np.where(first_largest > 0, first_largest, np.nan)  # (D, R)
+    found = {
+        "signal": _mean(signal / unit),
+        "first_noise": _mean(first / unit),
+        "first_noise_largest": _mean(first_largest / unit),
+        "second_noise": _mean(second_own / unit),
+        "second_noise_others": _mean(second_others / unit),
+    }
+    first_noise = np.where(found["first_noise"] > 0, found["first_noise"], np.nan)
+    return found | {"snr": found["signal"] / first_noise, "snr_largest": _mean_of_numbers(signal / largest)}
+
+
+def signal_of_all(totals: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Measure, beyond the paper, signal and noise on the sums of all filters' normalised fields.
 
     Args:
         totals: float64 (D, R, K); element (d, r, j) is T[labels[r], j] of the resampled layer d.
         labels: int (R,); the labels that have images.
 
     Returns:
-        signal_measured: Mean of T[i, i].
-        noise_measured: Root mean square of T[i, j ≠ i].
-        snr_measured: Their ratio.
+        total_signal: Mean of T[i, i].
+        total_noise_rms: Root mean square of T[i, j ≠ i], to which negative sums count as well.
+        snr_rms: Their ratio.
         margin: Mean of T[i, i] - max over j ≠ i of T[i, j], over the mean of T[i, i] if that is positive.
         Each float64 (D,), NaN where it is not a number.
-
-    Source: method, section 5; Fig. 6C.
     """
     draws, rows, label_count = totals.shape
     own = totals[:, np.arange(rows), labels]  # (D, R)
-    others = np.arange(label_count) != labels[:, np.newaxis]  # (R, K)
+    others = _others(labels, label_count)
     squares = np.einsum("drk,drk,rk->d", totals, totals, others.astype(np.float64))
     largest_other = totals.max(axis=2, where=others, initial=-np.inf)  # (D, R)
     labels_of_draws = np.full(draws, float(rows))
     signal = ratio(own.sum(axis=1), labels_of_draws)
     noise = np.sqrt(ratio(squares, labels_of_draws * (label_count - 1)))
     return {
-        "signal_measured": signal,
-        "noise_measured": noise,
-        "snr_measured": ratio(signal, noise),
+        "total_signal": signal,
+        "total_noise_rms": noise,
+        "snr_rms": ratio(signal, noise),
         "margin": ratio((own - largest_other).sum(axis=1), own.sum(axis=1).clip(min=0)),
     }
 
@@ -90,8 +127,11 @@ class FieldSums:
         self._threshold = threshold
         self._edges = _bin_edges(threshold)
         self._counts = np.zeros((len(_ROWS), len(self._edges) + 1), dtype=np.int64)
-        self._totals = np.zeros((len(weights), len(self._labels), len(images_per_label)))  # (D, R, K)
+        shape = (len(weights), len(self._labels), len(images_per_label))
+        self._inside, self._outside = np.zeros(shape), np.zeros(shape)  # (D, R, K)
         self._parts = {name: np.zeros((len(weights), 2)) for name in ("in", "beside", "off")}  # sums and numbers
+        self._columns = np.zeros((len(weights), 3))  # full columns, the ones in them, and all ones
+        self._absolute = np.zeros(len(weights))  # of the fields off the clusters
         self._active = np.zeros(len(weights))  # filters that are not silent
         self._filters = 0
 
@@ -107,17 +147,20 @@ class FieldSums:
         self._filters += len(fields)
         self._active += weights.sum(axis=1)
         fields = fields[np.ix_(active, self._labels)]  # (n, R, K)
-        self._totals += np.tensordot(weights, fields, axes=1)  # (D, n) @ (n, R, K) -> (D, R, K)
-
         numbers = clusters.numbers[active]  # (n, K)
         of_rows = numbers[:, self._labels]  # (n, R)
         in_cluster = of_rows >= 0
+        self._inside += np.tensordot(weights, fields * in_cluster[:, :, np.newaxis], axes=1)  # (D, R, K)
+        self._outside += np.tensordot(weights, fields * ~in_cluster[:, :, np.newaxis], axes=1)
+
         block = (of_rows[:, :, np.newaxis] == numbers[:, np.newaxis, :]) & in_cluster[:, :, np.newaxis]  # (n, R, K)
         below = fields <= self._threshold
         sums, counts = _sums_and_counts(fields, below)
         self._add_part("in", weights, *_sums_and_counts(fields, block))
         self._add_part("beside", weights, sums * in_cluster, counts * in_cluster)
         self._add_part("off", weights, sums * ~in_cluster, counts * ~in_cluster)
+        self._absolute += weights @ (_sums_and_counts(np.abs(fields), below)[0] * ~in_cluster).sum(axis=1)
+        self._columns += weights @ _full_columns(~below)
         self._count_bins(fields[below], np.repeat(in_cluster.ravel(), counts.ravel()))
 
     def statistics(self) -> dict[str, np.ndarray]:
@@ -128,15 +171,22 @@ class FieldSums:
             fields_beside_clusters, fields_off_clusters: Mean of the fields that are not above threshold, in the rows
                 of labels that are in a cluster of the filter, and in the other rows (Fig. 5C left and right).
             field_gap: |fields_off_clusters / fields_in_clusters|.
-            What measured_signal gives; NaN where there is no filter.
+            field_gap_absolute: The mean absolute value of the former fields over the mean of the latter.
+            full_columns, full_columns_share: Columns of which at least 0.8 are above threshold, mean per filter, and
+                the share of all fields above threshold that are in such columns (Fig. 4C).
+            What signal_of_clusters and signal_of_all give; NaN where there is no filter.
         """
         means = {name: ratio(sums[:, 0], sums[:, 1]) for name, sums in self._parts.items()}
-        signal = measured_signal(self._totals, self._labels)
+        signal = signal_of_clusters(self._inside, self._outside, self._labels, means["in"])
+        signal |= signal_of_all(self._inside + self._outside, self._labels)
         return {
             "fields_in_clusters": means["in"],
             "fields_beside_clusters": means["beside"],
             "fields_off_clusters": means["off"],
             "field_gap": np.abs(ratio(means["off"], means["in"])),
+            "field_gap_absolute": ratio(ratio(self._absolute, self._parts["off"][:, 1]), means["in"]),
+            "full_columns": ratio(self._columns[:, 0], self._active),
+            "full_columns_share": ratio(self._columns[:, 1], self._columns[:, 2]),
             **{name: np.where(self._active > 0, values, np.nan) for name, values in signal.items()},
         }
 
@@ -161,6 +211,37 @@ class FieldSums:
         bins = self._counts.shape[1]
         cells = np.searchsorted(self._edges, values, side="right") + bins * in_cluster
         self._counts += np.bincount(cells, minlength=self._counts.size).reshape(self._counts.shape)
+
+
+def _own_and_others(sums: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Take of sums (D, R, K) those on the input's own label, and mean and largest of those on the others, (D, R)."""
+    own = sums[:, np.arange(len(labels)), labels]
+    others = np.broadcast_to(_others(labels, sums.shape[2]), sums.shape)
+    number = max(sums.shape[2] - 1, 1)
+    return own, sums.sum(axis=2, where=others) / number, sums.max(axis=2, where=others, initial=-np.inf)
+
+
+def _others(labels: np.ndarray, label_count: int) -> np.ndarray:
+    """Mark the outputs that are not the input's own label, bool (R, K)."""
+    return np.arange(label_count) != labels[:, np.newaxis]
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Average each row, (D, R) -> (D,); NaN over nothing."""
+    return ratio(values.sum(axis=1), np.full(len(values), values.shape[1]))
+
+
+def _mean_of_numbers(values: np.ndarray) -> np.ndarray:
+    """Average what is a number in each row, (D, R) -> (D,); NaN over nothing."""
+    numbers = ~np.isnan(values)
+    return ratio(np.where(numbers, values, 0).sum(axis=1), numbers.sum(axis=1))
+
+
+def _full_columns(above: np.ndarray) -> np.ndarray:
+    """Count of filters, bool (n, R, K), the full columns, the ones in them, and all ones, (n, 3)."""
+    ones = above.sum(axis=1)  # (n, K)
+    full = ones >= FULL_COLUMN * above.shape[1] - 1e-9  # 8 of 10 are enough, whatever 0.8 is in binary
+    return np.stack([full.sum(axis=1), (ones * full).sum(axis=1), ones.sum(axis=1)], axis=1)
 
 
 def _sums_and_counts(fields: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,54 @@
+"""Features of training images that are flipped and translated anew for each step; nothing of them is stored."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from singlefilter.backbone.network import Network
+from singlefilter.training.augment import augment
+from singlefilter.training.device import autocast
+
+
+class AugmentedFeatures:
+    """What heads are trained on: each step's images through the frozen network, for all layers in one pass (SI).
+
+    Args:
+        network: The trained network; it is put on `device`, in eval mode.
+        images: The training set, uint8 (N, H, W, 3), on `device`.
+        layers: The examined layers, counted from 1.
+        translation: The largest translation in pixels, either way on either axis.
+        flip: Whether half of the images are mirrored.
+        precision: bf16 or float32; that of the network's own training.
+        device: Where to compute.
+
+    Attributes:
+        shapes: For each layer its (F, S).
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        images: Tensor,
+        layers: Sequence[int],
+        translation: int,
+        flip: bool,
+        precision: str,
+        device: torch.device,
+    ):
+        self.translation, self.flip = translation, flip
+        self._network, self._images, self._layers = network.to(device).eval(), images, list(layers)
+        self._precision, self._device = precision, device
+        moves = torch.zeros(1, dtype=torch.int64, device=device), torch.zeros(1, 2, dtype=torch.int64, device=device)
+        outputs = self._outputs(moves[0], moves[0].bool(), moves[1])
+        self.shapes = {layer: (values.shape[1], values[0, 0].numel()) for layer, values in outputs.items()}
+
+    def rows(self, index: Tensor, flips: Tensor, shifts: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Give a step's features by layer; see heads.train.Features."""
+        for layer, values in self._outputs(index, flips, shifts).items():
+            yield layer, values.float().flatten(1)  # (n, F, H, W) -> (n, F * S)
+
+    @torch.no_grad()
+    def _outputs(self, index: Tensor, flips: Tensor, shifts: Tensor) -> dict[int, Tensor]:
+        with autocast(self._device, self._precision):
+            return self._network.layer_outputs(augment(self._images[index], flips, shifts), self._layers)
