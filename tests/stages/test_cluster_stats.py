@@ -56,7 +56,7 @@ def test_the_stage_writes_the_tables(project):
     layers, filters, labels, thresholds = (
         pd.read_csv(f"metrics/{name}.csv") for name in ("layers", "filters", "labels", "thresholds")
     )
-    assert layers.columns[:5].tolist() == ["layer", "filters", "samples", "accuracy_mean", "accuracy_std"]
+    assert layers.columns[:5].tolist() == ["layer", "filters", "test_images", "samples", "accuracy_mean"]
     assert layers[["validation_accuracy_mean", "validation_accuracy_std"]].isna().all(axis=None)
     last = layers.iloc[-1]
     assert (last["layer"], last["samples"], last["noise_mean"], last["noise_std"]) == (layer, 2, 1.5, 0)

@@ -249,6 +249,7 @@ def test_a_layer_of_silent_filters_adds_up_to_nothing():
 def test_a_filter_without_clusters_has_a_signal_but_no_fields_in_clusters():
     found = values_of(add_up(np.array([[[0.0, 1], [1, -1]]])).statistics())
     assert found.pop("fields_off_clusters") == -0.5
+    assert (found.pop("full_columns"), found.pop("full_columns_share")) == (0, 0)
     assert found.pop("total_signal") == -0.5
     assert (found.pop("total_noise_rms"), found.pop("snr_rms")) == (1, -0.5)
     assert np.isnan(list(found.values())).all()
