@@ -12,6 +12,7 @@ from singlefilter.pipeline.architecture import multiply_accumulates
 from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.params import Params
+from singlefilter.records.store import read_control
 from singlefilter.statistics.bootstrap import intervals
 from singlefilter.statistics.layer import measure_layer
 from singlefilter.statistics.over_samples import (
@@ -38,11 +39,13 @@ def main(params: Params) -> None:
     layers = layers_table(measured["samples"], intervals(measured["draws"].drop(columns="seed")))
     layers = layers.merge(costs(params, measured["labels"]["label"].nunique()), on="layer")
     thresholds = thresholds_table(measured["thresholds"])
-    claims = judge(Run(params, layers, thresholds, histories, dilution))
+    nulls = nulls_table(measured["nulls"])
+    run = Run(params, layers, thresholds, nulls, histories, dilution)
+    claims = judge(run, read_control(params.dataset, params.arch))
     tables = {
         "layers": layers,
         "sizes": sizes_table(layers, measured["samples"]),
-        "nulls": nulls_table(measured["nulls"]),
+        "nulls": nulls,
         "thresholds": thresholds,
         "histograms": histograms_table(measured["histograms"]),
         "filters": measured["filters"][FILTERS_COLUMNS],

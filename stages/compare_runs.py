@@ -4,7 +4,7 @@ from singlefilter.claims.run import Run
 from singlefilter.pipeline.artifacts import RECORDS, Workspace, path_of
 from singlefilter.pipeline.params import Params
 from singlefilter.records.compare import comparison_table, comparison_text
-from singlefilter.records.store import read_record
+from singlefilter.records.store import read_control, read_record
 from stages import run
 
 
@@ -13,8 +13,14 @@ def main(params: Params) -> None:
     files = Workspace(params)
     files.write_table("comparison", comparison_table(runs), "%.6g")
     with files.replacing("comparison_text") as path:
-        path.write_text(comparison_text(runs), encoding="utf-8")
+        path.write_text(comparison_text(runs, controls_of(runs)), encoding="utf-8")
     print(f"compared: {', '.join(runs) or 'no runs'}; see {path_of('comparison_text')}")
+
+
+def controls_of(runs: dict[str, Run]) -> dict[str, Run]:
+    """The controls of those runs that have one."""
+    found = {name: read_control(run.params.dataset, run.params.arch) for name, run in runs.items()}
+    return {name: control for name, control in found.items() if control}
 
 
 def read_records() -> dict[str, Run]:

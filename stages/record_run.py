@@ -18,13 +18,24 @@ from singlefilter.claims.run import Run
 from singlefilter.pipeline.artifacts import RECORDS, path_of
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params, load_params
-from singlefilter.records.store import chosen_rows, read_record, read_run, workspace_files
+from singlefilter.records.store import (
+    chosen_rows,
+    control_folder,
+    read_control,
+    read_record,
+    read_run,
+    workspace_files,
+)
 from stages import LOG, run
 
 CODE = ("src", "stages", "networks", "dvc.yaml", "requirements.txt", "constraints.txt")
 ARGUMENTS = {
     "--name": {"default": "", "help": "what tells this run from another of the same data set, network and epochs"},
     "--note": {"default": "", "help": "a line for the record's run.md"},
+    "--control": {
+        "action": "store_true",
+        "help": "record an untrained network in metrics/controls/, for the claims on the same data and network",
+    },
     "--figures": {
         "nargs": "*",
         "default": ["layer_statistics", "filters", "success_rates"],
@@ -33,8 +44,9 @@ ARGUMENTS = {
 }
 
 
-def main(params: Params, name: str, note: str, figures: Sequence[str]) -> None:
-    folder = RECORDS / record_name(params, name)
+def main(params: Params, name: str, note: str, control: bool, figures: Sequence[str]) -> None:
+    folder = folder_of_control(params) if control else RECORDS / record_name(params, name)
+    figures = [] if control else figures
     check_old_record(folder, params)
     files = workspace_files(params.seeds)
     check_verdicts(read_run(params, files))
@@ -49,6 +61,18 @@ def main(params: Params, name: str, note: str, figures: Sequence[str]) -> None:
         (temporary / "run.md").write_text(run_text(folder, params, note), encoding="utf-8")
         read_record(temporary)
     print(f"recorded in {folder}; dvc repro compare_runs sets it beside the others")
+
+
+def folder_of_control(params: Params) -> Path:
+    """The folder of a control; refuse a network that was trained."""
+    epochs = params.chosen_arch.backbone.epochs
+    if epochs:
+        key = f"archs.{params.arch}.backbone.epochs"
+        raise InputError(
+            f"--control: {key} is {epochs}; a control is not trained: dvc exp run -S catalog.yaml:{key}=0, "
+            "then record it"
+        )
+    return control_folder(params.dataset, params.arch)
 
 
 def record_name(params: Params, name: str) -> str:
@@ -90,7 +114,8 @@ def check_verdicts(present: Run) -> None:
         written = verdicts(pd.read_csv(path))
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path} is not whole ({error}). {way_out}") from error
-    for found, judged in zip(written, verdicts(judge(present)), strict=False):
+    control = read_control(present.params.dataset, present.params.arch)
+    for found, judged in zip(written, verdicts(judge(present, control)), strict=False):
         if found != judged:
             raise InputError(
                 f"{path} says {' '.join(found)}; params.yaml and the tables say {' '.join(judged)}. {way_out}"

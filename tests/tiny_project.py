@@ -26,6 +26,7 @@ COPIED = [
     ".dvcignore",
     ".gitignore",
     "data",
+    "metrics/controls",
     "metrics/reference",
     "networks",
     "src",

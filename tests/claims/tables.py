@@ -26,6 +26,8 @@ NOISE = {
 }
 SIZE = {"vgg16": 2.88, "vgg6": 2.6, "avgg16": 2.5}
 LAYER7 = {"clusters": 1.3, "cluster_size": 1.66, "appearances": 55}
+LAYER10 = {"clusters": 1.5, "cluster_size": 1.5}
+SHARES = [0.24, 0.12, 0.6, 0.04, 0, 0, 0, 0, 0, 0]  # of the last layer's clusters: mostly three labels
 
 
 class Tables:
@@ -38,40 +40,47 @@ class Tables:
         numbers = next((name for name in ("avgg16", "vgg6") if arch.startswith(name)), "vgg16")
         row["examined_layers"] = EXAMINED.get(arch, row["examined_layers"])
         self.widths = [item for item in row["backbone"]["convolutions"] if isinstance(item, int)]
-        self.std = 0.01 if len(seeds) > 1 else math.nan
+        self.std = 0.004 if len(seeds) > 1 else math.nan
         self.accuracies = dict.fromkeys(seeds, ACCURACY[numbers])
         self.without_bias = dict.fromkeys(seeds, math.nan)
         self.validation = dict.fromkeys(seeds, math.nan)
         self.layers = {}
-        self.noise_at, self.clusters_at = {}, {}
+        self.noise_at, self.clusters_at, self.size_at, self.nulls = {}, {}, {}, {}
         layers = row["examined_layers"]
         for place, layer in enumerate(layers):
             noise = NOISE[numbers].get(layer, 5.0)
             means = {"noise": noise, "clusters": 1, "cluster_size": SIZE[numbers], "appearances": 150}
-            means |= LAYER7 if layer == 7 else {}
+            means |= {7: LAYER7, 10: LAYER10}.get(layer, {})
             means |= {"appearances_variation": 0.05, "field_gap": 0.01, "fields_beside_clusters": -0.2}
-            means |= {"snr_measured": 6, "snr_counted_with_noise": 4, "one_decision_share": 1}
+            means |= {"snr": 6, "signal": 150, "first_noise": 25, "first_noise_largest": 30}
+            means |= {"snr_counted": 4.5, "snr_counted_with_noise": 4}
+            means |= {"one_decision_share": 1, "few_decisions_share": 0.8, "single_accuracy": 0.1}
+            means |= {"full_columns": 2, "full_columns_share": 0.8}
             means |= {"accuracy": ACCURACY[numbers] - 0.05 * (len(layers) - 1 - place), "train_accuracy": 0.999}
             for name in ("noise", "clusters", "cluster_size"):
                 means |= {f"train_{name}": means[name], f"reversed_{name}": means[name]}
-            self.layers[layer] = means | {"shares": [0.6, 0.3, 0.08, 0.02, 0, 0, 0, 0, 0, 0]}
+            shares = [0.6, 0.3, 0.08, 0.02, 0, 0, 0, 0, 0, 0] if place < len(layers) - 1 else SHARES
+            self.layers[layer] = means | {"shares": shares, "silent_filters": 0, "faded_filters": 0}
             self.noise_at[layer] = {threshold: noise for threshold in THRESHOLDS}
             self.clusters_at[layer] = {threshold: 1.0 for threshold in THRESHOLDS}
+            self.size_at[layer] = {threshold: means["cluster_size"] for threshold in THRESHOLDS}
+            self.nulls[layer] = {"noise": 18.0, "clusters": 3.0, "cluster_size": 1.2}
         if arch == "vgg16":
             self.layers[10]["accuracy"] = self.layers[11]["accuracy"] = 0.94
         self.loss_random, self.loss_label = dict.fromkeys(seeds, 0.0), dict.fromkeys(seeds, 0.1)
 
     def run(self) -> Run:
         params = parse_params(self.values)
-        return Run(params, self._layers(), self._thresholds(), self._histories(params), self._dilution(params))
+        histories, dilution = self._histories(params), self._dilution(params)
+        return Run(params, self._layers(), self._thresholds(), self._nulls(), histories, dilution)
 
     def write(self, root: Path) -> Params:
         """Write params.yaml and metrics/ as a run of the chain leaves them in the project's folder; give the former."""
         run, metrics = self.run(), root / "metrics"
         for kind in ("history", "dilution"):
             (metrics / kind).mkdir(parents=True, exist_ok=True)
-        tables = {"layers": run.layers, "thresholds": run.thresholds, "claims": judge(run)}
-        tables |= {name: pd.DataFrame({"layer": [1]}) for name in ("nulls", "labels", "histograms")}
+        tables = {"layers": run.layers, "thresholds": run.thresholds, "nulls": run.nulls, "claims": judge(run)}
+        tables |= {name: pd.DataFrame({"layer": [1]}) for name in ("labels", "histograms")}
         for seed in run.params.seeds:
             tables[f"history/seed{seed}"] = run.histories[run.histories["seed"] == seed].drop(columns="seed")
             tables[f"dilution/seed{seed}"] = run.dilution[run.dilution["seed"] == seed]
@@ -88,8 +97,11 @@ class Tables:
         rows = []
         for layer, means in self.layers.items():
             row = {"layer": layer, "filters": self.widths[layer - 1], "samples": len(self.accuracies)}
+            row["test_images"] = 10_000
             for name, value in means.items():
-                if name == "shares":
+                if name.endswith("_filters"):
+                    row[f"{name}_mean"] = value
+                elif name == "shares":
                     row |= {f"size_share_{size}": share for size, share in enumerate(value, start=1)}
                 else:
                     row |= {f"{name}_mean": value, f"{name}_std": self.std}
@@ -103,10 +115,20 @@ class Tables:
             for threshold in THRESHOLDS:
                 row = {"layer": layer, "threshold": threshold, "noise_mean": noise[threshold], "noise_std": self.std}
                 row |= {"clusters_mean": self.clusters_at[layer][threshold], "clusters_std": self.std}
+                row |= {"cluster_size_mean": self.size_at[layer][threshold], "cluster_size_std": self.std}
                 rows.append(row | {"split": "test", "walk": "forward"})
                 spoiled = {"noise_mean": 99.0 * layer, "clusters_mean": 9.0}  # these rows are not to be read
                 rows += [row | spoiled | {"split": "train", "walk": "forward"}]
                 rows += [row | spoiled | {"split": "test", "walk": "reversed"}]
+        return pd.DataFrame(rows)
+
+    def _nulls(self) -> pd.DataFrame:
+        rows = [
+            {"layer": layer, "null": null, "statistic": name, "null_mean": value if null == "labels" else 77.0}
+            for layer, means in self.nulls.items()
+            for null in ("ones", "labels")  # the first is not to be read
+            for name, value in means.items()
+        ]
         return pd.DataFrame(rows)
 
     def _histories(self, params: Params) -> pd.DataFrame:
@@ -123,6 +145,8 @@ class Tables:
             kinds = [("none", None, 0, accuracy), ("random", None, 0, accuracy), ("random", None, 160, 0.5)]
             kinds += [("random", None, 150, accuracy - self.loss_random[seed])]
             kinds += [("label", 0, 90, accuracy - self.loss_label[seed]), ("label", 1, 90, accuracy)]
+            kinds += [("label_largest", 0, 90, accuracy - 0.08), ("label_random", 0, 90, accuracy - 0.001)]
+            kinds += [("label_largest", 1, 90, accuracy - 0.5), ("label_random", 1, 90, accuracy - 0.5)]
             for kind, label, removed, value in kinds:
                 row = {"seed": seed, "layer": params.chosen_arch.examined_layers[-1], "kind": kind, "label": label}
                 rows.append(row | {"removed_filters": removed, "accuracy": value})

@@ -1,5 +1,6 @@
 """Runs recorded, read again, refused, and compared with the paper and each other."""
 
+import contextlib
 import json
 import math
 import sys
@@ -13,12 +14,12 @@ from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import replacing
 from singlefilter.pipeline.params import load_params
 from singlefilter.records.compare import comparison_table, comparison_text
-from singlefilter.records.store import read_record
+from singlefilter.records.store import read_control, read_record
 from stages import compare_runs, record_run, run
 from tests.claims.tables import Tables, tables
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORDS = Path("metrics/reference")
+RECORDS, CONTROLS = Path("metrics/reference"), Path("metrics/controls")
 NAME = "cifar10-vgg16-1"
 PARAMS = load_params(ROOT / "params.yaml")
 FIGURES = ("layer_statistics", "filters", "success_rates")
@@ -135,6 +136,23 @@ def test_the_figures_can_be_chosen_and_the_record_named():
         "choose among filters, layer_statistics, success_rates, training"
     )
     assert "'a/b' cannot be in a folder's name" in refusal("--name", "a/b")
+
+
+def test_an_untrained_network_is_recorded_as_the_control_of_its_data_and_network():
+    assert "archs.vgg16.backbone.epochs is 200; a control is not trained" in refused_control()
+    control = tables(epochs_scale=0.1)
+    control.values["archs"]["vgg16"]["backbone"]["epochs"] = 0
+    control.layers[13]["noise"] = 18.0
+    write(control, "--control")
+    assert not RECORDS.exists() and [path.name for path in CONTROLS.iterdir()] == ["cifar10-vgg16"]
+    assert not list((CONTROLS / "cifar10-vgg16").glob("*.png"))
+    assert read_control("cifar10", "vgg16").by_layer[13]["noise_mean"] == 18
+    assert read_control("cifar10", "vgg6") is None
+
+
+def refused_control() -> str:
+    write(tables(), record=False)
+    return refusal("--control")
 
 
 def test_a_record_is_replaced_as_a_whole_or_not_at_all(monkeypatch):
@@ -296,21 +314,30 @@ def cells(text: str, start: str) -> list[str]:
 def test_the_papers_numbers_stand_beside_a_runs():
     made = tables(seeds=(0, 1))
     made.accuracies = {0: 0.93, 1: 0.95}
-    text = comparison_text({NAME: made.run()})
-    assert cells(text, "vgg16 | the paper")[2:] == ["4", "0.94", "1.5", "1", "2.88", "> 5", ""]
-    ours = ["2", "0.9400 ± 0.0141", "1.50 ± 0.01", "1.00 ± 0.01", "2.88 ± 0.01", "6.00 ± 0.01", ""]
-    assert cells(text, f"vgg16 | `{NAME}`")[2:] == ours
-    assert cells(text, "vgg6 | the paper")[2:] == ["5", "0.92", "3.14", "1", "2.6", "–", ""]
-    assert cells(text, "avgg16 | the paper")[2:] == ["3", "0.955", "1.1", "1", "2.5", "–", ""]
-    assert cells(text, f"`{NAME}` | 2")[2:] == ["0.6400 ± 0.0100", "–", "20.00 ± 0.01", "20"]
+    text = comparison_text({NAME: made.run()}, {})
+    assert cells(text, "vgg16 | the paper")[2:] == ["4", "", "0.94", "1.5", "1", "2.88", "4.8", ""]
+    ours = ["1.50 ± 0.00", "1.00 ± 0.00", "2.88 ± 0.00", "4.50 ± 0.00", ""]
+    assert cells(text, f"vgg16 | `{NAME}`")[2:] == ["2", "augmented images", "0.9400 ± 0.0141", *ours]
+    assert cells(text, "vgg6 | the paper")[2:] == ["5", "", "0.92", "3.14", "1", "2.6", "–", ""]
+    assert cells(text, "avgg16 | the paper")[2:] == ["3", "", "0.955", "1.1", "1", "2.5", "–", ""]
+    assert cells(text, f"`{NAME}` | 2")[2:] == ["0.6400 ± 0.0040", "–", "20.00 ± 0.00", "20"]
 
 
 def test_other_data_have_no_numbers_of_the_papers_beside_them_and_one_sample_no_spread():
     digits = tables(seeds=(0,), dataset="digits", epochs_scale=0.05)
     digits.layers[13] |= {"noise": math.nan, "cluster_size": math.nan}
-    text = comparison_text({"digits-vgg16-0.05": digits.run()})
-    about = "digits instead of CIFAR-10; 0.05 of the epochs; 1 sample"
-    assert cells(text, "vgg16 | `digits-vgg16-0.05`")[2:] == ["1", "0.9400", "–", "1.00", "–", "6.00", about]
+    text = comparison_text({"digits-vgg16-0.05": digits.run()}, {})
+    about = "digits instead of CIFAR-10; shortened run: 0.05 of the epochs; 1 sample"
+    assert cells(text, "vgg16 | `digits-vgg16-0.05`")[2:] == [
+        "1",
+        "augmented images",
+        "0.9400",
+        "–",
+        "1.00",
+        "–",
+        "4.50",
+        about,
+    ]
     assert cells(text, "`digits-vgg16-0.05` | 2")[2:] == ["0.6400", "–", "20.00", "–"]
     assert "nan" not in text.lower()
     table = comparison_table({"digits": digits.run()})
@@ -326,22 +353,25 @@ def test_the_table_has_a_row_a_number():
         0,
     ]
     noise = table[(table["record"] == "a") & (table["layer"] == 5) & (table["statistic"] == "noise")].iloc[0]
-    assert noise[["paper", "mean", "std", "low", "high"]].tolist() == [3.14, 3.14, 0.01, 2.64, 3.64]
+    assert noise[["paper", "mean", "std", "low", "high"]].tolist() == [3.14, 3.14, 0.004, 2.64, 3.64]
 
 
 def test_claims_of_each_run_are_counted_and_those_of_several_judged():
     runs = {name: tables(name).run() for name in ("vgg16", "vgg6", "avgg16")}
-    text = comparison_text(runs)
-    assert cells(text, "`vgg16` | 32")[1:] == ["32", "0", "29"]
+    control = tables("vgg16")
+    control.layers[13]["noise"] = 18.0
+    text = comparison_text(runs, {"vgg16": control.run()})
+    assert cells(text, "`vgg16` | 45")[1:] == ["45", "0", "38", "3", "0"]  # the noise of layer 13, trained, reversed
+    assert cells(text, "`vgg6` | 11")[1:4] == ["11", "0", "72"]
     reason = "at the bound, must be > 0 (vgg16 over vgg6)"
-    assert cells(text, "`snr.order.measured`")[3:] == ["0 [-0.7071, 0.7071]", "does not hold", reason]
+    assert cells(text, "`snr.order`")[3:] == ["0 [-0.7071, 0.7071]", "does not hold", reason]
     assert "fewer filters" not in text
 
 
 def test_diluted_networks_stand_beside_their_parents():
     fewer = tables("vgg14_l13_350")
     fewer.accuracies = {0: 0.93, 1: 0.93}
-    text = comparison_text({"whole": tables("vgg14").run(), "fewer": fewer.run(), "alone": tables("vgg6").run()})
+    text = comparison_text({"whole": tables("vgg14").run(), "fewer": fewer.run(), "alone": tables("vgg6").run()}, {})
     assert cells(text, "vgg14_l13_350 | 1") == [
         *("vgg14_l13_350", "1", "0.9300 ± 0.0000", "vgg14", "0.9400 ± 0.0000"),
         *("0.01 [0.01, 0.01]", "0"),
@@ -370,7 +400,7 @@ def test_records_are_compared_and_older_ones_left_out(capsys):
 def test_a_comparison_without_records_has_the_papers_numbers():
     compare()
     text = Path("metrics/comparison.md").read_text(encoding="utf-8")
-    assert cells(text, "avgg16 | the paper")[3] == "0.955"
+    assert cells(text, "avgg16 | the paper")[4] == "0.955"
     assert pd.read_csv("metrics/comparison.csv").empty
 
 
@@ -386,11 +416,19 @@ def test_a_record_that_is_not_whole_is_refused():
 
 
 def test_recorded_claims_are_what_the_code_judges():
-    for folder in sorted((ROOT / RECORDS).glob("*/")):
+    for folder in sorted([*(ROOT / RECORDS).glob("*/"), *(ROOT / CONTROLS).glob("*/")]):
         if (folder / "params.yaml").exists():
             written = pd.read_csv(folder / "claims.csv")
-            judged = judge(read_record(folder))
+            run = read_record(folder)
+            with contextlib.chdir(ROOT):
+                judged = judge(run, read_control(run.params.dataset, run.params.arch))
             assert record_run.verdicts(written) == record_run.verdicts(judged), folder
+
+
+def test_the_controls_are_untrained():
+    for folder in sorted((ROOT / CONTROLS).glob("*/")):
+        params = read_record(folder).params
+        assert (folder.name, params.chosen_arch.backbone.epochs) == (f"{params.dataset}-{params.arch}", 0)
 
 
 def test_the_readme_holds_the_tables_of_networks_and_layers():

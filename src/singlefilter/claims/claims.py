@@ -1,43 +1,41 @@
 """The paper's claims, and when each holds (method, section 7, whose tolerances were fixed before any result).
 
-Each is made of the networks of which the paper makes it:
-
-* all three: the whole network's success rate, the last layer's noise and number and size of clusters, one decision a
-  filter (Abstract), output biases and validation sets (SI).
-* VGG-16 and VGG-6: success rates that grow and noise that falls with the layer; of AVGG-16 one layer is examined.
-* VGG-16 alone: what the paper says of its layers 7, 8, 10, 11 and 13, of fields and signal to noise, of the training
-  set's fields, of the reversed walk, and of filters removed from its layer 13.
-
-Where several numbers make one claim, each has a row: noise.vgg16 is noise.vgg16.layer2, .layer10 and .layer13.
+Each is made of the networks of which the paper makes it. Where several numbers make one claim, each has a row:
+noise.vgg16 is noise.vgg16.layer2, .layer10 and .layer13.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from singlefilter.claims import run as runs
-from singlefilter.claims.paper import LAYERS, VALIDATION_IMAGES, VALUES, paper_text
+from singlefilter.claims.paper import LAYERS, SWEPT_THRESHOLDS, THRESHOLD, VALIDATION_IMAGES, VALUES, paper_text
 
 ROUNDING = 1e-9  # what is at its tolerance holds, whatever the last bit of a difference
 
 
 class Rule(NamedTuple):
-    """What a number must be: in words, and as bounds, which are allowed themselves unless `strict`."""
+    """What a number must be: in words, and as bounds, which are allowed themselves unless `strict`.
+
+    With `by_interval`, the whole interval of the number must be inside.
+    """
 
     text: str
     lowest: float = -math.inf
     highest: float = math.inf
     strict: bool = False
+    by_interval: bool = False
 
-    def excess(self, value: float) -> float:
-        """By how much a value is beyond the nearest bound; negative inside."""
-        return max(self.lowest - value, value - self.highest)
+    def excess(self, number: runs.Number) -> float:
+        """By how much a number is beyond the nearest bound; negative inside, NaN where it cannot be said."""
+        low, high = (number.low, number.high) if self.by_interval else (number.value, number.value)
+        return math.nan if math.isnan(low + high) else max(self.lowest - low, high - self.highest)
 
-    def allows(self, value: float) -> bool:
-        """Whether a value is what it must be."""
-        excess = self.excess(value)
+    def allows(self, number: runs.Number) -> bool:
+        """Whether a number is what it must be."""
+        excess = self.excess(number)
         return excess < -ROUNDING if self.strict else excess <= ROUNDING
 
 
@@ -45,7 +43,7 @@ class Need(NamedTuple):
     """What a run must be for a claim to be judged on it, beside the paper's data, epochs and threshold.
 
     Attributes:
-        arch: The row of archs, with the paper's values.
+        arch: The row of archs, with what the paper fixes of it.
         layers: Those that must be examined.
         output_bias: Whether the network is trained with output biases.
         validation: How many training images must be held out, at least; none may be where it is 0.
@@ -73,6 +71,7 @@ class Claim:
         rule: When it holds.
         needs: The runs that it takes, mostly one.
         measure: Gives the number from these runs.
+        construction: Why it holds whatever was learnt, if it does (method, section 5).
     """
 
     id: str
@@ -81,10 +80,15 @@ class Claim:
     rule: Rule
     needs: tuple[Need, ...]
     measure: Callable[..., runs.Number]
+    construction: str = ""
 
 
 def _within(value: float, tolerance: float) -> Rule:
     return Rule(f"± {tolerance:g}", value - tolerance, value + tolerance)
+
+
+def _between(lowest: float, highest: float) -> Rule:
+    return Rule(f"{lowest:g} … {highest:g}", lowest, highest)
 
 
 def _at_most(bound: float) -> Rule:
@@ -103,312 +107,217 @@ def _below(bound: float) -> Rule:
     return Rule(f"< {bound:g}", highest=bound, strict=True)
 
 
-def _near_paper(name: str, text: str, arch: str, layer: int, statistic: str, tolerance: float) -> Claim:
-    """A claim that a layer's statistic is the paper's."""
-    return Claim(
-        name,
-        f"{arch}, layer {layer}: {text}",
-        paper_text(arch, layer, statistic),
-        _within(VALUES[arch, layer, statistic], tolerance),
-        (Need(arch, (layer,)),),
-        partial(runs.statistic, layer=layer, name=statistic),
-    )
+POSITIVE_BY_INTERVAL = Rule("> 0 by its interval", lowest=0, strict=True, by_interval=True)
 
 
-def _success_rate(arch: str) -> Claim:
-    return Claim(
-        f"sr.{arch}",
-        f"{arch}: success rate of the whole network",
-        paper_text(arch, None, "accuracy"),
-        _within(VALUES[arch, None, "accuracy"], 0.005),
-        (Need(arch),),
-        runs.network_accuracy,
-    )
+def _near(arch: str, layer: int | None, statistic: str, tolerance: float) -> tuple[str, Rule]:
+    """What the paper reports, and the rule that a number is near it."""
+    return paper_text(arch, layer, statistic), _within(VALUES[arch, layer, statistic], tolerance)
 
 
-def _as_good_as_network(layer: int) -> Claim:
-    return Claim(
-        f"sr.layers.layer{layer}",
-        f"vgg16, layer {layer}: the head does as well as the whole network",
-        "0",
-        _within(0, 0.005),
-        (Need("vgg16", (layer,)),),
-        partial(runs.head_beside_network, layer=layer),
-    )
+def _of(layer: int, statistic: str) -> Callable[..., runs.Number]:
+    return partial(runs.statistic, layer=layer, name=statistic)
 
 
-def _progress(arch: str) -> Claim:
-    layers = LAYERS[arch]
-    return Claim(
-        f"sr.progress.{arch}",
-        f"{arch}: success rate grows with the layer (smallest step)",
-        "grows",
-        _above(-0.003),
-        (Need(arch, layers),),
-        partial(runs.smallest_growth, layers=layers),
-    )
+def _one(
+    name: str,
+    arch: str,
+    layers: int | tuple[int, ...],
+    text: str,
+    paper: str,
+    rule: Rule,
+    measure: Callable[..., runs.Number],
+    construction: str = "",
+    **need: Any,
+) -> Claim:
+    """A claim of one run, and of one layer where `layers` is a number."""
+    place = f"{arch}, layer {layers}" if isinstance(layers, int) else arch
+    examined = (layers,) if isinstance(layers, int) else layers
+    return Claim(name, f"{place}: {text}", paper, rule, (Need(arch, examined, **need),), measure, construction)
 
 
-def _noise_falls(arch: str) -> Claim:
-    layers = LAYERS[arch]
-    return Claim(
-        f"noise.falls.{arch}",
-        f"{arch}: noise falls over the layers before a pool, at each threshold from 0.3 to 0.6 (largest step)",
-        "falls",
-        _below(0),
-        (Need(arch, layers),),
-        partial(runs.largest_noise_growth, layers=layers),
-    )
+def _several(
+    name: str, text: str, paper: str, rule: Rule, needs: tuple[Need, ...], measure: Callable[..., runs.Number]
+) -> Claim:
+    """A claim of several runs."""
+    return Claim(name, text, paper, rule, needs, measure)
 
 
-def _noise_rises(later: int) -> Claim:
-    earlier = later - 1
-    return Claim(
-        f"noise.rises.layer{later}",
-        f"vgg16: noise rises right after a pool, layer {later} over {earlier}",
-        "rises",
-        _above(0),
-        (Need("vgg16", (earlier, later)),),
-        partial(runs.noise_growth, earlier=earlier, later=later),
-    )
+V16, V6, A16 = LAYERS["vgg16"], LAYERS["vgg6"], LAYERS["avgg16"]
+ONE_POSITION = "with one position, a filter decides alike for every image"
+OUTER_PRODUCT = "with one position, a filter's fields are an outer product, so mostly one cluster"
+ROWS_SUM_TO_0 = "without bias, a filter's fields sum to about 0 over the outputs"
+FROM_SIZES = "follows from the cluster sizes alone"
+LABEL_REMOVED = "removing all filters that vote for a label removes the label"
+LAST = (Need("vgg6", (5,)), Need("vgg16", (13,)), Need("avgg16", (13,)))
 
-
-def _one_cluster(arch: str) -> Claim:
-    return _near_paper(f"clusters.last.{arch}", "one cluster per filter", arch, LAYERS[arch][-1], "clusters", 0.05)
-
-
-def _one_cluster_at_thresholds(arch: str) -> Claim:
-    layer = LAYERS[arch][-1]
-    return Claim(
-        f"clusters.last.{arch}.thresholds",
-        f"{arch}, layer {layer}: one cluster per filter at each threshold from 0.3 to 0.6 (farthest)",
-        paper_text(arch, layer, "clusters"),
-        _within(VALUES[arch, layer, "clusters"], 0.05),
-        (Need(arch, (layer,)),),
-        partial(runs.clusters_farthest_from_one, layer=layer),
-    )
-
-
-def _equal_appearances(layer: int) -> Claim:
-    tolerance = 0.15 * VALUES["vgg16", layer, "appearances"]
-    return _near_paper(
-        f"equal.layer{layer}", "clusters that a label is in, mean over labels", "vgg16", layer, "appearances", tolerance
-    )
-
-
-def _of_vgg16(name: str, text: str, paper: str, rule: Rule, layer: int, statistic: str) -> Claim:
-    """A claim that a statistic of a layer of VGG-16 keeps to a rule."""
-    needs = (Need("vgg16", (layer,)),)
-    return Claim(
-        name, f"vgg16, layer {layer}: {text}", paper, rule, needs, partial(runs.statistic, layer=layer, name=statistic)
-    )
-
-
-def _ordered(name: str, statistic: str, text: str) -> Claim:
-    return Claim(
-        f"snr.order.{name}",
-        f"signal to noise, {text}, orders the networks as their success rates do (smallest step)",
-        "vgg6 < vgg16 < avgg16",
-        _above(0),
-        tuple(Need(arch, LAYERS[arch][-1:]) for arch in ("vgg6", "vgg16", "avgg16")),
-        partial(runs.smallest_rise, name=statistic),
-    )
-
-
-def _one_decision(arch: str, note: str) -> Claim:
-    layer = LAYERS[arch][-1]
-    return Claim(
-        f"decision.{arch}",
-        f"{arch}, layer {layer}: share of filters that pick one label whatever the input ({note})",
-        "1",
-        _at_least(0.99),
-        (Need(arch, (layer,)),),
-        partial(runs.statistic, layer=layer, name="one_decision_share"),
-    )
-
-
-def _same_on_training_set(name: str, statistic: str, tolerance: float) -> Claim:
-    return Claim(
-        f"same.train.{name}",
-        f"vgg16, layer 13: the training set's {statistic.replace('_', ' ')} is the test set's (difference)",
-        "0",
-        _within(0, tolerance),
-        (Need("vgg16", (13,)),),
-        partial(runs.training_beside_test, layer=13, name=statistic),
-    )
-
-
-def _same_reversed(statistic: str) -> Claim:
-    layers = LAYERS["vgg16"]
-    return Claim(
-        f"same.reversed.{statistic}",
-        f"vgg16: the reversed walk leaves each layer's mean {statistic} unchanged (largest relative difference)",
-        "0",
-        _within(0, 0.01),
-        (Need("vgg16", layers),),
-        partial(runs.largest_change_reversed, layers=layers, name=statistic),
-    )
-
-
-def _diluted_in_training(name: str, text: str, paper: str, parent: str, arch: str, tolerance: float) -> Claim:
-    return Claim(
-        f"dilute.trained.{name}",
-        f"{parent} trained with {text}: loss of success rate",
-        paper,
-        _at_most(tolerance),
-        (Need(parent), Need(arch)),
-        runs.accuracy_difference,
-    )
-
-
-def _biases_or_none(arch: str) -> Claim:
-    return Claim(
-        f"bias.none.{arch}",
-        f"{arch}: trained with output biases, the success rate is the same (difference)",
-        "0",
-        _within(0, 0.003),
-        (Need(arch, output_bias=True), Need(arch)),
-        runs.accuracy_difference,
-    )
-
-
-def _biases_removed(arch: str) -> Claim:
-    return Claim(
-        f"bias.removed.{arch}",
-        f"{arch}: trained with output biases that are then removed, the success rate stays (difference)",
-        "0",
-        _within(0, 0.003),
-        (Need(arch, output_bias=True),),
-        runs.loss_without_output_biases,
-    )
-
-
-def _validated(arch: str) -> Claim:
-    return Claim(
-        f"validation.{arch}",
-        f"{arch}: success rate on held-out training images is that on the test set (difference)",
-        "0",
-        _within(0, 0.01),
-        (Need(arch, validation=VALIDATION_IMAGES),),
-        runs.validation_beside_test,
-    )
-
-
+# fmt: off
 CLAIMS: tuple[Claim, ...] = (
-    *map(_success_rate, ("vgg16", "vgg6", "avgg16")),
-    *map(_as_good_as_network, (10, 13)),
-    *map(_progress, ("vgg16", "vgg6")),
-    Claim(
-        "train.layer7",
-        "vgg16, layer 7: success rate of the head on the training set",
-        paper_text("vgg16", 7, "train_accuracy"),
-        _at_least(0.995),
-        (Need("vgg16", (7,)),),
-        partial(runs.accuracy, layer=7, name="train_accuracy"),
+    _one("sr.vgg16", "vgg16", (), "success rate of the whole network",
+         *_near("vgg16", None, "accuracy", 0.005), runs.network_accuracy),
+    _one("sr.vgg6", "vgg6", (), "success rate of the whole network",
+         *_near("vgg6", None, "accuracy", 0.005), runs.network_accuracy),
+    _one("sr.avgg16", "avgg16", (), "success rate of the whole network",
+         *_near("avgg16", None, "accuracy", 0.005), runs.network_accuracy),
+    _several("sr.order.vgg16", "vgg16 has a larger success rate than vgg6 (difference)",
+             "0.02", POSITIVE_BY_INTERVAL, (Need("vgg16"), Need("vgg6")), runs.accuracy_difference),
+    _several("sr.order.avgg16", "avgg16 has a larger success rate than vgg16 (difference)",
+             "0.015", POSITIVE_BY_INTERVAL, (Need("avgg16"), Need("vgg16")), runs.accuracy_difference),
+    _one("sr.layers.layer10", "vgg16", 10, "the head does as well as the whole network (difference)",
+         "0", _at_least(-0.005), partial(runs.head_beside_network, layer=10)),
+    _one("sr.layers.layer13", "vgg16", 13, "the head does as well as the whole network (difference)",
+         "0", _at_least(-0.005), partial(runs.head_beside_network, layer=13)),
+    _one("sr.vgg6.layer5", "vgg6", 5, "success rate of the head",
+         *_near("vgg6", 5, "accuracy", 0.005), partial(runs.accuracy, layer=5)),
+    _one("sr.progress.vgg16", "vgg16", V16, "success rate grows with the layer (smallest step)",
+         "grows", _above(-0.003), partial(runs.smallest_growth, layers=V16)),
+    _one("sr.progress.vgg6", "vgg6", V6, "success rate grows with the layer (smallest step)",
+         "grows", _above(-0.003), partial(runs.smallest_growth, layers=V6)),
+    _one("sr.spread.vgg16", "vgg16", V16, "standard deviation of the success rate over samples (largest layer)",
+         "small", _at_most(0.005), partial(runs.largest_spread, layers=V16)),
+    _one("sr.spread.vgg6", "vgg6", V6, "standard deviation of the success rate over samples (largest layer)",
+         "small", _at_most(0.005), partial(runs.largest_spread, layers=V6)),
+    _one("sr.spread.avgg16", "avgg16", A16, "standard deviation of the success rate over samples (largest layer)",
+         "small", _at_most(0.005), partial(runs.largest_spread, layers=A16)),
+    _one("train.layer7", "vgg16", 7, "success rate of the head on the training set",
+         paper_text("vgg16", 7, "train_accuracy"), _at_least(0.995),
+         partial(runs.accuracy, layer=7, name="train_accuracy")),
+
+    _one("noise.vgg16.layer2", "vgg16", 2, "noise per filter", *_near("vgg16", 2, "noise", 4), _of(2, "noise")),
+    _one("noise.vgg16.layer10", "vgg16", 10, "noise per filter", *_near("vgg16", 10, "noise", 1), _of(10, "noise")),
+    _one("noise.vgg16.layer13", "vgg16", 13, "noise per filter", *_near("vgg16", 13, "noise", 0.5), _of(13, "noise")),
+    _one("noise.vgg6", "vgg6", 5, "noise per filter", *_near("vgg6", 5, "noise", 0.8), _of(5, "noise")),
+    _one("noise.avgg16", "avgg16", 13, "noise per filter", *_near("avgg16", 13, "noise", 0.4), _of(13, "noise")),
+    _several("noise.order.vgg16", "the last layer's noise is larger in vgg6 than in vgg16 (difference)",
+             "3.14 > 1.5", POSITIVE_BY_INTERVAL, (LAST[0], LAST[1]), partial(runs.last_layers, name="noise")),
+    _several("noise.order.avgg16", "the last layer's noise is larger in vgg16 than in avgg16 (difference)",
+             "1.5 > 1.1", POSITIVE_BY_INTERVAL, (LAST[1], LAST[2]), partial(runs.last_layers, name="noise")),
+    _several("size.order.vgg6", "the last layer's clusters are larger in vgg16 than in vgg6 (difference)",
+             "2.88 > 2.6", POSITIVE_BY_INTERVAL, (LAST[1], LAST[0]), partial(runs.last_layers, name="cluster_size")),
+    _several("size.order.avgg16", "the last layer's clusters are larger in vgg6 than in avgg16 (difference)",
+             "2.6 > 2.5", POSITIVE_BY_INTERVAL, (LAST[0], LAST[2]), partial(runs.last_layers, name="cluster_size")),
+    _one("noise.falls.vgg16", "vgg16", V16, "noise falls over the layers before a pool, at each threshold from 0.3 to "
+         "0.6 (largest step)", "falls", _below(0),
+         partial(runs.largest_noise_growth, layers=V16, thresholds=SWEPT_THRESHOLDS)),
+    _one("noise.falls.vgg6", "vgg6", V6, "noise falls over the layers before a pool (largest step)",
+         "falls", _below(0), partial(runs.largest_noise_growth, layers=V6, thresholds=(THRESHOLD,))),
+    _one("noise.lowest", "vgg16", V16, "layer 13 has the lowest noise, at each threshold from 0.3 to 0.6 (largest "
+         "difference to the next)", "lowest", _below(0), partial(runs.above_lowest_noise, layer=13, layers=V16)),
+    _one("noise.rises.layer8", "vgg16", (7, 8), "noise rises right after a pool, layer 8 over 7",
+         "rises", _above(0), partial(runs.noise_growth, earlier=7, later=8)),
+    _one("noise.rises.layer11", "vgg16", (10, 11), "noise rises right after a pool, layer 11 over 10",
+         "rises", _above(0), partial(runs.noise_growth, earlier=10, later=11)),
+    _one("columns.layer2", "vgg16", 2, "columns almost wholly above threshold, per filter",
+         "a few", _between(1, 4), _of(2, "full_columns")),
+    _one("columns.layer2.share", "vgg16", 2, "share of the ones that are in such columns",
+         "almost all", _at_least(0.5), _of(2, "full_columns_share")),
+    _one("columns.layer4", "vgg16", 4, "columns almost wholly above threshold, per filter",
+         "a few", _between(1, 4), _of(4, "full_columns")),
+    _one("columns.layer4.share", "vgg16", 4, "share of the ones that are in such columns",
+         "almost all", _at_least(0.5), _of(4, "full_columns_share")),
+
+    _one("clusters.last.vgg16", "vgg16", 13, "one cluster per filter",
+         *_near("vgg16", 13, "clusters", 0.05), _of(13, "clusters"), OUTER_PRODUCT),
+    _one("clusters.last.vgg6", "vgg6", 5, "one cluster per filter",
+         *_near("vgg6", 5, "clusters", 0.05), _of(5, "clusters"), OUTER_PRODUCT),
+    _one("clusters.last.avgg16", "avgg16", 13, "one cluster per filter",
+         *_near("avgg16", 13, "clusters", 0.05), _of(13, "clusters")),
+    _one("clusters.last.vgg16.thresholds", "vgg16", 13, "one cluster per filter at each threshold from 0.3 to 0.6 "
+         "(farthest)", *_near("vgg16", 13, "clusters", 0.05),
+         partial(runs.clusters_farthest_from_one, layer=13), OUTER_PRODUCT),
+    _one("clusters.layer7", "vgg16", 7, "clusters per filter",
+         *_near("vgg16", 7, "clusters", 0.2), _of(7, "clusters")),
+    _one("clusters.layer7.size", "vgg16", 7, "cluster size",
+         *_near("vgg16", 7, "cluster_size", 0.2), _of(7, "cluster_size")),
+    _one("clusters.layer10", "vgg16", 10, "clusters per filter", "several", _at_least(1.3), _of(10, "clusters")),
+    _one("clusters.layer10.falls", "vgg16", 10, "the share of clusters falls from size 1 to 2 to 3 (largest step)",
+         "falls", _below(0), partial(runs.largest_share_growth, layer=10, sizes=3)),
+    _one("clusters.layer10.above3", "vgg16", 10, "share of the clusters of more than 3 labels",
+         "~0", _at_most(0.05), partial(runs.share_above, layer=10, size=3)),
+    _one("clusters.layer10.smaller", "vgg16", (10, 13), "layer 10's clusters are smaller than layer 13's (difference)",
+         "smaller", _below(0), partial(runs.growth, earlier=13, later=10, name="cluster_size")),
+    _one("size.vgg16", "vgg16", 13, "cluster size",
+         *_near("vgg16", 13, "cluster_size", 0.2), _of(13, "cluster_size")),
+    _one("size.vgg6", "vgg6", 5, "cluster size", *_near("vgg6", 5, "cluster_size", 0.2), _of(5, "cluster_size")),
+    _one("size.avgg16", "avgg16", 13, "cluster size",
+         *_near("avgg16", 13, "cluster_size", 0.2), _of(13, "cluster_size")),
+    _one("size.shares", "vgg16", 13, "share of the clusters of 3 labels",
+         "most", _at_least(0.4), partial(runs.share_of, layer=13, size=3)),
+    _one("size.shares.largest", "vgg16", 13, "share of the clusters of 3 labels less the largest other",
+         "> 0", _above(0), partial(runs.share_above_others, layer=13, size=3)),
+    _one("threshold", "vgg16", 13, "cluster size at threshold 0.6 over that at 0.3",
+         "~1", _at_least(0.8), partial(runs.size_over_thresholds, layer=13)),
+    _one("equal.layer13", "vgg16", 13, "variation over labels of the clusters that a label is in",
+         "slight", _at_most(0.15), partial(runs.evenness, layer=13)),
+    _one("equal.layer7", "vgg16", 7, "variation over labels of the clusters that a label is in",
+         "slight", _at_most(0.2), partial(runs.evenness, layer=7)),
+    _one("equal.vgg6", "vgg6", 5, "variation over labels of the clusters that a label is in",
+         "slight", _at_most(0.15), partial(runs.evenness, layer=5)),
+
+    _one("field.gap", "vgg16", 13, "fields in rows off the clusters against those of cluster blocks",
+         paper_text("vgg16", 13, "field_gap"), _at_most(0.03), partial(runs.field_gap, layer=13), ROWS_SUM_TO_0),
+    _one("field.negative", "vgg16", 13, "mean of the sub-threshold fields in the clusters' rows",
+         "< 0", _below(0), _of(13, "fields_beside_clusters"), ROWS_SUM_TO_0),
+    _one("snr.counted", "vgg16", 13, "signal over interference, counted",
+         "4.5 … 4.8", _at_least(4), _of(13, "snr_counted"), FROM_SIZES),
+    _one("snr", "vgg16", 13, "signal over the mean first noise, measured (inf: nothing disturbs it)",
+         paper_text("vgg16", 13, "snr"), _above(5), partial(runs.signal_over_first_noise, layer=13), ROWS_SUM_TO_0),
+    _several("snr.order", "signal over interference and noise, counted, orders the networks as their success rates do "
+             "(smallest step)", "vgg6 < vgg16 < avgg16", _above(0), LAST,
+             partial(runs.smallest_rise, name="snr_counted_with_noise")),
+
+    _one("decision.vgg16", "vgg16", 13, "share of filters that pick one label whatever the input",
+         "1", _at_least(0.99), _of(13, "one_decision_share"), ONE_POSITION),
+    _one("decision.vgg6", "vgg6", 5, "share of filters that pick one label whatever the input",
+         "1", _at_least(0.99), _of(5, "one_decision_share"), ONE_POSITION),
+    _one("decision.avgg16", "avgg16", 13, "share of filters that pick one label whatever the input",
+         "1", _at_least(0.99), _of(13, "one_decision_share")),
+    _one("decision.early.layer2", "vgg16", 2, "share of filters that mostly pick one, two or three labels",
+         "most", _at_least(0.5), _of(2, "few_decisions_share")),
+    _one("decision.early.layer4", "vgg16", 4, "share of filters that mostly pick one, two or three labels",
+         "most", _at_least(0.5), _of(4, "few_decisions_share")),
+    _one("single.vgg16", "vgg16", 13, "success rate of a single filter alone, mean over filters",
+         "low", _at_most(0.2), _of(13, "single_accuracy"), ONE_POSITION),
+    _one("single.vgg6", "vgg6", 5, "success rate of a single filter alone, mean over filters",
+         "low", _at_most(0.2), _of(5, "single_accuracy"), ONE_POSITION),
+    _one("single.avgg16", "avgg16", 13, "success rate of a single filter alone, mean over filters",
+         "low", _at_most(0.2), _of(13, "single_accuracy")),
+
+    _one("same.train.noise", "vgg16", 13, "the training set's noise is the test set's (difference)",
+         "0", _within(0, 0.3), partial(runs.training_beside_test, layer=13, name="noise")),
+    _one("same.train.size", "vgg16", 13, "the training set's cluster size is the test set's (difference)",
+         "0", _within(0, 0.15), partial(runs.training_beside_test, layer=13, name="cluster_size")),
+    _one("same.reversed.noise", "vgg16", V16, "the reversed walk leaves the mean noise of all filters unchanged "
+         "(relative difference)", "0", _within(0, 0.01), partial(runs.change_reversed, layers=V16, name="noise")),
+    _one("same.reversed.clusters", "vgg16", V16, "the reversed walk leaves the mean number of clusters of all filters "
+         "unchanged (relative difference)", "0", _within(0, 0.01),
+         partial(runs.change_reversed, layers=V16, name="clusters")),
+
+    _one("dilute.random", "vgg16", 13, "150 of 512 filters removed at random, loss of success rate",
+         "0", _at_most(0.005), partial(runs.loss_without_random_filters, layer=13, removed=150)),
+    _one("dilute.label", "vgg16", 13, "filters silenced whose clusters include a label, largest loss of success rate",
+         "large", _above(0.02), partial(runs.loss_without_worst_label, layer=13), LABEL_REMOVED),
+    _several("dilute.trained.350.layer13", "vgg14 trained with 350 filters in layer 13: loss of success rate",
+             "0", _at_most(0.005), (Need("vgg14"), Need("vgg14_l13_350")), runs.accuracy_difference),
+    _several("dilute.trained.350.layers11to13", "vgg16 trained with 350 filters in layers 11 to 13: loss of success "
+             "rate", "0", _at_most(0.005), (Need("vgg16"), Need("vgg16_l11to13_350")), runs.accuracy_difference),
+    _several("dilute.trained.120", "vgg16 trained with 120 filters in layers 11 to 13: loss of success rate",
+             "slight", _at_most(0.015), (Need("vgg16"), Need("vgg16_l11to13_120")), runs.accuracy_difference),
+    _several("dilute.trained.100", "avgg16 trained with 100 filters in layer 13: loss of success rate",
+             "0", _at_most(0.005), (Need("avgg16"), Need("avgg16_l13_100")), runs.accuracy_difference),
+
+    *(
+        claim
+        for arch in LAYERS
+        for claim in (
+            _several(f"bias.none.{arch}", f"{arch}: trained with output biases, the success rate is the same "
+                     "(difference)", "0", _within(0, 0.003),
+                     (Need(arch, output_bias=True), Need(arch)), runs.accuracy_difference),
+            _one(f"bias.removed.{arch}", arch, (), "trained with output biases that are then removed, the success rate "
+                 "stays (difference)", "0", _within(0, 0.003), runs.loss_without_output_biases, output_bias=True),
+            _one(f"validation.{arch}", arch, (), "success rate on held-out training images is that on the test set "
+                 "(difference)", "0", _within(0, 0.01), runs.validation_beside_test, validation=VALIDATION_IMAGES),
+        )
     ),
-    _near_paper("noise.vgg16.layer2", "noise per filter", "vgg16", 2, "noise", 4),
-    _near_paper("noise.vgg16.layer10", "noise per filter", "vgg16", 10, "noise", 1),
-    _near_paper("noise.vgg16.layer13", "noise per filter", "vgg16", 13, "noise", 0.5),
-    _near_paper("noise.vgg6", "noise per filter", "vgg6", 5, "noise", 0.8),
-    _near_paper("noise.avgg16", "noise per filter", "avgg16", 13, "noise", 0.4),
-    *map(_noise_falls, ("vgg16", "vgg6")),
-    *map(_noise_rises, (8, 11)),
-    *map(_one_cluster, ("vgg16", "vgg6", "avgg16")),
-    *map(_one_cluster_at_thresholds, ("vgg16", "vgg6", "avgg16")),
-    _near_paper("clusters.layer7", "clusters per filter", "vgg16", 7, "clusters", 0.2),
-    _near_paper("clusters.layer7.size", "cluster size", "vgg16", 7, "cluster_size", 0.2),
-    Claim(
-        "clusters.layer10.falls",
-        "vgg16, layer 10: the share of clusters falls with their size (largest step)",
-        "falls",
-        _at_most(0),
-        (Need("vgg16", (10,)),),
-        partial(runs.largest_share_growth, layer=10),
-    ),
-    Claim(
-        "clusters.layer10.above3",
-        "vgg16, layer 10: share of the clusters of more than 3 labels",
-        "~0",
-        _at_most(0.05),
-        (Need("vgg16", (10,)),),
-        partial(runs.share_above, layer=10, size=3),
-    ),
-    _near_paper("size.vgg16", "cluster size", "vgg16", 13, "cluster_size", 0.2),
-    _near_paper("size.vgg6", "cluster size", "vgg6", 5, "cluster_size", 0.2),
-    _near_paper("size.avgg16", "cluster size", "avgg16", 13, "cluster_size", 0.2),
-    _equal_appearances(13),
-    _of_vgg16(
-        "equal.layer13.variation",
-        "variation over labels of the clusters that a label is in",
-        "~0",
-        _at_most(0.15),
-        13,
-        "appearances_variation",
-    ),
-    _equal_appearances(7),
-    _of_vgg16(
-        "equal.layer7.variation",
-        "variation over labels of the clusters that a label is in",
-        "~0",
-        _at_most(0.15),
-        7,
-        "appearances_variation",
-    ),
-    _of_vgg16(
-        "field.gap",
-        "fields in rows off the clusters against those of cluster blocks",
-        paper_text("vgg16", 13, "field_gap"),
-        _at_most(0.03),
-        13,
-        "field_gap",
-    ),
-    _of_vgg16(
-        "field.negative",
-        "mean of the sub-threshold fields in the clusters' rows",
-        "< 0",
-        _below(0),
-        13,
-        "fields_beside_clusters",
-    ),
-    _of_vgg16(
-        "snr",
-        "signal to noise, measured",
-        paper_text("vgg16", 13, "snr_measured"),
-        _above(VALUES["vgg16", 13, "snr_measured"]),
-        13,
-        "snr_measured",
-    ),
-    _ordered("counted", "snr_counted_with_noise", "counted with noise"),
-    _ordered("measured", "snr_measured", "measured"),
-    _one_decision("vgg16", "by construction: one position"),
-    _one_decision("vgg6", "by construction: one position"),
-    _one_decision("avgg16", "16 positions"),
-    _same_on_training_set("noise", "noise", 0.3),
-    _same_on_training_set("size", "cluster_size", 0.15),
-    *map(_same_reversed, ("noise", "clusters")),
-    Claim(
-        "dilute.random",
-        "vgg16, layer 13: 150 of 512 filters removed at random, loss of success rate",
-        "0",
-        _at_most(0.005),
-        (Need("vgg16", (13,)),),
-        partial(runs.loss_without_random_filters, layer=13, removed=150),
-    ),
-    Claim(
-        "dilute.label",
-        "vgg16, layer 13: filters silenced whose clusters include a label, largest loss of success rate",
-        "large",
-        _above(0.02),
-        (Need("vgg16", (13,)),),
-        partial(runs.loss_without_worst_label, layer=13),
-    ),
-    _diluted_in_training("350.layer13", "350 filters in layer 13", "0", "vgg14", "vgg14_l13_350", 0.005),
-    _diluted_in_training(
-        "350.layers11to13", "350 filters in layers 11 to 13", "0", "vgg16", "vgg16_l11to13_350", 0.005
-    ),
-    _diluted_in_training("120", "120 filters in layers 11 to 13", "slight", "vgg16", "vgg16_l11to13_120", 0.015),
-    _diluted_in_training("100", "100 filters in layer 13", "0", "avgg16", "avgg16_l13_100", 0.005),
-    *map(_biases_or_none, ("vgg16", "vgg6", "avgg16")),
-    *map(_biases_removed, ("vgg16", "vgg6", "avgg16")),
-    *map(_validated, ("vgg16", "vgg6", "avgg16")),
 )
+# fmt: on

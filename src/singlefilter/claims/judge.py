@@ -3,6 +3,7 @@
 import math
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -12,19 +13,35 @@ from singlefilter.claims.run import UNKNOWN, Number, Run
 from singlefilter.pipeline.params import Params
 
 HOLDS, FAILS, NOT_COMPARABLE = VERDICTS = ("holds", "does not hold", "not comparable")
-COLUMNS = ("id", "claim", "paper", "measured", "low", "high", "tolerance", "verdict", "reason")
+COLUMNS = (
+    *("id", "claim", "paper", "measured", "low", "high", "interval_over", "beside", "tolerance", "verdict", "reason"),
+    *("control", "control_holds", "null", "null_holds", "construction", "tells", "choices"),
+)
+NULL = "labels"  # that keeps all but what a filter responds to and what it votes for (method, section 5)
+USABLE = 0.9  # of a layer's filters, which must be neither silent nor faded
+# Whether a claim that holds tells something about learning.
+BEYOND, FOR_NOTHING, NO_CONTROL = "yes", "no", "no control"
 TEXT_WIDTH = 120  # columns of a terminal
 
 
-def judge(run: Run) -> pd.DataFrame:
+def judge(run: Run, control: Run | None = None) -> pd.DataFrame:
     """Judge all claims on one run (method, section 7).
 
+    Args:
+        run: The run.
+        control: The same network on the same data, untrained, with trained heads, if there is such a run.
+
     Returns:
-        A row a claim, in the method's order: id, claim, paper (text), measured, low, high (95 % interval), tolerance
-        (text), verdict (holds, does not hold, not comparable), reason (empty where it holds). measured is NaN where
-        the run has no such number, and low and high where it has no interval.
+        A row a claim, in the method's order: id, claim, paper (text); measured, low, high (95 % interval),
+        interval_over (what it is about: samples, filters or test images), beside (what it is to be read with);
+        tolerance (text), verdict (holds, does not hold, not comparable), reason (empty where it holds); control and
+        null, the same number of the untrained network and of the null that permutes input labels, and whether the claim
+        would hold of them; construction, why it holds whatever was learnt; tells, whether it would tell something about
+        learning: yes; no, if construction, control or null give it for nothing; no control, if none of these is known
+        to; choices, what the paper leaves open and this run has chosen. Numbers are NaN where there is none.
     """
-    return _table([_judge_one(claim, run) for claim in CLAIMS])
+    null = run.of_null(NULL)
+    return _table([_judge_one(claim, run, control, null) for claim in CLAIMS])
 
 
 def judge_across(runs: Sequence[Run]) -> pd.DataFrame:
@@ -40,32 +57,59 @@ def judge_across(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def summarise_claims(table: pd.DataFrame) -> dict[str, int]:
-    """Count the verdicts: holds, does_not_hold, not_comparable."""
-    return {verdict.replace(" ", "_"): int((table["verdict"] == verdict).sum()) for verdict in VERDICTS}
+    """Count the verdicts: holds, does_not_hold, not_comparable.
+
+    Of those that hold, also hold_beyond_controls, which neither the control, the null nor construction gives for
+    nothing, and hold_without_control.
+    """
+    held = table[table["verdict"] == HOLDS]
+    return {verdict.replace(" ", "_"): int((table["verdict"] == verdict).sum()) for verdict in VERDICTS} | {
+        "hold_beyond_controls": int((held["tells"] == BEYOND).sum()),
+        "hold_without_control": int((held["tells"] == NO_CONTROL).sum()),
+    }
 
 
 def claims_text(table: pd.DataFrame) -> str:
-    """Write the table of claims for the terminal, 120 columns wide; those not comparable are gathered by reason.
+    """Write the claims of which the run has a number for the terminal, 120 columns wide, and why others have none.
 
     Args:
         table: As judge gives it, or read from its file.
     """
-    table = table.fillna({"reason": ""})
-    judged = table[table["verdict"] != NOT_COMPARABLE]
-    numbers = [number_text(row.measured, row.low, row.high) for row in judged.itertuples()]
-    columns = [judged["id"], judged["paper"].astype(str), numbers, judged["verdict"]]
-    widths = [max(map(len, column), default=0) for column in columns]
+    texts = ("reason", "construction", "tells", "choices", "paper")
+    table = table.fillna(dict.fromkeys(texts, ""))
+    shown = table[table["measured"].notna()]
+    rows = [("claim", "the paper", "measured [95 %]", "untrained", "verdict")]
+    for row in shown.itertuples():
+        measured = number_text(row.measured, row.low, row.high)
+        rows.append((row.id, str(row.paper), measured, number_text(row.control), row.verdict))
+    remarks = ["", *map(_remark, shown.itertuples())]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
-    for *cells, reason in zip(*columns, judged["reason"], strict=True):
+    for cells, remark in zip(rows, remarks, strict=True):
         start = "".join(f"{cell:<{width}}  " for cell, width in zip(cells, widths, strict=True))
-        lines.append((start + textwrap.shorten(reason, TEXT_WIDTH - len(start), placeholder=" …")).rstrip())
+        lines.append((start + textwrap.shorten(remark, max(TEXT_WIDTH - len(start), 3), placeholder=" …")).rstrip())
     counts = summarise_claims(table)
     lines.append(
-        f"the paper's claims: {counts['holds']} hold, {counts['does_not_hold']} do not, "
+        f"the paper's claims: {counts['holds']} hold ({counts['hold_beyond_controls']} of them beyond their controls, "
+        f"{counts['hold_without_control']} without control), {counts['does_not_hold']} do not, "
         f"{counts['not_comparable']} cannot be compared"
     )
     lines += _not_comparable_lines(table.loc[table["verdict"] == NOT_COMPARABLE, "reason"])
+    choices = next(filter(None, table["choices"]), "")
+    lines += textwrap.wrap(f"open choices: {choices}", TEXT_WIDTH, subsequent_indent="  ") if choices else []
     return "\n".join(lines)
+
+
+def _remark(row: Any) -> str:
+    """What is to be said of a row beside its verdict: why it does not hold, or that it tells nothing."""
+    if row.verdict == FAILS:
+        return row.reason
+    if row.construction:
+        return "by construction"
+    free = [
+        name for name, holds in (("untrained", row.control_holds), ("the null", row.null_holds)) if str(holds) == "True"
+    ]
+    return f"{' and '.join(free)} would do" if free else ""
 
 
 def matching_runs(needs: Sequence[Need], runs: Sequence[Run]) -> list[Run]:
@@ -89,25 +133,30 @@ def differences(run: Run) -> list[str]:
     return [*(_network_reasons(need, run) if known else []), *_conditions(need, run.params)]
 
 
-def number_text(value: float, low: float, high: float) -> str:
+def number_text(value: float, low: float = math.nan, high: float = math.nan) -> str:
     """Write a number with its interval: "0.9412 [0.9388, 0.9436]", or "–"."""
     if pd.isna(value):
         return "–"
     return f"{value:.4g}" if pd.isna(low) or pd.isna(high) else f"{value:.4g} [{low:.4g}, {high:.4g}]"
 
 
-def _judge_one(claim: Claim, run: Run) -> dict[str, object]:
+def _judge_one(claim: Claim, run: Run, control: Run | None, null: Run) -> dict[str, object]:
     if len(claim.needs) > 1:
         return _row(claim, UNKNOWN, [*_conditions(claim.needs[0], run.params), _missing_runs(claim)])
     need = claim.needs[0]
-    return _row(claim, _measured(claim, [run]), _reasons(need, run))
+    number = _measured(claim, [run])
+    of_control = UNKNOWN if control is None else _measured(claim, [control])
+    of_null = UNKNOWN if math.isnan(number.value) else _measured(claim, [null])
+    about = choices(run) if run.params.arch == need.arch else ""
+    return _row(claim, number, _reasons(need, run), of_control, of_null, about)
 
 
 def _judge_several(claim: Claim, runs: Sequence[Run]) -> dict[str, object]:
     found = matching_runs(claim.needs, runs)
     if not found:
         return _row(claim, UNKNOWN, [_missing_runs(claim)])
-    return _row(claim, _measured(claim, found), _all_reasons(claim.needs, found))
+    about = "; ".join(f"{run.network}: {text}" for run in found if (text := choices(run)))
+    return _row(claim, _measured(claim, found), _all_reasons(claim.needs, found), choices=about)
 
 
 def _nearest(need: Need, runs: Sequence[Run]) -> Run | None:
@@ -129,15 +178,28 @@ def _measured(claim: Claim, runs: Sequence[Run]) -> Number:
     return claim.measure(*runs)
 
 
-def _row(claim: Claim, number: Number, reasons: Sequence[str]) -> dict[str, object]:
-    if not reasons and math.isnan(number.value):
-        reasons = ["the run gives no such number"]
+def _row(
+    claim: Claim,
+    number: Number,
+    reasons: Sequence[str],
+    control: Number = UNKNOWN,
+    null: Number = UNKNOWN,
+    choices: str = "",
+) -> dict[str, object]:
+    if not reasons and math.isnan(claim.rule.excess(number)):
+        what = "interval" if claim.rule.by_interval and not math.isnan(number.value) else "such number"
+        reasons = [f"the run gives no {what}"]
     if reasons:
         verdict, reason = NOT_COMPARABLE, "; ".join(reasons)
-    elif claim.rule.allows(number.value):
+    elif claim.rule.allows(number):
         verdict, reason = HOLDS, ""
     else:
         verdict, reason = FAILS, _shortfall(claim.rule, number)
+    would_hold = {
+        name: None if math.isnan(claim.rule.excess(other)) else claim.rule.allows(other)
+        for name, other in (("control", control), ("null", null))
+    }
+    free = bool(claim.construction) or True in would_hold.values()
     return {
         "id": claim.id,
         "claim": claim.claim,
@@ -145,15 +207,24 @@ def _row(claim: Claim, number: Number, reasons: Sequence[str]) -> dict[str, obje
         "measured": number.value,
         "low": number.low,
         "high": number.high,
+        "interval_over": number.population,
+        "beside": number.beside,
         "tolerance": claim.rule.text,
         "verdict": verdict,
         "reason": reason,
+        "control": control.value,
+        "control_holds": would_hold["control"],
+        "null": null.value,
+        "null_holds": would_hold["null"],
+        "construction": claim.construction,
+        "tells": FOR_NOTHING if free else NO_CONTROL if would_hold["control"] is None else BEYOND,
+        "choices": choices,
     }
 
 
 def _shortfall(rule: Rule, number: Number) -> str:
     """By how much a number is not what it must be."""
-    excess = rule.excess(number.value)
+    excess = rule.excess(number)
     direction = "low" if number.value <= rule.lowest else "high"
     text = f"{excess:.2g} too {direction}" if excess > ROUNDING else f"at the bound, must be {rule.text}"
     return f"{text} ({number.where})" if number.where else text
@@ -175,6 +246,18 @@ def _not_comparable_lines(reasons: pd.Series) -> list[str]:
         textwrap.shorten(f"not comparable, {count}: {kind}", TEXT_WIDTH, placeholder=" …")
         for kind, count in reasons.map(_kind_of_reason).value_counts(sort=False).items()
     ]
+
+
+def choices(run: Run) -> str:
+    """Say what a run has chosen of what the paper leaves open (method, section 4)."""
+    backbone, heads = run.params.chosen_arch.backbone, run.params.chosen_arch.heads
+    found = [f"heads on {heads.images} images for {heads.epochs} epochs"]
+    if backbone.fully_connected:
+        activation = {"relu": "ReLU", "none": "no activation"}[backbone.activation]
+        found.append(f"hidden layers of {', '.join(map(str, backbone.fully_connected))} with {activation}")
+    if run.params.precision != "float32":
+        found.append(run.params.precision)
+    return ", ".join(found)
 
 
 def _kind_of_reason(reason: str) -> str:
@@ -200,7 +283,17 @@ def _network_reasons(need: Need, run: Run) -> list[str]:
     reasons = differences_of_row(need.arch, run.params.chosen_arch)
     if run.network != need.network:
         reasons.append(f"trained {'without' if need.output_bias else 'with'} output biases")
-    return reasons + [f"layer {layer} is not examined" for layer in _layers_missing(need, run)]
+    reasons += [f"layer {layer} is not examined" for layer in _layers_missing(need, run)]
+    return reasons + [text for layer in need.layers if (text := _unusable_filters(run, layer))]
+
+
+def _unusable_filters(run: Run, layer: int) -> str:
+    """Say that too many filters of a layer are silent or faded for a claim about them."""
+    row = run.by_layer.get(layer, {})
+    unusable = row.get("silent_filters_mean", 0) + row.get("faded_filters_mean", 0)
+    if unusable <= (1 - USABLE) * row.get("filters", math.inf):
+        return ""
+    return f"layer {layer}: {unusable:g} of {row['filters']:g} filters are silent or faded"
 
 
 def _conditions(need: Need, params: Params) -> list[str]:
@@ -215,7 +308,8 @@ def _conditions(need: Need, params: Params) -> list[str]:
         if data.translation != 4:
             reasons.append(f"translation {data.translation} instead of 4")
     if params.epochs_scale != 1:
-        reasons.append(f"{params.epochs_scale:g} of the epochs")
+        name = "shortened run" if params.epochs_scale < 1 else "lengthened run"
+        reasons.append(f"{name}: {params.epochs_scale:g} of the epochs")
     if samples < 2:
         reasons.append("1 sample")
     if params.threshold != THRESHOLD:

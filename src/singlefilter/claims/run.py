@@ -1,23 +1,27 @@
 """One run of the chain as its tables tell it, and the numbers that the paper's claims are about.
 
-A number comes with its 95 % interval where there is one: that of the table; for success rates, and for what is known
-sample by sample, Student's t over samples; for a difference, that of its two numbers.
+A number comes with its 95 % interval where there is one, and with the population that the interval is about:
+
+* samples: Student's t over trained networks.
+* filters: the bootstrap of the tables, other filters within these samples.
+* test images: Wilson's binomial interval of the success rate of one sample on other images.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
 import pandas as pd
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 
 from singlefilter.claims.paper import SWEPT_THRESHOLDS
 from singlefilter.pipeline.params import Params
 
 CONFIDENCE = 0.95
+SAMPLES, FILTERS, TEST_IMAGES = "samples", "filters", "test images"  # the populations of intervals
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Run:
         params: What the run was.
         layers: metrics/layers.csv.
         thresholds: metrics/thresholds.csv.
+        nulls: metrics/nulls.csv.
         histories: metrics/history/seed*.csv of all samples, with a column `seed`.
         dilution: metrics/dilution/seed*.csv of all samples.
     """
@@ -35,6 +40,7 @@ class Run:
     params: Params
     layers: pd.DataFrame
     thresholds: pd.DataFrame
+    nulls: pd.DataFrame
     histories: pd.DataFrame
     dilution: pd.DataFrame
 
@@ -67,14 +73,31 @@ class Run:
         table = table.assign(threshold=table["threshold"].round(6))  # whatever the last bit that a file was read to
         return table.set_index(["layer", "threshold"]).to_dict("index")
 
+    def of_null(self, null: str) -> "Run":
+        """Give the run that has a null's noise, clusters and cluster sizes, and nothing else, in place of its own."""
+        table = self.nulls[self.nulls["null"] == null]
+        means = table.pivot(index="layer", columns="statistic", values="null_mean").add_suffix("_mean")
+        nothing = {"thresholds": self.thresholds.head(0), "histories": self.histories.head(0)}
+        return replace(self, layers=means.reset_index(), dilution=self.dilution.head(0), **nothing)
+
 
 class Number(NamedTuple):
-    """A measured number, its interval, and where it was found if it is the worst of several; NaN where unknown."""
+    """A measured number; NaN where it is unknown.
+
+    Attributes:
+        value: The number, and
+        low, high: its interval, NaN where there is none.
+        where: Where it was found, if it is the worst of several.
+        population: What the interval is about; empty where there is none.
+        beside: Other numbers that it is to be read with, in words.
+    """
 
     value: float
     low: float = math.nan
     high: float = math.nan
     where: str = ""
+    population: str = ""
+    beside: str = ""
 
 
 UNKNOWN = Number(math.nan)
@@ -82,18 +105,21 @@ UNKNOWN = Number(math.nan)
 
 def network_accuracy(run: Run) -> Number:
     """The whole network's success rate on the test set, a fraction."""
-    return _over_samples(run.last_epochs["test_accuracy"])
+    found = _over_samples(run.last_epochs["test_accuracy"])
+    return _binomial(found.value, _test_images(run)) if run.samples == 1 else found
 
 
 def accuracy(run: Run, layer: int, name: str = "accuracy") -> Number:
     """A head's success rate, a fraction; of the set that `name` says, such as train_accuracy."""
-    return _with_t_interval(run.by_layer[layer], name, run.samples)
+    found = _with_t_interval(run.by_layer[layer], name, run.samples)
+    return _binomial(found.value, _test_images(run)) if run.samples == 1 and name == "accuracy" else found
 
 
 def statistic(run: Run, layer: int, name: str) -> Number:
-    """A statistic of layers.csv, with the interval that is there."""
+    """A statistic of layers.csv, with the interval that is there; unknown where the table lacks it."""
     row = run.by_layer[layer]
-    return Number(float(row[f"{name}_mean"]), float(row[f"{name}_low"]), float(row[f"{name}_high"]))
+    value, low, high = (float(row.get(f"{name}_{end}", math.nan)) for end in ("mean", "low", "high"))
+    return Number(value, low, high, population="" if math.isnan(low) else FILTERS)
 
 
 def head_beside_network(run: Run, layer: int) -> Number:
@@ -110,21 +136,49 @@ def smallest_growth(run: Run, layers: Sequence[int]) -> Number:
     return _worst(steps, lambda step: -step.value)
 
 
+def largest_spread(run: Run, layers: Sequence[int]) -> Number:
+    """The largest standard deviation over samples of the heads' success rates."""
+    spreads = [
+        Number(float(run.by_layer[layer].get("accuracy_std", math.nan)), where=f"layer {layer}") for layer in layers
+    ]
+    return _worst(spreads, lambda spread: spread.value)
+
+
+def growth(run: Run, earlier: int, later: int, name: str) -> Number:
+    """One layer's statistic less another's."""
+    return _difference(statistic(run, later, name), statistic(run, earlier, name))
+
+
 def noise_growth(run: Run, earlier: int, later: int) -> Number:
     """The later layer's noise less the earlier one's."""
-    return _difference(statistic(run, later, "noise"), statistic(run, earlier, "noise"))
+    return growth(run, earlier, later, "noise")
 
 
-def largest_noise_growth(run: Run, layers: Sequence[int]) -> Number:
-    """The largest step of the noise from layer to layer, at any of the swept thresholds."""
+def largest_noise_growth(run: Run, layers: Sequence[int], thresholds: Sequence[float]) -> Number:
+    """The largest step of the noise from layer to layer, at any of some thresholds."""
     steps = [
         _difference(
             _at_threshold(run, later, threshold, "noise"),
             _at_threshold(run, earlier, threshold, "noise"),
             f"layer {later} after {earlier}, threshold {threshold:g}",
         )
-        for threshold in SWEPT_THRESHOLDS
+        for threshold in thresholds
         for earlier, later in pairwise(layers)
+    ]
+    return _worst(steps, lambda step: step.value)
+
+
+def above_lowest_noise(run: Run, layer: int, layers: Sequence[int]) -> Number:
+    """A layer's noise less that of the other layer with the lowest, at the swept threshold where it is largest."""
+    steps = [
+        _difference(
+            _at_threshold(run, layer, threshold, "noise"),
+            _at_threshold(run, other, threshold, "noise"),
+            f"layer {other}, threshold {threshold:g}",
+        )
+        for threshold in SWEPT_THRESHOLDS
+        for other in layers
+        if other != layer
     ]
     return _worst(steps, lambda step: step.value)
 
@@ -138,35 +192,85 @@ def clusters_farthest_from_one(run: Run, layer: int) -> Number:
     return _worst(numbers, lambda number: abs(number.value - 1))
 
 
-def largest_share_growth(run: Run, layer: int) -> Number:
-    """The largest step of the share of clusters from each size to the next."""
+def size_over_thresholds(run: Run, layer: int) -> Number:
+    """The cluster size at the largest swept threshold over that at the smallest."""
+    low, high = (_at_threshold(run, layer, end(SWEPT_THRESHOLDS), "cluster_size").value for end in (min, max))
+    return Number(high / low if low else math.nan)
+
+
+def largest_share_growth(run: Run, layer: int, sizes: int) -> Number:
+    """The largest step of the share of clusters from each size to the next, up to `sizes`."""
     steps = [
         Number(later - earlier, where=f"size {size} after {size - 1}")
-        for size, (earlier, later) in enumerate(pairwise(_size_shares(run, layer)), start=2)
+        for size, (earlier, later) in enumerate(pairwise(_size_shares(run, layer)[:sizes]), start=2)
     ]
     return _worst(steps, lambda step: step.value)
 
 
 def share_above(run: Run, layer: int, size: int) -> Number:
     """The share of clusters of more than `size` labels."""
-    return Number(math.fsum(_size_shares(run, layer)[size:]))
+    shares = _size_shares(run, layer)
+    return Number(math.fsum(shares[size:])) if shares else UNKNOWN
+
+
+def share_of(run: Run, layer: int, size: int) -> Number:
+    """The share of clusters of `size` labels."""
+    shares = _size_shares(run, layer)
+    return Number(shares[size - 1]) if len(shares) >= size else UNKNOWN
+
+
+def share_above_others(run: Run, layer: int, size: int) -> Number:
+    """The share of clusters of `size` labels less the largest share of another size."""
+    shares = _size_shares(run, layer)
+    if len(shares) < max(size, 2):
+        return UNKNOWN
+    others = [(share, other) for other, share in enumerate(shares, start=1) if other != size]
+    largest, other = max(others)
+    return Number(shares[size - 1] - largest, where=f"size {other}")
+
+
+def evenness(run: Run, layer: int) -> Number:
+    """The variation over labels of the clusters that a label is in, beside that of independent filters."""
+    independent = statistic(run, layer, "appearances_variation_independent").value
+    found = statistic(run, layer, "appearances_variation")
+    beyond = math.sqrt(max(found.value**2 - independent**2, 0)) if not math.isnan(found.value) else math.nan
+    beside = f"independent filters: {independent:.3g}; beyond it: {beyond:.3g}"
+    return found._replace(beside="" if math.isnan(independent) else beside)
+
+
+def field_gap(run: Run, layer: int) -> Number:
+    """The mean field off the clusters over that in them, beside the same of absolute values."""
+    absolute = statistic(run, layer, "field_gap_absolute").value
+    beside = "" if math.isnan(absolute) else f"of mean absolute fields: {absolute:.3g}"
+    return statistic(run, layer, "field_gap")._replace(beside=beside)
+
+
+def signal_over_first_noise(run: Run, layer: int) -> Number:
+    """The signal over the mean first noise; infinite where that does not disturb it, beside the largest one."""
+    signal, mean, largest = (
+        statistic(run, layer, name).value for name in ("signal", "first_noise", "first_noise_largest")
+    )
+    if math.isnan(signal) or math.isnan(mean):
+        return UNKNOWN
+    beside = f"signal {signal:.4g}, first noise: mean {mean:.4g}, largest {largest:.4g}"
+    if mean <= 0:
+        return Number(math.inf, beside=beside)
+    return statistic(run, layer, "snr")._replace(value=signal / mean, beside=beside)
 
 
 def training_beside_test(run: Run, layer: int, name: str) -> Number:
     """A statistic of the training set's fields less that of the test set's."""
-    row = run.by_layer[layer]
-    return Number(float(row[f"train_{name}_mean"] - row[f"{name}_mean"]))
+    return Number(statistic(run, layer, f"train_{name}").value - statistic(run, layer, name).value)
 
 
-def largest_change_reversed(run: Run, layers: Sequence[int], name: str) -> Number:
-    """Of the layers' relative differences of the reversed walk's mean to the walk's, the one farthest from 0."""
-    changes = []
-    for layer in layers:
-        row = run.by_layer[layer]
-        forward, backward = float(row[f"{name}_mean"]), float(row[f"reversed_{name}_mean"])
-        change = 0.0 if forward == backward else (backward - forward) / forward if forward else math.inf
-        changes.append(Number(change, where=f"layer {layer}"))
-    return _worst(changes, lambda change: abs(change.value))
+def change_reversed(run: Run, layers: Sequence[int], name: str) -> Number:
+    """The relative difference of the reversed walk's mean to the walk's, over all filters of all layers."""
+    filters = [float(run.by_layer[layer].get("filters", math.nan)) for layer in layers]
+    forward, backward = (
+        sum(count * statistic(run, layer, f"{walk}{name}").value for layer, count in zip(layers, filters, strict=True))
+        for walk in ("", "reversed_")
+    )
+    return Number(0.0 if forward == backward else (backward - forward) / forward if forward else math.inf)
 
 
 def loss_without_random_filters(run: Run, layer: int, removed: int) -> Number:
@@ -176,8 +280,21 @@ def loss_without_random_filters(run: Run, layer: int, removed: int) -> Number:
 
 
 def loss_without_worst_label(run: Run, layer: int) -> Number:
-    """What the head's success rate loses without a label's filters, for the label that costs each sample most."""
-    return _loss(run, layer, _diluted(run, layer, "label").groupby("seed")["accuracy"].min())
+    """What the head's success rate loses without a label's filters, for the label that costs each sample most.
+
+    Beside it, for the same labels, as many filters by their largest weight for the label, and at random.
+    """
+    table = _diluted(run, layer, "label")
+    if table.empty:
+        return UNKNOWN
+    worst = table.loc[table.groupby("seed")["accuracy"].idxmin(), ["seed", "label"]]
+    controls = []
+    for kind, words in (("label_largest", "by their largest weight"), ("label_random", "at random")):
+        found = _diluted(run, layer, kind).merge(worst, on=["seed", "label"])
+        if not found.empty:
+            controls.append(f"{words} {_loss(run, layer, found.set_index('seed')['accuracy']).value:.3g}")
+    beside = f"as many filters: {', '.join(controls)}" if controls else ""
+    return _loss(run, layer, table.groupby("seed")["accuracy"].min())._replace(beside=beside)
 
 
 def loss_without_output_biases(run: Run) -> Number:
@@ -197,12 +314,17 @@ def accuracy_difference(run: Run, other: Run) -> Number:
     return _difference(network_accuracy(run), network_accuracy(other))
 
 
+def last_layers(run: Run, other: Run, name: str) -> Number:
+    """A statistic of the last examined layer of one run less another's."""
+    return _difference(*(statistic(each, each.params.chosen_arch.examined_layers[-1], name) for each in (run, other)))
+
+
 def smallest_rise(*runs: Run, name: str) -> Number:
     """The smallest step of a statistic of the last examined layer from run to run."""
-    steps = []
-    for lower, higher in pairwise(runs):
-        numbers = [statistic(run, run.params.chosen_arch.examined_layers[-1], name) for run in (higher, lower)]
-        steps.append(_difference(*numbers, f"{higher.params.arch} over {lower.params.arch}"))
+    steps = [
+        last_layers(higher, lower, name)._replace(where=f"{higher.params.arch} over {lower.params.arch}")
+        for lower, higher in pairwise(runs)
+    ]
     return _worst(steps, lambda step: -step.value)
 
 
@@ -235,33 +357,51 @@ def _worst(numbers: Sequence[Number], badness: Callable[[Number], float]) -> Num
     return max(numbers, key=badness, default=UNKNOWN)
 
 
+def _test_images(run: Run) -> float:
+    return float(run.layers["test_images"].iloc[0]) if "test_images" in run.layers else math.nan
+
+
+def _binomial(share: float, images: float) -> Number:
+    """The share of images that are right, with Wilson's interval of one sample's success rate on other images.
+
+    Source: Wilson (1927), Journal of the American Statistical Association 22, 209.
+    """
+    z = float(ndtri((1 + CONFIDENCE) / 2))
+    centre, half = share + z**2 / (2 * images), z * math.sqrt(share * (1 - share) / images + (z / (2 * images)) ** 2)
+    low, high = ((centre + sign * half) / (1 + z**2 / images) for sign in (-1, 1))
+    return Number(share, low, high, population="" if math.isnan(low) else TEST_IMAGES)
+
+
 def _over_samples(values: pd.Series) -> Number:
     """The mean of one value a sample; unknown if a sample has none."""
     mean, std = float(values.mean(skipna=False)), float(values.std(ddof=1))
-    return Number(mean, *_t_interval(mean, std, len(values)))
+    return _t_interval(mean, std, len(values))
 
 
 def _with_t_interval(row: Mapping[str, float], name: str, samples: int) -> Number:
     """A table's mean over samples, with the interval that follows from its standard deviation."""
-    mean, std = float(row[f"{name}_mean"]), float(row[f"{name}_std"])
-    return Number(mean, *_t_interval(mean, std, samples))
+    mean, std = (float(row.get(f"{name}_{end}", math.nan)) for end in ("mean", "std"))
+    return _t_interval(mean, std, samples)
 
 
-def _t_interval(mean: float, std: float, samples: int) -> tuple[float, float]:
-    """Student's interval of a mean over samples."""
-    if samples < 2:
-        return math.nan, math.nan
+def _t_interval(mean: float, std: float, samples: int) -> Number:
+    """A mean over samples with Student's interval."""
+    if samples < 2 or math.isnan(std):
+        return Number(mean)
     half = float(stdtrit(samples - 1, (1 + CONFIDENCE) / 2)) * std / math.sqrt(samples)
-    return mean - half, mean + half
+    return Number(mean, mean - half, mean + half, population=SAMPLES)
 
 
 def _difference(number: Number, other: Number, where: str = "") -> Number:
     """The difference of two numbers, and the interval that theirs give it if they are independent.
 
-    Numbers of the same samples mostly are not: then it is too wide rather than too narrow.
+    Numbers of the same samples mostly are not: then it is too wide rather than too narrow. Intervals of different
+    populations give none.
     Source: Zou and Donner (2008), Statistics in Medicine 27, 1693.
     """
     value = number.value - other.value
+    if number.population != other.population:
+        return Number(value, where=where)
     below = math.sqrt((number.value - number.low) ** 2 + (other.high - other.value) ** 2)
     above = math.sqrt((number.high - number.value) ** 2 + (other.value - other.low) ** 2)
-    return Number(value, value - below, value + above, where)
+    return Number(value, value - below, value + above, where, number.population)

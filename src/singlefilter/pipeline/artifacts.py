@@ -24,6 +24,7 @@ from singlefilter.pipeline.tables import read_table, write_table
 CHECKPOINTS = Path("checkpoints")  # outside the outs, which DVC deletes when a stage starts
 DOWNLOADS = Path("data/downloads")
 RECORDS = Path("metrics/reference")
+CONTROLS = Path("metrics/controls")  # records of untrained networks, one for each data set and row of archs
 
 
 @dataclass(frozen=True)

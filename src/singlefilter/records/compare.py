@@ -1,5 +1,6 @@
 """Recorded runs beside the paper, as a table and as text."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -13,7 +14,7 @@ COLUMNS = [
     *("record", "network", "dataset", "samples", "epochs_scale", "layer", "statistic"),
     *("paper", "mean", "std", "low", "high"),
 ]
-STATISTICS = ("accuracy", "noise", "clusters", "cluster_size", "snr_measured")  # of each examined layer
+STATISTICS = ("accuracy", "noise", "clusters", "cluster_size", "snr_counted")  # of each examined layer
 
 Runs = Mapping[str, Run]  # by the names of their records
 
@@ -33,11 +34,12 @@ def comparison_table(runs: Runs) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS).astype({"layer": "Int64", "paper": float})
 
 
-def comparison_text(runs: Runs) -> str:
+def comparison_text(runs: Runs, controls: Runs) -> str:
     """Write the comparison in Markdown: networks, layers, networks trained with fewer filters, and claims.
 
     Args:
         runs: By the names of their records.
+        controls: The untrained networks of those runs that have one, by the same names.
     """
     parts = [
         "Whole networks and their last examined layers; mean ± standard deviation over samples.",
@@ -47,7 +49,7 @@ def comparison_text(runs: Runs) -> str:
         "Networks trained with fewer filters, against the same network with all of them.",
         _diluted(runs),
         "How many of the paper's claims hold of each run.",
-        _verdicts(runs),
+        _verdicts(runs, controls),
         "The claims that need several runs, with 95 % intervals.",
         _across(runs),
     ]
@@ -75,20 +77,21 @@ def _networks(runs: Runs) -> str:
     for network in dict.fromkeys([*LAYERS, *sorted(run.network for run in runs.values())]):
         rows += [_paper_row(network)] if network in LAYERS else []
         rows += [_network_row(name, run) for name, run in runs.items() if run.network == network]
-    head = ["network", "run", "samples", "success rate", "noise", "clusters per filter", "cluster size"]
-    return _markdown([*head, "signal to noise", "differs from the paper"], rows)
+    head = ["network", "run", "samples", "heads on", "success rate", "noise", "clusters per filter", "cluster size"]
+    return _markdown([*head, "S / I, counted", "differs from the paper"], rows)
 
 
 def _paper_row(network: str) -> list[str]:
     last = [paper_text(network, LAYERS[network][-1], statistic) for statistic in STATISTICS[1:]]
-    return [network, "the paper", str(SAMPLES[network]), paper_text(network, None, "accuracy"), *last, ""]
+    return [network, "the paper", str(SAMPLES[network]), "", paper_text(network, None, "accuracy"), *last, ""]
 
 
 def _network_row(name: str, run: Run) -> list[str]:
     row = run.by_layer[run.params.chosen_arch.examined_layers[-1]]
     last = [_statistic_text(row, statistic) for statistic in STATISTICS[1:]]
     about = "; ".join(differences(run))
-    return [run.network, f"`{name}`", str(run.samples), _network_text(run), *last, about]
+    heads = f"{run.params.chosen_arch.heads.images} images"
+    return [run.network, f"`{name}`", str(run.samples), heads, _network_text(run), *last, about]
 
 
 def _layers(runs: Runs) -> str:
@@ -115,10 +118,11 @@ def _diluted(runs: Runs) -> str:
     return _markdown(head, rows) if rows else ""
 
 
-def _verdicts(runs: Runs) -> str:
-    counts = {name: summarise_claims(judge(run)) for name, run in runs.items()}
+def _verdicts(runs: Runs, controls: Runs) -> str:
+    counts = {name: summarise_claims(judge(run, controls.get(name))) for name, run in runs.items()}
     rows = [[f"`{name}`", *map(str, verdicts.values())] for name, verdicts in counts.items()]
-    return _markdown(["run", "hold", "do not hold", "cannot be compared"], rows) if rows else ""
+    head = ["run", "hold", "do not hold", "cannot be compared", "hold beyond their controls", "hold without control"]
+    return _markdown(head, rows) if rows else ""
 
 
 def _across(runs: Runs) -> str:
@@ -156,7 +160,8 @@ def _network_text(run: Run) -> str:
 
 def _statistic_text(row: Mapping[str, float], statistic: str) -> str:
     decimals = 4 if statistic == "accuracy" else 2
-    return _mean_text(row[f"{statistic}_mean"], row[f"{statistic}_std"], decimals)
+    mean, std = (row.get(f"{statistic}_{part}", math.nan) for part in ("mean", "std"))
+    return _mean_text(mean, std, decimals)
 
 
 def _mean_text(mean: float, std: float, decimals: int) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 import yaml
 
 from singlefilter.claims.run import Run
-from singlefilter.pipeline.artifacts import path_of
+from singlefilter.pipeline.artifacts import CONTROLS, path_of
 from singlefilter.pipeline.errors import InputError, UnusableFile
 from singlefilter.pipeline.params import POOLS, Params, load_params
 from singlefilter.pipeline.tables import read_table
@@ -19,7 +19,8 @@ SAMPLE_TABLES = ("history", "dilution")
 REMEDY = "Make the run's tables again (dvc repro) and record it (stages.record_run)"
 # What tells a table from one of another kind, or of an earlier version.
 COLUMNS = {
-    "layers": ("layer", "filters", "samples", "accuracy_mean", "noise_low", "snr_measured_low", "reversed_noise_mean"),
+    "layers": ("layer", "filters", "samples", "accuracy_mean", "noise_low", "reversed_noise_mean"),
+    "nulls": ("layer", "null", "statistic", "null_mean"),
     "thresholds": ("layer", "split", "walk", "threshold", "noise_mean", "clusters_mean"),
     "history": ("epoch", "test_accuracy", "validation_accuracy", "test_accuracy_without_bias"),
     "dilution": ("layer", "kind", "removed_filters", "accuracy"),
@@ -49,6 +50,25 @@ def read_record(folder: Path) -> Run:
     return read_run(params, {name: folder / name for name in workspace_files(params.seeds)})
 
 
+def read_control(dataset: str, arch: str) -> Run | None:
+    """Read the record of an untrained network, if there is one.
+
+    Args:
+        dataset: The row of datasets, and
+        arch: the row of archs.
+
+    Raises:
+        InputError: It is not whole.
+    """
+    folder = control_folder(dataset, arch)
+    return read_record(folder) if folder.is_dir() else None
+
+
+def control_folder(dataset: str, arch: str) -> Path:
+    """Give the folder of the record of an untrained network, such as metrics/controls/digits-vgg16."""
+    return CONTROLS / f"{dataset}-{arch}"
+
+
 def read_run(params: Params, files: Mapping[str, Path]) -> Run:
     """Read the tables of a run that its claims are judged on, and check that they are of these parameters.
 
@@ -62,12 +82,12 @@ def read_run(params: Params, files: Mapping[str, Path]) -> Run:
     missing = [path for path in files.values() if not path.is_file()]
     if missing:
         raise _unusable(missing[0], "is missing")
-    layers, thresholds = (_read(files[f"{kind}.csv"], kind) for kind in ("layers", "thresholds"))
+    layers, thresholds, nulls = (_read(files[f"{kind}.csv"], kind) for kind in ("layers", "thresholds", "nulls"))
     histories, dilution = (
         pd.concat(_read(files[f"{kind}-seed{seed}.csv"], kind).assign(seed=seed) for seed in params.seeds)
         for kind in SAMPLE_TABLES
     )
-    run = Run(params, layers, thresholds, histories, dilution)
+    run = Run(params, layers, thresholds, nulls, histories, dilution)
     for name, what, found, expected in _what_it_is_of(run):
         if found != expected:
             raise _unusable(files[name], f"is of {what} {found}, and params.yaml of {expected}")

@@ -100,8 +100,8 @@ def layers_table(samples: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame
 
     Returns:
         A row a layer: layer, filters, test_images, samples, then mean and standard deviation over samples (ddof 1, so
-        NaN for one sample) of these accuracies; mean, standard deviation and interval (X_mean, X_std, X_low, X_high) of each
-        statistic; the means size_share_1 … size_share_K, silent_filters_mean and faded_filters_mean; mean and
+        NaN for one sample) of these accuracies; mean, standard deviation and interval (X_mean, X_std, X_low, X_high)
+        of each statistic; the means size_share_1 … size_share_K, silent_filters_mean and faded_filters_mean; mean and
         standard deviation of noise, clusters and cluster size on the training set, after the reversed walk, and
         without the faded filters.
     """
