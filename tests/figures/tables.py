@@ -75,6 +75,11 @@ def ticks(axis: Axis) -> list[str]:
     return [label.get_text() for label in axis.get_ticklabels()]
 
 
+def texts(axes: Axes) -> list[str]:
+    """What is written in some axes."""
+    return [text.get_text() for text in axes.texts]
+
+
 def legend(owner: Figure | Axes) -> list[str]:
     """The entries of a figure's or of axes' legend."""
     found = owner.legends[0] if isinstance(owner, Figure) else owner.get_legend()

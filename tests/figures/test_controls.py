@@ -2,16 +2,9 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from singlefilter.figures.controls import nulls, thresholds
-from tests.figures.tables import HEADING, Tables, drawing_style, legend
-
-
-@pytest.fixture(autouse=True)
-def style():
-    with drawing_style():
-        yield
+from tests.figures.tables import HEADING, Tables, legend, texts
 
 
 def null_rows() -> pd.DataFrame:
@@ -41,7 +34,7 @@ def test_nulls_stand_beside_the_measured_with_their_deviations():
 
 def test_nulls_have_their_z_written_and_a_dash_where_there_is_none():
     for axes in nulls(null_rows(), 0.3, HEADING).axes:
-        written = [text.get_text() for text in axes.texts]
+        written = texts(axes)
         assert written == ["z, ones", "−12.3", "−12.3", "z, columns", "n/a", "n/a", "z, labels", "n/a", "n/a"]
 
 

@@ -2,16 +2,9 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from singlefilter.figures.dilution import dilution, means_over_samples
-from tests.figures.tables import CIFAR10, HEADING, Tables, drawing_style, legend, rendered, ticks
-
-
-@pytest.fixture(autouse=True)
-def style():
-    with drawing_style():
-        yield
+from tests.figures.tables import CIFAR10, HEADING, Tables, legend, rendered, texts, ticks
 
 
 def measurements(samples: int = 2, retrained: bool = False, layers: tuple[int, ...] = (13,)) -> pd.DataFrame:
@@ -76,7 +69,7 @@ def test_random_removal_is_drawn_against_the_number_of_filters():
 def test_weights_are_compared_at_equal_numbers():
     axes = draw(measurements()).axes[1]
     np.testing.assert_allclose([bar.get_height() for bar in axes.patches], [0.85, 0.75, 0.65, 0.35])
-    assert [text.get_text() for text in axes.texts] == ["0.850", "0.750", "0.650", "0.350"]
+    assert texts(axes) == ["0.850", "0.750", "0.650", "0.350"]
     assert axes.get_title() == "right three: 25 % of the weights"
     assert ticks(axes.xaxis)[:2] == ["all\nweights", "those of\nclusters"]
 

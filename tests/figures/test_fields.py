@@ -7,13 +7,7 @@ from matplotlib.colors import to_hex
 
 from singlefilter.figures.fields import field_histograms, signal_to_noise
 from singlefilter.figures.style import TEST
-from tests.figures.tables import HEADING, Tables, drawing_style, legend, rendered, ticks
-
-
-@pytest.fixture(autouse=True)
-def style():
-    with drawing_style():
-        yield
+from tests.figures.tables import HEADING, Tables, legend, rendered, ticks
 
 
 def histograms(below: int = 0) -> pd.DataFrame:

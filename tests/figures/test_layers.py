@@ -6,19 +6,9 @@ import pytest
 from matplotlib.collections import PolyCollection
 
 from singlefilter.figures.layers import cluster_sizes, label_appearances, layer_statistics, layer_table, layers_text
-from tests.figures.tables import CIFAR10, HEADING, Tables, drawing_style, legend, ticks
+from tests.figures.tables import CIFAR10, HEADING, Tables, legend, texts, ticks
 
 PAPER = {(13, "noise"): 1.5, (7, "clusters"): 1.3, (13, "cluster_size"): 2.88, (None, "accuracy"): 0.94}
-
-
-@pytest.fixture(autouse=True)
-def style():
-    with drawing_style():
-        yield
-
-
-def texts_of(figure) -> list[str]:
-    return [text.get_text() for text in figure.axes[0].texts]
 
 
 def table_rows(figure) -> list[list[str]]:
@@ -59,7 +49,7 @@ def test_layer_statistics_of_silent_filters_leave_a_gap():
 def test_layer_statistics_of_nothing_say_so():
     tables = Tables(layers=(2, 7), silent=(2, 7))
     for axes in layer_statistics(tables.layers_table, 0.3, {}, HEADING).axes:
-        assert [text.get_text() for text in axes.texts] == ["no such number"]
+        assert texts(axes) == ["no such number"]
         assert ticks(axes.yaxis) == []
 
 
@@ -101,7 +91,7 @@ def test_layer_table_of_one_sample_and_two_labels_has_neither_deviations_nor_lar
     rows = table_rows(figure)
     assert rows[1][-2:] == ["1", "2"]
     assert rows[2] == ["7", "64", "64", "0.620", "n/a", "n/a", "n/a", "n/a", "n/a"]
-    assert not any("±" in text for text in texts_of(figure))
+    assert not any("±" in text for text in texts(figure.axes[0]))
     lines = ["The layers, test set, threshold 0.3", "standard deviation over samples: n/a", HEADING]
     assert figure.get_suptitle().split("\n") == lines
 

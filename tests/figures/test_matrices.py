@@ -9,17 +9,11 @@ from matplotlib.axes import Axes
 
 from singlefilter.figures.matrices import decisions, filter_matrices, permuted_cells, representative_filters
 from singlefilter.figures.style import save
-from tests.figures.tables import HEADING, Tables, drawing_style, rendered, ticks
+from tests.figures.tables import HEADING, Tables, rendered, texts, ticks
 
 # Ones of a 6-label filter. Walk: 0 starts, 3 joins (0-3, 3-0, 3-3); 1 starts, alone. Label 4's and 5's diagonal is 0.
 ONES = [(0, 0), (0, 3), (3, 0), (3, 3), (1, 1), (0, 1), (4, 1), (5, 0)]
 NAMES = list("abcdef")
-
-
-@pytest.fixture(autouse=True)
-def style():
-    with drawing_style():
-        yield
 
 
 def fields_of(ones, labels=6) -> np.ndarray:
@@ -167,7 +161,7 @@ def test_decisions_are_shares_of_each_labels_decided_images():
     silent, shown = figure.axes[:2]
     assert silent.texts[0].get_text() == "layer 2:\nall filters are silent"
     np.testing.assert_array_equal(cells(shown).filled(-1), [[0.25, 0.75, 0], [0, 1, 0], [-1, -1, -1]])
-    assert [text.get_text() for text in shown.texts] == ["0.25", "0.75", "0", "0", "1", "0", "n/a", "n/a", "n/a"]
+    assert texts(shown) == ["0.25", "0.75", "0", "0", "1", "0", "n/a", "n/a", "n/a"]
     assert shown.get_title() == "layer 13, filter 5\npicks b for 83 %\nof 6 decided images"
     assert ticks(shown.yaxis) == ["a  0", "b  1", "c  2"] and ticks(shown.xaxis) == ["0", "1", "2"]
 

@@ -5,13 +5,7 @@ import pandas as pd
 import pytest
 
 from singlefilter.figures.success_rates import success_rates, training
-from tests.figures.tables import HEADING, Tables, drawing_style, legend, rendered
-
-
-@pytest.fixture(autouse=True)
-def style():
-    with drawing_style():
-        yield
+from tests.figures.tables import HEADING, Tables, legend, rendered
 
 
 @pytest.fixture
