@@ -147,14 +147,15 @@ def test_letters_beyond_nine_points_enlarge_the_figure():
 def test_run_heading_counts_samples_and_epochs():
     assert figures.run_heading("vgg16", "digits", 1, 0.05) == HEADING
     assert figures.run_heading("vgg6", "cifar10", 4, 1) == "vgg6 on cifar10, 4 samples, the full epochs"
-    assert figures.with_bars("run", 1) == "run (standard deviation: n/a)"
-    assert figures.with_bars("run", 2) == "run (bars: standard deviation)"
+    assert figures.bars_text(1) == "One sample has no standard deviation."
+    assert figures.bars_text(2) == "Bars: standard deviation over samples."
 
 
 def test_names_that_cannot_be_drawn_are_numbers_and_long_ones_lose_their_middle():
     names = ["犬", "nan", "a_very_long_name_1", "a_very_long_name_2", "exactly_14_let", "two\nlines"]
     expected = ["label 0", "nan", "a_very_l…ame_1", "a_very_l…ame_2", "exactly_14_let", "label 5"]
     assert figures.drawable_names(names) == expected
+    assert figures.drawable_names(["lynx, catamount", "a, b"]) == ['"lynx, ca…mount"', '"a, b"']
 
 
 def test_axes_bear_names_of_few_labels_and_numbers_of_many():
@@ -165,8 +166,21 @@ def test_axes_bear_names_of_few_labels_and_numbers_of_many():
 
 def test_a_title_without_letters_for_it_says_so():
     figure = figures.new_figure(2)
-    figures.title(figure, "vgg16 on 花")
-    assert figure.get_suptitle() == "vgg16 on ?"
+    figures.title(figure, "Nulls", "vgg16 on 花")
+    assert figure.get_suptitle() == "Nulls: vgg16 on ?"
+
+
+def test_titles_are_one_line_and_the_rest_is_the_caption():
+    heading = figures.run_heading("vgg16_fc4096", "cifar10", 4, 0.05)
+    figure = figures.new_figure(2)
+    figures.title(figure, "Noise", heading, "The first.", "The second.")
+    assert figure.get_suptitle() == "Noise: vgg16_fc4096 on cifar10, 4 samples, 0.05 of the full epochs"
+    assert figures.caption_text("noise", figure) == "## noise\n\n![noise](noise.png)\n\nThe first. The second.\n"
+    for name, drawn in Tables(layers=(2, 13)).all_figures({}):
+        title = drawn.get_suptitle().replace(HEADING, heading)
+        assert title.endswith(f": {heading}"), name
+        assert title == figures.wrap(title, drawn.get_figwidth() / figures.enlarged()), name
+        assert drawn.get_label().endswith("."), name
 
 
 def test_layers_are_chosen_evenly_with_the_first_and_the_last():
