@@ -1,5 +1,6 @@
 """Draw the figures from the tables and matrices."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +15,12 @@ from singlefilter.figures.fields import field_histograms, signal_to_noise
 from singlefilter.figures.layers import cluster_sizes, label_appearances, layer_statistics, layer_table, layers_text
 from singlefilter.figures.matrices import Shown, decisions, filter_matrices, representative_filters
 from singlefilter.figures.network import network
-from singlefilter.figures.style import Paper, choose_layers, run_heading, save, use_style
+from singlefilter.figures.style import Paper, caption_text, choose_layers, run_heading, save, use_style
 from singlefilter.figures.success_rates import success_rates, training
 from singlefilter.filters.clusters import normalise_fields
 from singlefilter.filters.layer_clusters import normalised_slabs
 from singlefilter.filters.store import FilterMatrices, read_layer
+from singlefilter.pipeline.architecture import layer_shapes
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import replacing
@@ -49,32 +51,44 @@ class FirstSample:
 def main(params: Params) -> None:
     files = Workspace(params)
     tables = {name: files.read_table(name, **TEXTS.get(name, {})) for name in TABLES}
-    layers, history = tables["layers"], tables["training"]
     removals = files.read_samples("dilution", {"layer": int, "accuracy": float})
     sample = read_first_sample(files, params, tables["filters"])
-    paper = paper_of(params)
 
     use_style(params.figures.dpi, params.figures.font_size, params.figures.colormap)
-    heading = run_heading(params.arch, params.dataset, len(params.seeds), params.epochs_scale)
-    about = params.threshold, paper, heading
-    names, size, row = sample.class_names, params.chosen_dataset.image_size, params.chosen_arch
-    write("network", network(row.backbone, size, len(names), row.examined_layers, heading))
-    write("success_rates", success_rates(layers, history, paper, heading))
-    write("training", training(history, heading))
-    write("layer_statistics", layer_statistics(layers, *about))
-    write("layer_table", layer_table(layers, history, *about))
-    write("cluster_sizes", cluster_sizes(layers, *about))
-    write("label_appearances", label_appearances(tables["labels"], *about))
-    write("decisions", decisions(sample.decisions, names, heading))
-    write("filters", filter_matrices(sample.fields, names, params.threshold, heading))
-    write("field_histograms", field_histograms(tables["histograms"], layers, params.threshold, heading))
-    write("signal_to_noise", signal_to_noise(layers, sample.totals, names, paper, heading))
-    write("nulls", nulls(tables["nulls"], params.threshold, heading))
-    write("thresholds", thresholds(tables["thresholds"], heading))
-    write("dilution", dilution(removals, names, paper_removal(params, layers, paper), heading))
-    print(layers_text(layers))
+    captions = [write(name, figure) for name, figure in draw(params, tables, removals, sample)]
+    with files.replacing("captions") as path:
+        path.write_text("\n".join([f"# {heading_of(params)}\n", *captions]), encoding="utf-8", newline="\n")
+    print(layers_text(tables["layers"]))
     print(claims_text(tables["claims"]))
     print(f"figures: {path_of('figure', figure='*', form='png').resolve()} and *.svg")
+
+
+def draw(
+    params: Params, tables: dict[str, pd.DataFrame], removals: pd.DataFrame, sample: FirstSample
+) -> Iterator[tuple[str, Figure]]:
+    """Draw every figure, one after the other; give their names with them."""
+    layers, history, paper, heading = tables["layers"], tables["training"], paper_of(params), heading_of(params)
+    about = params.threshold, paper, heading
+    names, size, row = sample.class_names, params.chosen_dataset.image_size, params.chosen_arch
+    single = [shape.number for shape in layer_shapes(row.backbone.convolutions, size) if shape.pooled_side == 1]
+    yield "network", network(row.backbone, size, len(names), row.examined_layers, heading)
+    yield "success_rates", success_rates(layers, history, paper, heading)
+    yield "training", training(history, heading)
+    yield "layer_statistics", layer_statistics(layers, *about)
+    yield "layer_table", layer_table(layers, history, *about)
+    yield "cluster_sizes", cluster_sizes(layers, *about)
+    yield "label_appearances", label_appearances(tables["labels"], *about)
+    yield "decisions", decisions(sample.decisions, single, names, heading)
+    yield "filters", filter_matrices(sample.fields, names, params.threshold, heading)
+    yield "field_histograms", field_histograms(tables["histograms"], layers, params.threshold, heading)
+    yield "signal_to_noise", signal_to_noise(layers, sample.totals, names, paper, heading)
+    yield "nulls", nulls(tables["nulls"], params.threshold, heading)
+    yield "thresholds", thresholds(tables["thresholds"], heading)
+    yield "dilution", dilution(removals, names, paper_removal(params, layers, paper), heading)
+
+
+def heading_of(params: Params) -> str:
+    return run_heading(params.arch, params.dataset, len(params.seeds), params.epochs_scale)
 
 
 def read_first_sample(files: Workspace, params: Params, filters: pd.DataFrame) -> FirstSample:
@@ -130,10 +144,12 @@ def paper_removal(params: Params, layers: pd.DataFrame, paper: Paper) -> tuple[i
     return round(int(last["filters"]) * REMOVED_SHARE), paper[None, "accuracy"]
 
 
-def write(name: str, figure: Figure) -> None:
+def write(name: str, figure: Figure) -> str:
+    """Write a figure in both forms; give its part of the file of captions."""
     for form in ("png", "svg"):
         with replacing(path_of("figure", figure=name, form=form)) as path:
             save(figure, path, form)
+    return caption_text(name, figure)
 
 
 if __name__ == "__main__":

@@ -75,6 +75,11 @@ def ticks(axis: Axis) -> list[str]:
     return [label.get_text() for label in axis.get_ticklabels()]
 
 
+def texts(axes: Axes) -> list[str]:
+    """What is written in some axes."""
+    return [text.get_text() for text in axes.texts]
+
+
 def legend(owner: Figure | Axes) -> list[str]:
     """The entries of a figure's or of axes' legend."""
     found = owner.legends[0] if isinstance(owner, Figure) else owner.get_legend()
@@ -103,6 +108,7 @@ class Tables:
     silent: Sequence[int] = ()
     clusterless: Sequence[int] = ()
     retrained: bool = False
+    controls: bool = True
 
     @property
     def labels_count(self) -> int:
@@ -242,7 +248,7 @@ class Tables:
         yield "layer_table", layers.layer_table(table, self.history, *about)
         yield "cluster_sizes", layers.cluster_sizes(table, *about)
         yield "label_appearances", layers.label_appearances(self.labels, *about)
-        yield "decisions", matrices.decisions(decided, names, HEADING)
+        yield "decisions", matrices.decisions(decided, self.layers[-1:], names, HEADING)
         yield "filters", matrices.filter_matrices(shown, names, 0.3, HEADING)
         yield "field_histograms", fields.field_histograms(self.histograms, table, 0.3, HEADING)
         yield "signal_to_noise", fields.signal_to_noise(table, totals, names, paper, HEADING)
@@ -267,6 +273,9 @@ class Tables:
             rest = 0.93 - 0.01 * (label % 3)
             of_label = 0.4 + 0.02 * (label % 7) + shift
             rows.append(("label", label, count // 3, 0.7, 1, 0.88, None, of_label, rest))
+            if self.controls:
+                rows.append(("label_largest", label, count // 3, 0.7, 1, 0.9, None, of_label - 0.2, rest))
+                rows.append(("label_random", label, count // 3, 0.7, 20, 0.93, 0.01, rest, rest))
         rows.append(("clusters", None, None, 0.24, 1, 0.91 + shift, None, None, None))
         rows.append(("magnitude", None, None, 0.24, 1, 0.9 + shift, None, None, None))
         rows.append(("random_weights", None, None, 0.24, 20, 0.7 + shift, 0.03, None, None))

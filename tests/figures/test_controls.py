@@ -2,16 +2,9 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from singlefilter.figures.controls import nulls, thresholds
-from tests.figures.tables import HEADING, Tables, drawing_style, legend
-
-
-@pytest.fixture(autouse=True)
-def style():
-    with drawing_style():
-        yield
+from tests.figures.tables import HEADING, Tables, legend, texts, ticks
 
 
 def null_rows() -> pd.DataFrame:
@@ -39,22 +32,18 @@ def test_nulls_stand_beside_the_measured_with_their_deviations():
     assert legend(figure)[0] == "measured" and len(legend(figure)) == 4
 
 
-def test_nulls_have_their_z_written_and_a_dash_where_there_is_none():
-    for axes in nulls(null_rows(), 0.3, HEADING).axes:
-        written = [text.get_text() for text in axes.texts]
-        assert written == ["z, ones", "−12.3", "−12.3", "z, columns", "n/a", "n/a", "z, labels", "n/a", "n/a"]
-
-
-def test_large_z_are_whole_numbers():
-    table = null_rows().assign(z=[1234.5, -99.96, 0.04] * 6)
-    written = {text.get_text() for axes in nulls(table, 0.3, HEADING).axes for text in axes.texts}
-    assert {"+1234", "−100.0", "+0.0"} <= written
-
-
-def test_nulls_of_many_layers_are_named_by_number_alone():
-    for layers, name in (((2, 13), "layer 2"), (tuple(range(2, 14)), "2")):
-        axes = nulls(Tables(layers=layers).nulls, 0.3, HEADING).axes[0]
-        assert axes.get_xticklabels()[0].get_text() == name
+def test_nulls_are_named_in_words_and_their_z_is_left_to_the_table():
+    figure = nulls(null_rows(), 0.3, HEADING)
+    assert [texts(axes) for axes in figure.axes] == [[]] * 3
+    assert legend(figure) == [
+        "measured",
+        "as many fields above threshold, at random places",
+        "those of each column, shuffled within it",
+        "input labels permuted against the outputs",
+    ]
+    assert figure.axes[0].get_ylabel() == "noise (fields above\nthreshold outside of\nclusters, per filter)"
+    assert ticks(figure.axes[2].xaxis) == ["2", "13"] and figure.axes[2].get_xlabel() == "layer"
+    assert "clipped at 0.3" in figure.get_label()
 
 
 def test_nulls_of_silent_layers_leave_a_gap_or_say_so():
@@ -84,19 +73,21 @@ def test_thresholds_show_the_three_kinds_of_every_layer():
         np.testing.assert_allclose(last.lines[0].get_ydata(orig=False), 13 + number)
         np.testing.assert_allclose(first.lines[2][0].get_segments()[0][:, 1], [1.9 + number, 2.1 + number])
         assert first.lines[0].get_marker() != last.lines[0].get_marker()
-        (train, _) = [line for line in axes.lines if line.get_linestyle() == "--"]
-        np.testing.assert_allclose(train.get_ydata(), 202 + number)
-        reverse = [line for line in axes.lines if line.get_linestyle() == "None" and line.get_fillstyle() == "none"]
-        np.testing.assert_allclose(reverse[0].get_ydata(), 102 + number)
+        size = first.lines[0].get_markersize()
+        for marker, expected in (("x", 202 + number), ("o", 102 + number)):
+            marks = [line for line in axes.lines if line.get_fillstyle() == "none" and line.get_marker() == marker]
+            np.testing.assert_allclose([line.get_ydata() for line in marks], [[expected] * 2, [expected + 11] * 2])
+            assert {line.get_linestyle() for line in marks} == {"None"}
+            assert all(line.get_markersize() > size + 2 for line in marks)  # seen around a point that they agree with
         assert axes.get_ylim()[0] == 0
     assert legend(figure) == ["layer 2", "layer 13", "test set", "training set", "test set, reversed walk"]
-    assert "bars" in figure.get_suptitle()
+    assert "Bars" in figure.get_label()
 
 
 def test_thresholds_of_one_sample_have_no_bars():
     figure = thresholds(threshold_rows(np.nan), HEADING)
     assert not any(container.has_yerr for axes in figure.axes for container in axes.containers)
-    assert "bars" not in figure.get_suptitle()
+    assert "Bars" not in figure.get_label()
 
 
 def test_thresholds_of_many_layers_are_those_of_seven():

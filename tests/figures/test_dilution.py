@@ -5,13 +5,7 @@ import pandas as pd
 import pytest
 
 from singlefilter.figures.dilution import dilution, means_over_samples
-from tests.figures.tables import CIFAR10, HEADING, Tables, drawing_style, legend, rendered, ticks
-
-
-@pytest.fixture(autouse=True)
-def style():
-    with drawing_style():
-        yield
+from tests.figures.tables import CIFAR10, HEADING, Tables, legend, rendered, texts, ticks
 
 
 def measurements(samples: int = 2, retrained: bool = False, layers: tuple[int, ...] = (13,)) -> pd.DataFrame:
@@ -69,25 +63,52 @@ def test_random_removal_is_drawn_against_the_number_of_filters():
     np.testing.assert_allclose(anew.lines[0].get_xydata().astype(float), [[8, 0.8]])
     (mark,) = [line for line in axes.lines if line.get_marker() == "x"]
     assert mark.get_xydata().tolist() == [[5, 0.94]]
-    assert legend(axes) == ["head as trained", "head trained anew", "whole head: 0.850", "paper (CIFAR-10)"]
-    assert legend(draw(measurements()).axes[0]) == ["head as trained", "whole head: 0.850"]
+    assert legend(axes) == [
+        "head as trained",
+        "head trained anew on the others",
+        "whole head, all images: 0.850",
+        "paper (CIFAR-10)",
+    ]
+    assert legend(draw(measurements()).axes[0]) == ["head as trained", "whole head, all images: 0.850"]
 
 
 def test_weights_are_compared_at_equal_numbers():
     axes = draw(measurements()).axes[1]
     np.testing.assert_allclose([bar.get_height() for bar in axes.patches], [0.85, 0.75, 0.65, 0.35])
-    assert [text.get_text() for text in axes.texts] == ["0.850", "0.750", "0.650", "0.350"]
-    assert axes.get_title() == "right three: 25 % of the weights"
-    assert ticks(axes.xaxis)[:2] == ["all\nweights", "those of\nclusters"]
+    assert texts(axes) == ["0.850", "0.750", "0.650", "0.350"]
+    assert axes.get_xlabel() == "weights kept (in the right three: 25 %)"
+    assert ticks(axes.xaxis) == ["all", "those of\nclusters", "as many,\nthe largest", "as many,\nat random"]
 
 
 def test_every_label_has_its_own_rate_and_the_others():
-    axes = draw(measurements()).axes[2]
-    own, rest = axes.containers
-    np.testing.assert_allclose(own.lines[0].get_ydata().astype(float), [0.25, 0.25, np.nan])
-    np.testing.assert_allclose(rest.lines[0].get_ydata().astype(float), 0.75)
-    assert ticks(axes.xaxis) == ["a", "b", "c"]
-    assert legend(axes) == ["images of the label", "all other images", "whole head: 0.850"]
+    figure = draw(measurements())
+    for axes, images, expected in zip(
+        figure.axes[2:], ("its own images", "all other images"), ([0.25, 0.25, np.nan], [0.75] * 3), strict=True
+    ):
+        (found,) = axes.containers
+        np.testing.assert_allclose(found.lines[0].get_xdata().astype(float), [0, 1, 2])
+        np.testing.assert_allclose(found.lines[0].get_ydata().astype(float), expected)
+        assert axes.get_title() == f"filters of one label silenced:\n{images}"
+        assert ticks(axes.xaxis) == ["a", "b", "c"]
+    assert legend(figure) == ["filters with a cluster that the label is in", "whole head, all images: 0.850"]
+
+
+def test_controls_of_a_label_stand_beside_it():
+    table = measurements(samples=1)
+    of_labels = table[table["kind"] == "label"]
+    controls = [of_labels.assign(kind="label_random", label_accuracy=0.6, rest_accuracy=0.7)]
+    controls.append(of_labels.assign(kind="label_largest", label_accuracy=0.1, rest_accuracy=0.8))
+    figure = draw(pd.concat([table, *controls]))
+    for axes, expected in ((figure.axes[2], (0.2, 0.1, 0.6)), (figure.axes[3], (0.75, 0.8, 0.7))):
+        drawn = [found.lines[0] for found in axes.containers]
+        assert [line.get_ydata()[0] for line in drawn] == pytest.approx(expected)
+        assert [line.get_xdata()[1] for line in drawn] == pytest.approx((0.75, 1, 1.25))
+        assert len({line.get_marker() for line in drawn}) == 3
+    assert legend(figure)[:3] == [
+        "filters with a cluster that the label is in",
+        "as many, with the largest weights for the label",
+        "as many, at random",
+    ]
 
 
 def test_one_sample_without_draws_has_no_bars():
@@ -101,7 +122,7 @@ def test_the_last_layer_is_shown():
     table.loc[table["layer"] == 2, "accuracy"] = 0.1
     figure = draw(table)
     assert "layer 13" in figure.get_suptitle()
-    assert legend(figure.axes[0])[-1] == "whole head: 0.850"
+    assert legend(figure.axes[0])[-1] == "whole head, all images: 0.850"
 
 
 def test_a_thousand_labels_have_small_marks():
@@ -114,7 +135,7 @@ def test_a_thousand_labels_have_small_marks():
 
 def test_other_diluted_layers_have_curves_beside_the_last_ones():
     axes = draw(measurements(retrained=True, layers=(10, 13))).axes[0]
-    assert legend(axes)[:2] == ["layer 10, head as trained", "layer 10, head trained anew"]
+    assert legend(axes)[:2] == ["layer 10, head as trained", "layer 10, head trained anew on the others"]
     first = next(line for line in axes.lines if line.get_label() == "layer 10, head as trained")
     np.testing.assert_allclose(first.get_xydata().astype(float), [[0, 0.85], [8, 0.45]])
     assert len(axes.containers) == 2  # those of the last layer alone have bars

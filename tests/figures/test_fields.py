@@ -7,13 +7,7 @@ from matplotlib.colors import to_hex
 
 from singlefilter.figures.fields import field_histograms, signal_to_noise
 from singlefilter.figures.style import TEST
-from tests.figures.tables import HEADING, Tables, drawing_style, legend, rendered, ticks
-
-
-@pytest.fixture(autouse=True)
-def style():
-    with drawing_style():
-        yield
+from tests.figures.tables import HEADING, Tables, legend, rendered, ticks
 
 
 def histograms(below: int = 0) -> pd.DataFrame:
@@ -80,8 +74,13 @@ def test_signal_to_noise_shows_the_measured_and_the_counted_of_every_layer():
     drawn = [curve.lines[0].get_ydata().tolist() for curve in sums.containers]
     assert drawn == [[15, 90], [20, 14], [22, 147], [4, 31], [14, 8.5]]
     np.testing.assert_allclose(margins.containers[0].lines[0].get_ydata(orig=False), [-0.5, 0.6])
-    assert legend(ratios) == ["measured: own label / others", "counted: S / I", "counted: S / (I + E)"]
-    assert len(legend(sums)) == 5
+    assert legend(ratios) == ["measured: own output / other outputs", "counted: S / I", "counted: S / (I + E)"]
+    assert legend(sums)[2:] == [
+        "S, signal: clusters with the label",
+        "I, interference: of these, with another label",
+        "E, noise: outside clusters, on another label",
+    ]
+    assert len({(found.lines[0].get_color(), found.lines[0].get_marker()) for found in sums.containers}) == 5
 
 
 def test_the_papers_ratios_are_marked_and_the_one_that_is_a_bound_points_up():

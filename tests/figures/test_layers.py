@@ -6,19 +6,9 @@ import pytest
 from matplotlib.collections import PolyCollection
 
 from singlefilter.figures.layers import cluster_sizes, label_appearances, layer_statistics, layer_table, layers_text
-from tests.figures.tables import CIFAR10, HEADING, Tables, drawing_style, legend, ticks
+from tests.figures.tables import CIFAR10, HEADING, Tables, legend, texts, ticks
 
 PAPER = {(13, "noise"): 1.5, (7, "clusters"): 1.3, (13, "cluster_size"): 2.88, (None, "accuracy"): 0.94}
-
-
-@pytest.fixture(autouse=True)
-def style():
-    with drawing_style():
-        yield
-
-
-def texts_of(figure) -> list[str]:
-    return [text.get_text() for text in figure.axes[0].texts]
 
 
 def table_rows(figure) -> list[list[str]]:
@@ -39,6 +29,7 @@ def test_layer_statistics_begin_at_zero_and_show_intervals_and_the_papers():
     np.testing.assert_allclose(of_all.lines[0].get_xydata(), [[2, 20], [7, 10.75], [13, 1.5]])
     np.testing.assert_allclose(of_all.lines[2][0].get_segments()[0], [[2, 19.25], [2, 20.75]])
     np.testing.assert_allclose(clustered.lines[0].get_ydata(orig=False), [20.5, 11.05, 1.6])
+    assert of_all.lines[0].get_markersize() + 2 < clustered.lines[0].get_markersize()  # seen where both agree
     (band,) = (path for found in noise.collections if isinstance(found, PolyCollection) for path in found.get_paths())
     assert {(2, 18.5), (2, 21.5), (13, 0), (13, 3)} <= {(x, round(y, 9)) for x, y in band.vertices}
     np.testing.assert_allclose(clusters.containers[0].lines[0].get_ydata(orig=False), [1.9, 1.45, 1])
@@ -46,7 +37,8 @@ def test_layer_statistics_begin_at_zero_and_show_intervals_and_the_papers():
     assert marks == [[[13, 1.5]], [[7, 1.3]], [[13, 2.88]]]
     assert all(axes.get_ylim()[0] == 0 for axes in figure.axes)
     assert legend(figure)[-1] == "paper (CIFAR-10)"
-    assert "threshold 0.3" in figure.get_suptitle() and "bars" in figure.get_suptitle()
+    assert noise.get_ylabel() == "noise (fields above\nthreshold outside of\nclusters, per filter)"
+    assert "threshold 0.3" in figure.get_label() and "Bars" in figure.get_label()
 
 
 def test_layer_statistics_of_silent_filters_leave_a_gap():
@@ -59,7 +51,7 @@ def test_layer_statistics_of_silent_filters_leave_a_gap():
 def test_layer_statistics_of_nothing_say_so():
     tables = Tables(layers=(2, 7), silent=(2, 7))
     for axes in layer_statistics(tables.layers_table, 0.3, {}, HEADING).axes:
-        assert [text.get_text() for text in axes.texts] == ["no such number"]
+        assert texts(axes) == ["no such number"]
         assert ticks(axes.yaxis) == []
 
 
@@ -71,7 +63,7 @@ def test_layer_table_has_the_papers_numbers_in_grey_under_the_measured():
     table["silent_filters_mean"] = [0, 1 / 6]
     figure = layer_table(table, tables.history, 0.3, PAPER, HEADING)
     assert table_rows(figure) == [
-        ["share of each cluster size"],
+        ["grey: paper (CIFAR-10)", "share of each cluster size"],
         [
             *("layer", "filters", "silent", "success rate", "noise", "clusters\nper filter", "cluster size\n(labels)"),
             *("1", "2", "3", "4", "5", "6", ">6"),
@@ -91,8 +83,8 @@ def test_layer_table_has_the_papers_numbers_in_grey_under_the_measured():
         ["0.94"],
     ]
     grey = {text.get_text() for text in figure.axes[0].texts if text.get_color() != "black"} - {""}
-    assert grey == {"1.3", "1.5", "2.88", "0.94"}
-    assert "grey: paper (CIFAR-10)" in figure.get_suptitle() and "± standard deviation" in figure.get_suptitle()
+    assert grey == {"grey: paper (CIFAR-10)", "1.3", "1.5", "2.88", "0.94"}
+    assert "±: standard deviation" in figure.get_label()
 
 
 def test_layer_table_of_one_sample_and_two_labels_has_neither_deviations_nor_larger_sizes():
@@ -101,9 +93,9 @@ def test_layer_table_of_one_sample_and_two_labels_has_neither_deviations_nor_lar
     rows = table_rows(figure)
     assert rows[1][-2:] == ["1", "2"]
     assert rows[2] == ["7", "64", "64", "0.620", "n/a", "n/a", "n/a", "n/a", "n/a"]
-    assert not any("±" in text for text in texts_of(figure))
-    lines = ["The layers, test set, threshold 0.3", "standard deviation over samples: n/a", HEADING]
-    assert figure.get_suptitle().split("\n") == lines
+    assert not any("±" in text for text in texts(figure.axes[0]))
+    assert rows[0] == ["share of each cluster size"]
+    assert "threshold 0.3" in figure.get_label() and "One sample has no standard deviation." in figure.get_label()
 
 
 def test_cluster_sizes_go_from_layer_to_layer_and_end_with_the_largest_size_that_is_seen():
@@ -145,7 +137,7 @@ def appearances(layers: tuple[int, ...], samples: int, names: tuple[str, ...]) -
 def test_label_appearances_are_averaged_over_samples():
     # Samples 0 and 1 of layer 4: 4 + label + 0 or 10, so 9, 10, 11 on average; deviation √50.
     figure = label_appearances(appearances((2, 4), 2, ("a", "b", "nan")), 0.3, {(4, "appearances"): 12}, HEADING)
-    last, first = figure.axes
+    first, last = figure.axes
     assert [bar.get_height() for bar in last.patches] == [9, 10, 11]
     assert last.get_title() == "layer 4: mean 10.0\npaper: 12" and first.get_title() == "layer 2: mean 8.0"
     (mean,) = [line for line in last.lines if line.get_linestyle() == "--"]
@@ -159,9 +151,9 @@ def test_label_appearances_are_averaged_over_samples():
 @pytest.mark.parametrize(
     ("layers", "paper", "shown"),
     [
-        ((2, 4, 7, 10, 13), {}, [13, 7]),
-        ((2, 4, 7, 8, 10, 11, 13), {(7, "appearances"): 55, (13, "appearances"): 150}, [13, 7]),
-        ((1, 2, 3, 4), {}, [4, 2]),
+        ((2, 4, 7, 10, 13), {}, [7, 13]),
+        ((2, 4, 7, 8, 10, 11, 13), {(7, "appearances"): 55, (13, "appearances"): 150}, [7, 13]),
+        ((1, 2, 3, 4), {}, [2, 4]),
         ((13,), {}, [13]),
     ],
 )

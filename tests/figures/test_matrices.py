@@ -9,17 +9,11 @@ from matplotlib.axes import Axes
 
 from singlefilter.figures.matrices import decisions, filter_matrices, permuted_cells, representative_filters
 from singlefilter.figures.style import save
-from tests.figures.tables import HEADING, Tables, drawing_style, rendered, ticks
+from tests.figures.tables import HEADING, Tables, rendered, texts, ticks
 
 # Ones of a 6-label filter. Walk: 0 starts, 3 joins (0-3, 3-0, 3-3); 1 starts, alone. Label 4's and 5's diagonal is 0.
 ONES = [(0, 0), (0, 3), (3, 0), (3, 3), (1, 1), (0, 1), (4, 1), (5, 0)]
 NAMES = list("abcdef")
-
-
-@pytest.fixture(autouse=True)
-def style():
-    with drawing_style():
-        yield
 
 
 def fields_of(ones, labels=6) -> np.ndarray:
@@ -83,9 +77,9 @@ def test_filter_matrices_show_fields_clipped_and_permuted_with_their_labels():
     np.testing.assert_array_equal(cells(left), fields)
     assert cells(middle).sum() == len(ONES)
     assert (cells(right) == 2).sum() == 5 and (cells(right) == 1).sum() == 3
-    assert ticks(left.yaxis) == ["a  0", "b  1", "c  2", "d  3", "e  4", "f  5"]
-    assert ticks(left.xaxis) == ticks(middle.xaxis) == ticks(middle.yaxis) == list("012345")
-    assert ticks(right.xaxis) == ticks(right.yaxis) == list("031245")
+    assert ticks(left.xaxis) == ticks(left.yaxis) == ticks(middle.xaxis) == list("abcdef")
+    assert ticks(right.xaxis) == ticks(right.yaxis) == list("adbcef")
+    assert not any(label.get_visible() for label in middle.get_yticklabels())  # as left
     assert [axes.get_title() for axes in (left, middle, right)] == ["normalised fields", "clipped at 0.3", "permuted"]
 
 
@@ -154,46 +148,65 @@ def test_fields_of_a_label_without_images_are_left_blank():
     assert "noise 2" in figure.subfigs[0].get_suptitle()
 
 
-def test_names_that_are_their_labels_number_are_not_written_twice():
-    figure = filter_matrices({1: (0, fields_of(ONES))}, ["0", "犬", "one", "2", "4", "nan"], 0.3, HEADING)
-    assert ticks(figure.axes[0].yaxis) == ["0", "1", "one  2", "2  3", "4", "nan  5"]
-    assert figure.subfigs[0].get_suptitle() == "layer 1, filter 0: noise 3, clusters (0, 2), (label 1)"
+def test_names_with_a_comma_are_in_quotes():
+    figure = filter_matrices({1: (0, fields_of(ONES))}, ["a, b", "犬", "c", "d", "e", "f"], 0.3, HEADING)
+    assert ticks(figure.axes[0].yaxis)[:3] == ['"a, b"', "label 1", "c"]
+    assert figure.subfigs[0].get_suptitle() == 'layer 1, filter 0: noise 3, clusters ("a, b", d), (label 1)'
+
+
+def test_fields_are_white_at_zero_and_of_two_colours_above_and_below():
+    fields = fields_of(ONES)
+    fields[2] = np.nan
+    figure = filter_matrices({1: (0, fields)}, NAMES, 0.3, HEADING)
+    mesh = figure.axes[0].collections[0]
+    negative, zero, positive, unknown = mesh.cmap(mesh.norm(np.ma.masked_invalid([-1, 0, 1, np.nan])))
+    assert zero.min() > 0.95
+    assert positive[0] > 2 * positive[2] and negative[2] > 2 * negative[0]  # red, blue
+    assert np.ptp(unknown[:3]) == 0 and 0.4 < unknown[0] < 0.8 and unknown[3] == 1  # grey, apart from 0
 
 
 def test_decisions_are_shares_of_each_labels_decided_images():
     # Label 0: 1 of 4 for a, 3 for b; label 1: all for b; label 2: none decided. Of all 6, 5 for b: 83 %.
     counts = np.array([[1, 3, 0], [0, 2, 0], [0, 0, 0]])
-    figure = decisions({2: None, 13: (5, counts)}, list("abc"), HEADING)
+    figure = decisions({2: None, 13: (5, counts)}, [13], list("abc"), HEADING)
     silent, shown = figure.axes[:2]
     assert silent.texts[0].get_text() == "layer 2:\nall filters are silent"
     np.testing.assert_array_equal(cells(shown).filled(-1), [[0.25, 0.75, 0], [0, 1, 0], [-1, -1, -1]])
-    assert [text.get_text() for text in shown.texts] == ["0.25", "0.75", "0", "0", "1", "0", "n/a", "n/a", "n/a"]
-    assert shown.get_title() == "layer 13, filter 5\npicks b for 83 %\nof 6 decided images"
-    assert ticks(shown.yaxis) == ["a  0", "b  1", "c  2"] and ticks(shown.xaxis) == ["0", "1", "2"]
+    assert texts(shown) == ["0.25", "0.75", "0", "0", "1", "0", "n/a", "n/a", "n/a"]
+    assert (
+        shown.get_title() == "layer 13, filter 5\npicks b for 83 %\nof 6 decided images\none position: all images alike"
+    )
+    assert ticks(shown.yaxis) == ticks(shown.xaxis) == ["a", "b", "c"]
+
+
+def test_decisions_say_of_which_layers_they_cannot_depend_on_the_image():
+    counts = np.array([[0, 9], [9, 0]])
+    early, last = decisions({2: (0, counts), 13: (1, counts)}, [7, 13], ["a", "b"], HEADING).axes[:2]
+    assert "one position" not in early.get_title() and last.get_title().endswith("\none position: all images alike")
 
 
 def test_decisions_write_light_on_dark_and_dark_on_light():
     counts = np.array([[0, 9], [9, 0]])
-    (axes, _) = decisions({2: (0, counts)}, ["a", "b"], HEADING).axes
+    (axes, _) = decisions({2: (0, counts)}, [], ["a", "b"], HEADING).axes
     assert [text.get_color() for text in axes.texts] == ["white", "black", "black", "white"]  # viridis: 0 dark, 1 light
 
 
 def test_decisions_of_more_than_ten_labels_are_without_numbers():
     for labels, numbers in ((10, 100), (11, 0)):
         counts = np.eye(labels, dtype=np.int64)
-        axes = decisions({2: (0, counts)}, [str(label) for label in range(labels)], HEADING).axes[0]
+        axes = decisions({2: (0, counts)}, [], [str(label) for label in range(labels)], HEADING).axes[0]
         assert len(axes.texts) == numbers
 
 
 def test_a_filter_that_decides_nothing_says_so():
-    figure = decisions({2: (3, np.zeros((2, 2), dtype=np.int64))}, ["a", "b"], HEADING)
+    figure = decisions({2: (3, np.zeros((2, 2), dtype=np.int64))}, [], ["a", "b"], HEADING)
     assert figure.axes[0].get_title() == "layer 2, filter 3\ndecides no image"
     rendered(figure)
 
 
 def test_decisions_of_two_layers_are_squares_of_the_same_size():
     tables = Tables()
-    figure = decisions({2: (0, tables.decisions(2)), 13: (0, tables.decisions(13))}, tables.class_names, HEADING)
+    figure = decisions({2: (0, tables.decisions(2)), 13: (0, tables.decisions(13))}, [], tables.class_names, HEADING)
     figure.draw_without_rendering()
     first, last = (axes.get_window_extent() for axes in figure.axes[:2])
     for extent in (first, last):

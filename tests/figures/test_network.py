@@ -5,23 +5,13 @@ from matplotlib.patches import Rectangle
 
 from singlefilter.figures.network import network
 from singlefilter.pipeline.params import Backbone, load_params
-from tests.figures.tables import HEADING, ROOT, drawing_style, legend
+from tests.figures.tables import HEADING, ROOT, legend, texts
 
 PARAMS = load_params(ROOT / "params.yaml")
 
 
-@pytest.fixture(autouse=True)
-def style():
-    with drawing_style():
-        yield
-
-
 def backbone(**changes) -> Backbone:
     return PARAMS.archs["vgg6"].backbone.model_copy(update=changes)
-
-
-def texts(figure) -> list[str]:
-    return [text.get_text() for text in figure.axes[0].texts]
 
 
 def blocks(figure) -> list[Rectangle]:
@@ -31,7 +21,7 @@ def blocks(figure) -> list[Rectangle]:
 def test_vgg6_is_drawn_layer_by_layer_with_the_heads_inputs():
     # 32 pixels, halved by each pool: heads see 64·16², 128·8², 256·4², 512·2² and 512 outputs.
     figure = network(backbone(), 32, 10, [1, 5], HEADING)
-    assert texts(figure) == [
+    assert texts(figure.axes[0]) == [
         *("image 3 × 32 × 32", "layer"),
         *("64 × 32 × 32", "1", "max 2 × 2", "16,384 → 10"),
         *("128 × 16 × 16", "2", "max 2 × 2"),
@@ -45,7 +35,7 @@ def test_vgg6_is_drawn_layer_by_layer_with_the_heads_inputs():
 
 def test_a_head_stands_on_a_layer_that_no_pool_follows():
     figure = network(backbone(convolutions=(64, 32, "A4")), 32, 10, [1], HEADING)
-    assert texts(figure)[2:] == [
+    assert texts(figure.axes[0])[2:] == [
         *("64 × 32 × 32", "1", "65,536 → 10"),
         *("32 × 32 × 32", "2", "average 4 × 4", "10 labels"),
     ]
@@ -53,7 +43,7 @@ def test_a_head_stands_on_a_layer_that_no_pool_follows():
 
 def test_fully_connected_layers_follow_with_what_is_between_them():
     figure = network(backbone(fully_connected=(4096, 512), activation="none"), 32, 100, [], HEADING)
-    assert texts(figure)[-3:] == ["4,096", "512", "100 labels"]
+    assert texts(figure.axes[0])[-3:] == ["4,096", "512", "100 labels"]
     assert "fully connected, no activation between" in legend(figure)
     assert "fully connected, ReLU between" in legend(network(PARAMS.archs["vgg16"].backbone, 32, 10, [], HEADING))
 

@@ -78,27 +78,25 @@ def test_every_figure_is_drawn_whole_without_a_warning_and_nothing_lies_over_ano
 
 
 def test_flaws_are_texts_that_overlap_or_are_cut_off_legends_over_data_and_what_is_no_number():
-    with drawing_style():
-        figure = Figure(layout="none")
-        for x, text in ((0.1, "one"), (0.11, "two"), (0.5, "mean nan"), (0.98, "three")):
-            figure.text(x, 0.5, text)
-        axes = figure.add_axes((0.2, 0.1, 0.3, 0.2))
-        axes.plot([0, 1], label="a curve")
-        axes.legend()
-        found = ["'one' lies over 'two'", "a legend lies over the data", "says 'mean nan'", "is cut off"]
-        assert list(flaws(figure)) == found
+    figure = Figure(layout="none")
+    for x, text in ((0.1, "one"), (0.11, "two"), (0.5, "mean nan"), (0.98, "three")):
+        figure.text(x, 0.5, text)
+    axes = figure.add_axes((0.2, 0.1, 0.3, 0.2))
+    axes.plot([0, 1], label="a curve")
+    axes.legend()
+    found = ["'one' lies over 'two'", "a legend lies over the data", "says 'mean nan'", "is cut off"]
+    assert list(flaws(figure)) == found
 
 
 def test_the_same_figure_has_the_same_bytes_twice_and_first_as_second_saved():
     # The stage's test compares all figures; these have a layout of their own, matrices, and markers that an SVG names.
-    with drawing_style():
-        first, second = (dict(Tables(layers=(13,)).all_figures(PAPER)) for _ in range(2))
-        assert len(first) == 14
-        for name in ("filters", "network", "layer_statistics"):
-            png, svg = rendered(first[name]), rendered(first[name], "svg")
-            assert (png, svg) == (rendered(second[name]), rendered(second[name], "svg"))
-            assert png == rendered(first[name])
-            assert svg.startswith(b"<?xml") and b"<dc:date>" not in svg and b"<text" not in svg
+    first, second = (dict(Tables(layers=(13,)).all_figures(PAPER)) for _ in range(2))
+    assert len(first) == 14
+    for name in ("filters", "network", "layer_statistics"):
+        png, svg = rendered(first[name]), rendered(first[name], "svg")
+        assert (png, svg) == (rendered(second[name]), rendered(second[name], "svg"))
+        assert png == rendered(first[name])
+        assert svg.startswith(b"<?xml") and b"<dc:date>" not in svg and b"<text" not in svg
 
 
 def test_another_process_gives_the_same_bytes():
@@ -128,16 +126,15 @@ def test_importing_the_figures_imports_neither_pyplot_nor_torch():
 
 
 def test_the_users_own_settings_change_nothing():
-    with drawing_style():
-        expected = rendered(success_rates.training(Tables().history, HEADING))
-        import matplotlib
+    expected = rendered(success_rates.training(Tables().history, HEADING))
+    import matplotlib
 
-        matplotlib.rcParams.update({"axes.labelsize": 30, "xtick.direction": "in", "font.sans-serif": ["Arial"]})
-        figures.use_style(dpi=60, font_size=9, colormap="viridis")
-        figure = success_rates.training(Tables().history, HEADING)
-        assert rendered(figure) == expected
-        # No font of this machine stands in for a letter that the figures' own lacks.
-        assert {tuple(text.get_fontfamily()) for text in figure.findobj(Text)} == {("DejaVu Sans",)}
+    matplotlib.rcParams.update({"axes.labelsize": 30, "xtick.direction": "in", "font.sans-serif": ["Arial"]})
+    figures.use_style(dpi=60, font_size=9, colormap="viridis")
+    figure = success_rates.training(Tables().history, HEADING)
+    assert rendered(figure) == expected
+    # No font of this machine stands in for a letter that the figures' own lacks.
+    assert {tuple(text.get_fontfamily()) for text in figure.findobj(Text)} == {("DejaVu Sans",)}
 
 
 def test_letters_beyond_nine_points_enlarge_the_figure():
@@ -150,14 +147,15 @@ def test_letters_beyond_nine_points_enlarge_the_figure():
 def test_run_heading_counts_samples_and_epochs():
     assert figures.run_heading("vgg16", "digits", 1, 0.05) == HEADING
     assert figures.run_heading("vgg6", "cifar10", 4, 1) == "vgg6 on cifar10, 4 samples, the full epochs"
-    assert figures.with_bars("run", 1) == "run (standard deviation: n/a)"
-    assert figures.with_bars("run", 2) == "run (bars: standard deviation)"
+    assert figures.bars_text(1) == "One sample has no standard deviation."
+    assert figures.bars_text(2) == "Bars: standard deviation over samples."
 
 
 def test_names_that_cannot_be_drawn_are_numbers_and_long_ones_lose_their_middle():
     names = ["犬", "nan", "a_very_long_name_1", "a_very_long_name_2", "exactly_14_let", "two\nlines"]
     expected = ["label 0", "nan", "a_very_l…ame_1", "a_very_l…ame_2", "exactly_14_let", "label 5"]
     assert figures.drawable_names(names) == expected
+    assert figures.drawable_names(["lynx, catamount", "a, b"]) == ['"lynx, ca…mount"', '"a, b"']
 
 
 def test_axes_bear_names_of_few_labels_and_numbers_of_many():
@@ -167,10 +165,22 @@ def test_axes_bear_names_of_few_labels_and_numbers_of_many():
 
 
 def test_a_title_without_letters_for_it_says_so():
-    with drawing_style():
-        figure = figures.new_figure(2)
-        figures.title(figure, "vgg16 on 花")
-        assert figure.get_suptitle() == "vgg16 on ?"
+    figure = figures.new_figure(2)
+    figures.title(figure, "Nulls", "vgg16 on 花")
+    assert figure.get_suptitle() == "Nulls: vgg16 on ?"
+
+
+def test_titles_are_one_line_and_the_rest_is_the_caption():
+    heading = figures.run_heading("vgg16_fc4096", "cifar10", 4, 0.05)
+    figure = figures.new_figure(2)
+    figures.title(figure, "Noise", heading, "The first.", "The second.")
+    assert figure.get_suptitle() == "Noise: vgg16_fc4096 on cifar10, 4 samples, 0.05 of the full epochs"
+    assert figures.caption_text("noise", figure) == "## noise\n\n![noise](noise.png)\n\nThe first. The second.\n"
+    for name, drawn in Tables(layers=(2, 13)).all_figures({}):
+        title = drawn.get_suptitle().replace(HEADING, heading)
+        assert title.endswith(f": {heading}"), name
+        assert title == figures.wrap(title, drawn.get_figwidth() / figures.enlarged()), name
+        assert drawn.get_label().endswith("."), name
 
 
 def test_layers_are_chosen_evenly_with_the_first_and_the_last():
@@ -195,27 +205,25 @@ def test_the_networks_accuracy_is_that_of_the_last_epoch():
 
 
 def test_the_papers_numbers_are_marked_where_it_gives_one():
-    with drawing_style():
-        axes = Figure().subplots()
-        layers = pd.Series([2, 7, 13])
-        (marks,) = figures.mark_paper(axes, layers, {(2, "noise"): 20, (10, "noise"): 3.8, (13, "noise"): 1.5}, "noise")
-        assert marks.get_xydata().tolist() == [[2, 20], [13, 1.5]]
-        assert marks.get_marker() == "x" and marks.get_linestyle() == "None"
-        assert figures.mark_paper(axes, layers, {(10, "noise"): 3.8}, "noise") == []
-        assert figures.draw_paper_line(axes, None) == []
-        (line,) = figures.draw_paper_line(axes, 0.94)
-        assert {*line.get_ydata()} == {0.94} and line.get_color() == marks.get_color()
+    axes = Figure().subplots()
+    layers = pd.Series([2, 7, 13])
+    (marks,) = figures.mark_paper(axes, layers, {(2, "noise"): 20, (10, "noise"): 3.8, (13, "noise"): 1.5}, "noise")
+    assert marks.get_xydata().tolist() == [[2, 20], [13, 1.5]]
+    assert marks.get_marker() == "x" and marks.get_linestyle() == "None"
+    assert figures.mark_paper(axes, layers, {(10, "noise"): 3.8}, "noise") == []
+    assert figures.draw_paper_line(axes, None) == []
+    (line,) = figures.draw_paper_line(axes, 0.94)
+    assert {*line.get_ydata()} == {0.94} and line.get_color() == marks.get_color()
 
 
 def test_a_legend_takes_as_many_columns_as_the_figure_holds():
-    with drawing_style():
-        for text, columns in (
-            ("short", 4),
-            ("an entry that takes nearly half a page", 2),
-            ("x" * 90, 1),
-        ):
-            figure = Figure(figsize=(7.2, 3))
-            lines = [figure.subplots().plot([0], [0], label=text)[0] for _ in range(4)]
-            figures.legend_below(figure, lines)
-            assert figure.legends[0]._ncols == columns
-            assert legend(figure) == [text] * 4
+    for text, columns in (
+        ("short", 4),
+        ("an entry that takes nearly half a page", 2),
+        ("x" * 90, 1),
+    ):
+        figure = Figure(figsize=(7.2, 3))
+        lines = [figure.subplots().plot([0], [0], label=text)[0] for _ in range(4)]
+        figures.legend_below(figure, lines)
+        assert figure.legends[0]._ncols == columns
+        assert legend(figure) == [text] * 4

@@ -1,5 +1,6 @@
 """The stage that reads the tables and writes the figures."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -52,7 +53,12 @@ def test_stage_draws_every_figure_twice_to_the_same_bytes_and_says_where(params,
     with drawing_style():
         main(params)
         written = {path.name: path.read_bytes() for path in Path("plots").iterdir()}
-        assert sorted(written) == sorted(f"{name}.{form}" for name in NAMES for form in ("png", "svg"))
+        assert sorted(written) == sorted(
+            ["captions.md", *(f"{name}.{form}" for name in NAMES for form in ("png", "svg"))]
+        )
+        captions = written["captions.md"].decode()
+        assert captions.startswith("# vgg6 on digits, 2 samples, 0.05 of the full epochs\n\n## network\n\n")
+        assert sorted(re.findall("^## (.*)", captions, re.MULTILINE)) == NAMES
         output = capsys.readouterr().out
         assert "0.6200" in output and "1 do not" in output and str(Path("plots").resolve()) in output
         main(params)

@@ -11,30 +11,24 @@ from matplotlib.lines import Line2D
 from singlefilter.figures.style import (
     NETWORK,
     OTHER,
+    STATISTICS,
     TEST,
     TRAIN,
-    UNKNOWN,
     VALIDATION,
+    bars_text,
     choose_layers,
     enlarged,
-    font_size,
     legend_below,
     new_figure,
     say_if_unknown,
     title,
-    with_bars,
 )
 
-_STATISTICS = {
-    "noise": "noise (ones outside\nclusters per filter)",
-    "clusters": "clusters\nper filter",
-    "cluster_size": "cluster size\n(labels, mean)",
-}
-# nulls.csv's null -> what it keeps, colour and marker
+# nulls.csv's null -> what it is, colour and marker
 _NULLS = {
-    "ones": ("ones: as many, anywhere", TRAIN, "s"),
-    "columns": ("columns: as many in each", VALIDATION, "^"),
-    "labels": ("labels: inputs permuted", OTHER, "D"),
+    "ones": ("as many fields above threshold, at random places", TRAIN, "s"),
+    "columns": ("those of each column, shuffled within it", VALIDATION, "^"),
+    "labels": ("input labels permuted against the outputs", OTHER, "D"),
 }
 _MARKERS = "os^Dv*P"
 MOST_LAYERS = len(_MARKERS)  # whose curves can be told apart
@@ -49,18 +43,21 @@ def nulls(table: pd.DataFrame, threshold: float, heading: str) -> Figure:
         threshold: That the fields were clipped at.
         heading: What the run is.
     """
-    figure = new_figure(8.2)
+    figure = new_figure(6.4)
     title(
         figure,
-        f"Layers against nulls, test set, threshold {threshold:g}",
-        "Bars: standard deviation over draws. z: measured less the null's mean, over that deviation.",
+        "Layers beside their nulls",
         heading,
+        f"Measured: of the test set's fields, clipped at {threshold:g}.",
+        "Nulls: of matrices that chance has made of them; mean and standard deviation over draws.",
+        "A bar that is not seen is shorter than its marker.",
     )
-    panels = figure.subplots(3)
-    for axes, (statistic, name) in zip(panels, _STATISTICS.items(), strict=True):
+    panels = figure.subplots(3, sharex=True)
+    for axes, (statistic, name) in zip(panels, STATISTICS.items(), strict=True):
         entries = _draw_nulls(axes, table[table["statistic"] == statistic])
         axes.set_ylabel(name)
         say_if_unknown(axes, table.loc[table["statistic"] == statistic, "measured"])
+    panels[-1].set_xlabel("layer")
     legend_below(figure, entries)
     return figure
 
@@ -76,8 +73,11 @@ def thresholds(table: pd.DataFrame, heading: str) -> Figure:
     figure = new_figure(4.6)
     title(
         figure,
-        "Robustness: other thresholds, the training set's fields, the reversed walk",
-        with_bars(heading, 2 if table["noise_std"].notna().any() else 1),
+        "Robustness of noise and clusters",
+        heading,
+        "Each layer's statistics at other thresholds, of the training set's fields,",
+        "and with clusters searched from the last label to the first (reversed walk).",
+        bars_text(2 if table["noise_std"].notna().any() else 1),
     )
     panels = figure.subplots(1, 3)
     colours = matplotlib.colormaps[matplotlib.rcParams["image.cmap"]](np.linspace(0, _MOST_STEPS, len(layers)))
@@ -85,11 +85,11 @@ def thresholds(table: pd.DataFrame, heading: str) -> Figure:
     for number, (layer, colour) in enumerate(zip(layers, colours, strict=True)):
         rows = table[table["layer"] == layer]
         marker = _MARKERS[number]
-        for axes, statistic in zip(panels, _STATISTICS, strict=True):
+        for axes, statistic in zip(panels, STATISTICS, strict=True):
             entry = _draw_thresholds(axes, rows, statistic, colour, marker)
         entry.set_label(f"layer {layer}")
         entries.append(entry)
-    for axes, (statistic, name) in zip(panels, _STATISTICS.items(), strict=True):
+    for axes, (statistic, name) in zip(panels, STATISTICS.items(), strict=True):
         axes.set_ylabel(name)
         say_if_unknown(axes, table[f"{statistic}_mean"])
         axes.set_xlabel("threshold")
@@ -101,7 +101,7 @@ def thresholds(table: pd.DataFrame, heading: str) -> Figure:
 
 
 def _draw_nulls(axes: Axes, rows: pd.DataFrame) -> list:
-    """Draw one statistic, the layers side by side, and write the z of each null under them."""
+    """Draw one statistic, the layers side by side; give the legend's entries."""
     layers = sorted(rows["layer"].unique())
     places = np.arange(len(layers))
     measured = rows.groupby("layer")["measured"].first().loc[layers]
@@ -115,23 +115,11 @@ def _draw_nulls(axes: Axes, rows: pd.DataFrame) -> list:
         entries.append(
             axes.errorbar(places + shift, of_null["null_mean"], yerr=of_null["null_std"], **look, label=name)
         )
-        _write_z(axes, number, f"z, {null}", of_null["z"], colour)
-    axes.set_xticks(places, [f"layer {layer}" if len(layers) <= 8 else str(layer) for layer in layers])
+    axes.set_xticks(places, layers)
     axes.set_xlim(-0.6, len(layers) - 0.4)
     axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
     axes.yaxis.grid(True)
     return entries
-
-
-def _write_z(axes: Axes, row: int, name: str, values: pd.Series, colour: str) -> None:
-    """Write a row of numbers under the layers."""
-    down = (0, -9 - 1.3 * (1 + row) * font_size())  # points; under the ticks and their labels
-    look = {"xycoords": axes.get_xaxis_transform(), "textcoords": "offset points", "va": "top", "color": colour}
-    look |= {"fontsize": font_size() - 1.5, "annotation_clip": False}
-    axes.annotate(name, (-0.6, 0), down, ha="right", **look)
-    for place, z in enumerate(values):
-        text = UNKNOWN if pd.isna(z) else f"{round(z, 1) + 0.0:+.1f}" if abs(z) < 100 else f"{z:+.0f}"
-        axes.annotate(text.replace("-", "−"), (place, 0), down, ha="center", **look)
 
 
 def _draw_thresholds(
@@ -144,20 +132,21 @@ def _draw_thresholds(
     )
     mean, deviation = f"{statistic}_mean", f"{statistic}_std"
     bars = forward[deviation] if forward[deviation].notna().any() else None
-    axes.plot(train["threshold"], train[mean], color=colour, linestyle="--", linewidth=1)
-    axes.plot(reverse["threshold"], reverse[mean], color=colour, linestyle="none", **_reversed_look())
+    axes.plot(train["threshold"], train[mean], color=colour, **_look("x", 8))
+    axes.plot(reverse["threshold"], reverse[mean], color=colour, **_look("o", 7))
     return axes.errorbar(forward["threshold"], forward[mean], yerr=bars, color=colour, marker=marker)
 
 
-def _reversed_look() -> dict[str, object]:
-    size = {"markersize": 7 * enlarged(), "markeredgewidth": 0.7 * enlarged()}
-    return {"marker": "o", "fillstyle": "none", **size}
+def _look(marker: str, size: float) -> dict[str, object]:
+    """The look of what may agree with the test set's curve: marks that stand out from under its markers."""
+    sizes = {"markersize": size * enlarged(), "markeredgewidth": 0.8 * enlarged()}
+    return {"marker": marker, "fillstyle": "none", "linestyle": "none", **sizes}
 
 
 def _kinds() -> list[Line2D]:
     """The legend's entries for the three kinds of curves."""
     return [
         Line2D([], [], color=NETWORK, label="test set"),
-        Line2D([], [], color=NETWORK, linestyle="--", linewidth=1, label="training set"),
-        Line2D([], [], color=NETWORK, linestyle="none", **_reversed_look(), label="test set, reversed walk"),
+        Line2D([], [], color=NETWORK, **_look("x", 8), label="training set"),
+        Line2D([], [], color=NETWORK, **_look("o", 7), label="test set, reversed walk"),
     ]

@@ -14,9 +14,11 @@ from singlefilter.figures.style import (
     OTHERS,
     TEST,
     TRAIN,
+    VALIDATION,
     label_axis,
     label_texts,
     legend_above,
+    legend_below,
     mark_points,
     mean_text,
     new_figure,
@@ -26,14 +28,20 @@ from singlefilter.figures.style import (
 # kinds of which filters are drawn at random -> colour, marker, line and name
 _RANDOM = {
     "random": (TEST, "o", "-", "head as trained"),
-    "random_retrained": (TRAIN, "s", "--", "head trained anew"),
+    "random_retrained": (TRAIN, "s", "--", "head trained anew on the others"),
 }
 # kinds by weights that are left -> name
 _WEIGHTS = {
-    "none": "all\nweights",
+    "none": "all",
     "clusters": "those of\nclusters",
-    "magnitude": "as many,\nlargest",
-    "random_weights": "as many,\nrandom",
+    "magnitude": "as many,\nthe largest",
+    "random_weights": "as many,\nat random",
+}
+# kinds by filters that are silenced for a label -> colour, marker and name
+_LABELS = {
+    "label": (TEST, "o", "filters with a cluster that the label is in"),
+    "label_largest": (TRAIN, "s", "as many, with the largest weights for the label"),
+    "label_random": (VALIDATION, "^", "as many, at random"),
 }
 
 
@@ -51,14 +59,23 @@ def dilution(table: pd.DataFrame, class_names: Sequence[str], paper: tuple[int, 
     figure = new_figure(6.8)
     title(
         figure,
-        f"Head on layer {layer} without some of its filters or weights, test set",
-        "Bars: standard deviation over samples and draws.",
+        f"Dilution of the head on layer {layer}",
         heading,
+        "Success rates on the test set; a filter is silenced by setting all of its weights in the head to 0.",
+        "Upper left: filters drawn at random.",
+        "Upper right: weights; those of clusters lead from a filter to the labels that are in its clusters.",
+        "Below: for each label the filters that have a cluster with it, and as many others;",
+        "left the success rate on the label's own images, right on all other images.",
+        "Clusters are those of the training set. Bars: standard deviation over samples and draws.",
     )
-    grid = figure.add_gridspec(2, 2, height_ratios=[1, 1])
+    grid = figure.add_gridspec(2, 2)
     _draw_random(figure.add_subplot(grid[0, 0]), rows, table[table["layer"] != layer], paper)
     _draw_weights(figure.add_subplot(grid[0, 1]), rows)
-    _draw_labels(figure.add_subplot(grid[1, :]), rows, class_names)
+    for place, name, images in ((0, "label_accuracy", "its own images"), (1, "rest_accuracy", "all other images")):
+        axes = figure.add_subplot(grid[1, place])
+        axes.set_title(f"filters of one label silenced:\n{images}")
+        entries = _draw_labels(axes, rows, class_names, name)
+    legend_below(figure, entries)
     return figure
 
 
@@ -114,38 +131,37 @@ def _draw_weights(axes: Axes, rows: pd.DataFrame) -> None:
         top = mean + (0 if pd.isna(deviation) else deviation)
         axes.annotate(mean_text(mean, None, 3), (place, top), (0, 4), textcoords="offset points", ha="center")
     kept = rows.loc[rows["kind"] == "clusters", "weights_kept"].mean()
-    axes.set_title(f"right three: {100 * kept:.0f} % of the weights")
     axes.set_xticks(places, list(_WEIGHTS.values()))
+    axes.set_xlabel(f"weights kept (in the right three: {100 * kept:.0f} %)")
     axes.set_ylabel("success rate (fraction)")
     axes.set_ylim(0, 1.12)
 
 
-def _draw_labels(axes: Axes, rows: pd.DataFrame, class_names: Sequence[str]) -> None:
-    """Draw for each label what silencing all filters whose clusters include it leaves of its images, and of others."""
-    of_labels = rows[rows["kind"] == "label"]
+def _draw_labels(axes: Axes, rows: pd.DataFrame, class_names: Sequence[str], name: str) -> list[Artist]:
+    """Draw for each label what silencing its filters, or as many others, leaves of a success rate."""
     entries: list[Artist] = []
-    for name, colour, marker, text in (
-        ("label_accuracy", TEST, "o", "images of the label"),
-        ("rest_accuracy", TRAIN, "s", "all other images"),
-    ):
-        found = means_over_samples(of_labels, "label", name)
+    kinds = [kind for kind in _LABELS if (rows["kind"] == kind).any()]
+    for number, kind in enumerate(kinds):
+        colour, marker, text = _LABELS[kind]
+        found = means_over_samples(rows[rows["kind"] == kind], "label", name)
+        places = found.index + 0.25 * (number - (len(kinds) - 1) / 2)  # side by side
         look = {"color": colour, "marker": marker, "linestyle": "none", "fillstyle": "none", "label": text}
         if len(class_names) > MANY_LABELS:
             look |= {"markersize": 1, "elinewidth": 0, "capsize": 0}
-        entries.append(axes.errorbar(found.index, found["mean"], yerr=_bars(found), **look))
+        entries.append(axes.errorbar(places, found["mean"], yerr=_bars(found), **look))
     entries.append(_draw_whole(axes, rows))
-    legend_above(axes, entries, columns=3)
     axes.set_ylabel("success rate (fraction)")
     axes.set_ylim(-0.03, 1.05)
-    axes.set_xlabel("label whose filters are silenced: those with a cluster that it is in")
+    axes.set_xlabel("label")
     axes.set_xlim(-0.6, len(class_names) - 0.4)
     label_axis(axes, "x", label_texts(class_names))
-    axes.grid(True)
+    axes.yaxis.grid(True)
+    return entries
 
 
 def _draw_whole(axes: Axes, rows: pd.DataFrame) -> Artist:
     accuracy = rows.loc[rows["kind"] == "none", "accuracy"].mean()
-    return axes.axhline(accuracy, color=NETWORK, linestyle="--", label=f"whole head: {accuracy:.3f}")
+    return axes.axhline(accuracy, color=NETWORK, linestyle="--", label=f"whole head, all images: {accuracy:.3f}")
 
 
 def _bars(found: pd.DataFrame) -> pd.Series | None:

@@ -19,6 +19,7 @@ from singlefilter.figures.style import (
     TRAIN,
     VALIDATION,
     Paper,
+    bars_text,
     draw_curve,
     drawable_names,
     enlarged,
@@ -34,7 +35,6 @@ from singlefilter.figures.style import (
     say_if_unknown,
     say_nothing,
     title,
-    with_bars,
 )
 
 # rows of histograms.csv -> what they are, and the column of layers.csv with their mean
@@ -43,16 +43,16 @@ _ROWS = {
     "other": ("the other input labels", "fields_off_clusters"),
 }
 _RATIOS = {
-    "snr_measured": (TEST, "o", "-", "measured: own label / others"),
+    "snr_measured": (TEST, "o", "-", "measured: own output / other outputs"),
     "snr_counted": (TRAIN, "s", "--", "counted: S / I"),
     "snr_counted_with_noise": (VALIDATION, "^", ":", "counted: S / (I + E)"),
 }
 _SUMS = {
-    "signal_measured": (TEST, "o", "-", "measured, own label"),
-    "noise_measured": (TEST, "o", ":", "measured, others (r.m.s.)"),
-    "signal_counted": (TRAIN, "s", "-", "counted signal, S"),
-    "interference_counted": (TRAIN, "s", "--", "counted interference, I"),
-    "noise_counted": (TRAIN, "s", ":", "counted noise, E"),
+    "signal_measured": (TEST, "o", "-", "measured on the label's own output"),
+    "noise_measured": (TEST, "v", ":", "measured on the other outputs (r.m.s.)"),
+    "signal_counted": (TRAIN, "s", "-", "S, signal: clusters with the label"),
+    "interference_counted": (TRAIN, "D", "--", "I, interference: of these, with another label"),
+    "noise_counted": (TRAIN, "^", ":", "E, noise: outside clusters, on another label"),
 }
 
 
@@ -68,8 +68,14 @@ def field_histograms(histograms: pd.DataFrame, layers: pd.DataFrame, threshold: 
     last = layers.iloc[-1]
     bins = histograms[histograms["layer"] == last["layer"]]
     figure = new_figure(3.7)
-    about = f"Normalised fields of layer {last['layer']:.0f} that are not above {threshold:g}, test set, all samples"
-    title(figure, about, heading)
+    title(
+        figure,
+        f"Fields of layer {last['layer']:.0f} not above {threshold:g}",
+        heading,
+        "Fields are divided by their filter's largest; test set, all samples.",
+        "Left: in the rows of input labels that are in a cluster of the filter; right: in its other rows.",
+        "The hatched bar is of all fields below −1.",
+    )
     panels = figure.subplots(1, 2, sharex=True)
     for axes, (rows, (what, column)) in zip(panels, _ROWS.items(), strict=True):
         mean = last[f"{column}_mean"]
@@ -78,7 +84,7 @@ def field_histograms(histograms: pd.DataFrame, layers: pd.DataFrame, threshold: 
         axes.set_xlabel("field (a filter's largest is 1)")
         line = axes.axvline(mean, color=TRAIN, linestyle="--", label="mean") if pd.notna(mean) else None
     _label_fields(panels[0], bins, threshold)
-    panels[0].set_ylabel("share of the fields in these rows")
+    panels[0].set_ylabel("share of these fields")
     if line:
         legend_below(figure, [line])
     return figure
@@ -100,9 +106,17 @@ def signal_to_noise(
     figure = new_figure(6.6)
     title(
         figure,
-        "Signal to noise of the filters' fields, test set",
-        "Others: root mean square over the other output labels.",
-        with_bars(heading, layers["samples"].max()),
+        "Signal to noise",
+        heading,
+        "What the images of one label bring to the outputs; means over labels, test set.",
+        "Measured: the sums of all filters' fields, each filter's divided by its largest, on the label's own output,",
+        "and on the others, whose root mean square counts negative fields as noise.",
+        "Counted: each field above the threshold is one. S, the signal: the clusters that the label is in;",
+        "I, the interference: those of them that another given label is in, too;",
+        "E, the noise: the fields above the threshold outside of clusters, on another given label.",
+        "The margin is what the own output has more than the largest other one.",
+        "Last panel: the sums of the input label whose own one is the median, in the first sample.",
+        bars_text(layers["samples"].max()),
     )
     (ratios, sums), (margins, one_label) = figure.subplots(2, 2)
     curves = _draw_curves(ratios, layers, _RATIOS)

@@ -15,11 +15,13 @@ from singlefilter.figures.style import (
     NETWORK,
     PAPER,
     PAPER_NAME,
+    STATISTICS,
     TEST,
     TRAIN,
     UNKNOWN,
     WIDTH,
     Paper,
+    bars_text,
     choose_layers,
     draw_curve,
     draw_paper_line,
@@ -36,7 +38,6 @@ from singlefilter.figures.style import (
     number_text,
     say_if_unknown,
     title,
-    with_bars,
 )
 
 TABLED_SIZES = 6  # cluster sizes with a column of their own in the table
@@ -54,27 +55,23 @@ def layer_statistics(layers: pd.DataFrame, threshold: float, paper: Paper, headi
         heading: What the run is.
     """
     figure = new_figure(6.4)
-    about = f"Statistics of the filters of each layer, test set, threshold {threshold:g}"
-    title(figure, about, with_bars(heading, layers["samples"].max()))
+    about = f"Means over the filters of each layer, or over their clusters; test set, threshold {threshold:g}."
+    title(figure, "Noise and clusters of each layer", heading, about, bars_text(layers["samples"].max()))
     panels = figure.subplots(3, sharex=True)
-    look = {"color": TRAIN, "marker": "s", "fillstyle": "none", "linestyle": "--"}
+    look = {"color": TRAIN, "marker": "s", "markersize": 8 * enlarged(), "fillstyle": "none", "linestyle": "none"}
     clustered = draw_curve(panels[0], layers, "noise_clustered", **look, label="filters with a cluster")
-    names = ("noise", "clusters", "cluster_size")
     marks: list[Line2D] = []
-    for axes, name in zip(panels, names, strict=True):
+    for axes, (name, text) in zip(panels, STATISTICS.items(), strict=True):
         curve = draw_curve(axes, layers, name, color=TEST, marker="o", zorder=3, label="filters that are not silent")
         interval = [layers[f"{name}_low"], layers[f"{name}_high"]]
         band = axes.fill_between(layers["layer"], *interval, color=TEST, alpha=0.2, linewidth=0)
         marks = mark_paper(axes, layers["layer"], paper, name) or marks
-    band.set_label("95 % interval, bootstrap over filters")
-    panels[0].set_ylabel("noise (ones outside\nclusters per filter)")
-    panels[1].set_ylabel("clusters\nper filter")
-    panels[2].set_ylabel("cluster size\n(labels, mean)")
-    for axes, name in zip(panels, names, strict=True):
+        axes.set_ylabel(text)
         axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
         say_if_unknown(axes, layers[f"{name}_mean"])
         label_layers(axes, layers["layer"])
         axes.label_outer()
+    band.set_label("95 % interval, bootstrap over filters")
     legend_below(figure, [curve, clustered, band, *marks])
     return figure
 
@@ -104,10 +101,14 @@ def layer_table(layers: pd.DataFrame, history: pd.DataFrame, threshold: float, p
     size = font_size() - 1
     width = max(WIDTH, sum(letters) * 0.6 * size / 72 / enlarged())  # inches
     figure = new_figure(1.0 + (len(rows) + 2) * 2.6 * size / 72 / enlarged(), width)
-    several = (layers["samples"] > 1).any()
-    lines = ["± standard deviation over samples" if several else f"standard deviation over samples: {UNKNOWN}"]
-    lines += [f"grey: {PAPER_NAME}"] if any(any(texts) for texts in grey) else []
-    title(figure, f"The layers, test set, threshold {threshold:g}", "; ".join(lines), heading)
+    title(
+        figure,
+        "Statistics of the layers",
+        heading,
+        f"Test set, threshold {threshold:g}. Silent: filters without a positive field, which no statistic includes.",
+        "±: standard deviation over samples." if (layers["samples"] > 1).any() else bars_text(1),
+        f"{UNKNOWN}: no such number.",
+    )
     _draw_table(figure.subplots(), columns, len(sizes), rows, grey, np.array(letters), size)
     return figure
 
@@ -128,7 +129,8 @@ def cluster_sizes(layers: pd.DataFrame, threshold: float, paper: Paper, heading:
     columns = min(3, len(chosen))
     rows = -(-len(chosen) // columns)
     figure = new_figure(1.1 + 2.1 * rows)
-    title(figure, f"Sizes of the clusters, test set, threshold {threshold:g}", heading)
+    about = f"Shares of the layer's clusters, and their mean size; test set, threshold {threshold:g}."
+    title(figure, "Cluster sizes of each layer", heading, about)
     panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
     for axes, layer, of_layer in zip(panels, chosen, shares, strict=False):
         mean = layers.set_index("layer").loc[layer]
@@ -143,7 +145,7 @@ def cluster_sizes(layers: pd.DataFrame, threshold: float, paper: Paper, heading:
 
 
 def label_appearances(labels: pd.DataFrame, threshold: float, paper: Paper, heading: str) -> Figure:
-    """Draw how many clusters each label is in, and the mean over labels, of the last layer and one before (Fig. 5B).
+    """Draw how many clusters each label is in, and the mean over labels, of the last layer and one before it (Fig. 5B).
 
     The one before is the layer of which the paper gives the mean, else the middle one.
 
@@ -156,11 +158,11 @@ def label_appearances(labels: pd.DataFrame, threshold: float, paper: Paper, head
     layers = sorted(labels["layer"].unique())
     given = [layer for layer in layers[:-1] if (layer, "appearances") in paper]
     before = given[-1] if given else layers[(len(layers) - 1) // 2]
-    chosen = sorted({before, layers[-1]}, reverse=True)
+    chosen = sorted({before, layers[-1]})
     figure = new_figure(3.9)
-    about = f"Appearances of each label in clusters, test set, threshold {threshold:g}"
-    few = labels["label"].nunique() <= MANY_LABELS
-    title(figure, about, with_bars(heading, labels["seed"].nunique()) if few else heading)
+    about = f"In how many clusters of a layer each label is, mean over samples; test set, threshold {threshold:g}."
+    bars = [bars_text(labels["seed"].nunique())] if labels["label"].nunique() <= MANY_LABELS else []
+    title(figure, "Clusters that each label is in", heading, about, *bars)
     panels = figure.subplots(1, len(chosen), squeeze=False)[0]
     marks: list[Line2D] = []
     for axes, layer in zip(panels, chosen, strict=True):
@@ -260,6 +262,8 @@ def _draw_table(
         axes.text(x, -0.6, name, **look)
     axes.text(letters[:-sizes].sum() + letters[-sizes:].sum() / 2, -1.5, _SHARES, **look)
     axes.plot([letters[:-sizes].sum() + 0.5, letters.sum()], [-1.15] * 2, color="black", linewidth=0.5)
+    if any(map(any, grey)):
+        axes.text(0.5, -1.5, f"grey: {PAPER_NAME}", **look | {"ha": "left"}, color=PAPER)
     for y, (row, texts) in enumerate(zip(rows, grey, strict=True)):
         for place, (x, text) in enumerate(zip(centers, row, strict=False)):
             below = texts[place - 3] if 3 <= place < 3 + len(texts) else ""

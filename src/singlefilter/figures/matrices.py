@@ -1,6 +1,6 @@
 """Matrices of single filters: what each decides, and the fields that it induces (Figs. 3B and 4)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import matplotlib
 import numpy as np
@@ -13,7 +13,6 @@ from matplotlib.gridspec import GridSpec
 from numpy.typing import NDArray
 
 from singlefilter.figures.style import (
-    NAMED_LABELS,
     UNKNOWN,
     WIDTH,
     drawable_names,
@@ -29,8 +28,11 @@ from singlefilter.filters.clusters import clip, clusters, decision_shares, noise
 
 ROW_HEIGHT, SILENT_HEIGHT = 2.3, 0.4  # inches of a filter's matrices, and of the word that there is none
 DARK, NOISE, CLUSTER = "#33334D", "#F0C419", "#FFFFFF"  # a deeper yellow than the palette's, apart from white
+FIELDS = matplotlib.colormaps["RdBu_r"].with_extremes(bad="#A0A0A0")  # white is 0, and grey no field
 NUMBERED_LABELS = 10  # up to so many labels, the cells of decisions bear their numbers
 PICTURE_LABELS = 40  # from so many labels on, a matrix is a picture, also in an SVG: a shape a cell would be too much
+
+_CHOICE = "First sample; of each layer the filter closest to the median noise, cluster count and cluster size."
 
 Shown = Mapping[int, tuple[int, NDArray] | None]  # layer -> a filter's number and (K, K) matrix; None: all are silent
 
@@ -50,12 +52,13 @@ def representative_filters(filters: pd.DataFrame) -> dict[int, int | None]:
     return {int(layer): _closest_to_median(rows) for layer, rows in filters.groupby("layer")}
 
 
-def decisions(shown: Shown, class_names: Sequence[str], heading: str) -> Figure:
+def decisions(shown: Shown, single: Collection[int], class_names: Sequence[str], heading: str) -> Figure:
     """Draw what one filter a layer decides, alone, for the images of each label (Fig. 3B).
 
     Args:
         shown: For each layer the filter's number and its counts of decisions, int (K, K), input label by output label;
             None where all filters are silent.
+        single: The layers whose filters have a single position: what these decide depends on no image.
         class_names: K names.
         heading: What the run is.
     """
@@ -64,9 +67,12 @@ def decisions(shown: Shown, class_names: Sequence[str], heading: str) -> Figure:
     title(
         figure,
         "Decisions of one filter alone",
-        "First sample; of each layer the filter closest to the median noise, cluster count and size.",
-        f"Decided are the images whose fields are not all zero; {UNKNOWN}: no image of the label is.",
         heading,
+        "The first and the last examined layer.",
+        _CHOICE,
+        f"Decided are the images whose fields are not all zero; {UNKNOWN}: no image of the label is.",
+        "A filter with one position adds to each output its activation there, which is never below 0, times a weight:",
+        "the output with the largest weight has the largest field, whatever the image.",
     )
     panels = figure.subplots(1, len(shown), squeeze=False)[0]
     mesh = None
@@ -75,7 +81,7 @@ def decisions(shown: Shown, class_names: Sequence[str], heading: str) -> Figure:
             axes.axis("off")
             say_nothing(axes, f"layer {layer}:\nall filters are silent")
         else:
-            mesh = _draw_decisions(axes, layer, *counts, class_names)
+            mesh = _draw_decisions(axes, layer, *counts, layer in single, class_names)
     if mesh:
         next(axes for axes in panels if axes.axison).set_ylabel("input label")
         label = "share of the input label's decided images"
@@ -99,9 +105,12 @@ def filter_matrices(shown: Shown, class_names: Sequence[str], threshold: float, 
     figure = new_figure(0.7 + sum(heights))
     title(
         figure,
-        "First sample; of each layer the filter closest to the median noise, cluster count and size.",
-        f"Permuted: clusters white, noise yellow. Line in the colour bars: the threshold, {threshold:g}.",
+        "Fields of one filter a layer",
         heading,
+        _CHOICE,
+        "Fields: means over the images of each input label (grey: there is none), divided by the filter's largest.",
+        f"Clipped: white above the threshold, {threshold:g}, which is the line in the colour bars.",
+        "Permuted: the same cells, the labels of each cluster side by side; clusters white, noise yellow.",
     )
     grid = figure.add_gridspec(len(shown), 1, height_ratios=heights)
     parts = [figure.add_subfigure(place) for place in grid]
@@ -193,7 +202,7 @@ def _draw_filter(
     left, middle, right = part.subplots(1, 3)
 
     # Most fields lie in -1 ... 1, the largest being 1: the same scale in every row, so that rows compare.
-    mesh = _draw_cells(left, fields, vmin=-1, vmax=1)
+    mesh = _draw_cells(left, fields, cmap=FIELDS, vmin=-1, vmax=1)
     extend = "min" if np.nanmin(fields) < -1 else "neither"
     bar = part.colorbar(mesh, ax=left, pad=0.03, extend=extend, ticks=[-1, -0.5, 0, 0.5, 1])
     bar.ax.axhline(threshold, color="white", linewidth=3)
@@ -202,17 +211,17 @@ def _draw_filter(
     cells = permuted_cells(clipped, members)
     _draw_cells(right, cells, cmap=ListedColormap([DARK, NOISE, CLUSTER]), vmin=0, vmax=2)
 
-    for axes in (left, middle):
-        label_axis(axes, "x", _numbers(range(len(fields))))
+    texts = label_texts(class_names)
+    permuted = [texts[label] for label in order(members, len(fields))]
+    for axes, names in ((left, texts), (middle, texts), (right, permuted)):
+        label_axis(axes, "x", names)
+        label_axis(axes, "y", names)
+    middle.tick_params("y", labelleft=False)  # as left
     left.set_ylabel("input label")
-    label_axis(left, "y", _numbered_names(class_names))
-    label_axis(middle, "y", _numbers(range(len(fields))))
-    for which in "xy":
-        label_axis(right, which, _numbers(order(members, len(fields))))
 
 
 def _draw_decisions(
-    axes: Axes, layer: int, index: int, counts: NDArray[np.int64], class_names: Sequence[str]
+    axes: Axes, layer: int, index: int, counts: NDArray[np.int64], single: bool, class_names: Sequence[str]
 ) -> ScalarMappable:
     """Draw the decisions of one filter; give the cells, for a colour bar."""
     shares = decision_shares(counts)
@@ -222,12 +231,13 @@ def _draw_decisions(
         favourite = int(counts.sum(axis=0).argmax())
         share = 100 * counts[:, favourite].sum() / decided
         about = f"picks {drawable_names(class_names)[favourite]} for {share:.0f} %\nof {decided:,} decided images"
-    axes.set_title(f"layer {layer}, filter {index}\n{about}")
+    limit = "\none position: all images alike" if single else ""
+    axes.set_title(f"layer {layer}, filter {index}\n{about}{limit}")
     mesh = _draw_cells(axes, shares, vmin=0, vmax=1)
     axes.set_aspect("equal")
     axes.set_xlabel("output label")
-    label_axis(axes, "x", _numbers(range(len(counts))))
-    label_axis(axes, "y", _numbered_names(class_names))
+    for which in "xy":
+        label_axis(axes, which, label_texts(class_names))
     if len(counts) <= NUMBERED_LABELS:
         _write_shares(axes, shares)
     return mesh
@@ -271,18 +281,3 @@ def _describe_filter(name: str, ones_outside: int, members: Sequence[Sequence[in
     texts = drawable_names(class_names)
     names = [f"({', '.join(texts[label] for label in labels)})" for labels in members]
     return f"{name}: noise {ones_outside}, clusters {', '.join(names) or 'none'}"
-
-
-def _numbers(labels: Sequence[int]) -> list[str]:
-    return [str(label) for label in labels]
-
-
-def _numbered_names(class_names: Sequence[str]) -> list[str]:
-    """The names, each before the number by which the other panels call it; numbers alone if labels are many."""
-    texts = label_texts(class_names)
-    if len(class_names) > NAMED_LABELS:
-        return texts
-    # A class that is called "3" and is label 3, or whose name cannot be drawn, is its number already.
-    return [
-        str(label) if text in (str(label), f"label {label}") else f"{text}  {label}" for label, text in enumerate(texts)
-    ]

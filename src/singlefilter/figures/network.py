@@ -57,9 +57,10 @@ def network(backbone: Backbone, image_size: int, labels: int, examined: Collecti
     figure = new_figure(1.1 + band_height * len(bands))
     title(
         figure,
-        "The network, and the heads trained on its examined layers",
-        "A layer: convolution 3 × 3, batch-norm, ReLU.",
+        "The network and its heads",
         heading,
+        "A layer is a convolution 3 × 3, batch-norm and ReLU, with the pools that follow.",
+        "A head is a linear layer, trained on the outputs of one layer of the frozen network.",
     )
     axes = figure.subplots()
     axes.set(xlim=(0, WIDTH), ylim=(-band_height * len(bands), 0))

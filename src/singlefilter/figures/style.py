@@ -31,6 +31,12 @@ NAMED_LABELS = 12  # up to so many labels, axes bear the classes' names
 MANY_LABELS = 200  # beyond so many, there is no room for a bar and a marker of each
 LONGEST_NAME = 14  # characters of a class name on an axis
 UNKNOWN = "n/a"
+# What the figures show of each layer, as columns of layers.csv -> name at an axis
+STATISTICS = {
+    "noise": "noise (fields above\nthreshold outside of\nclusters, per filter)",
+    "clusters": "clusters\nper filter",
+    "cluster_size": "cluster size\n(labels, mean)",
+}
 
 
 def use_style(dpi: int, font_size: float, colormap: str) -> None:
@@ -82,9 +88,9 @@ def run_heading(arch: str, dataset: str, samples: int, epochs_scale: float) -> s
     return f"{arch} on {dataset}, {count}, {epochs}"
 
 
-def with_bars(heading: str, samples: int) -> str:
-    """The heading of a figure whose bars are standard deviations over samples; one sample has none."""
-    return f"{heading} ({'bars: standard deviation' if samples > 1 else f'standard deviation: {UNKNOWN}'})"
+def bars_text(samples: int) -> str:
+    """The caption's sentence on bars that are standard deviations over samples; one sample has none."""
+    return "Bars: standard deviation over samples." if samples > 1 else "One sample has no standard deviation."
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:
@@ -121,9 +127,22 @@ def save(figure: Figure, path: Path, form: str) -> None:
     figure.set_layout_engine("none")
 
 
-def title(figure: Figure, *lines: str) -> None:
-    """Write a figure's title: what it shows, how, and of which run; each line broken where it is too long."""
-    figure.suptitle("\n".join(wrap(_replace_undrawable(line), figure.get_figwidth()) for line in lines))
+def title(figure: Figure, what: str, heading: str, *caption: str) -> None:
+    """Write a figure's title, one line unless names are long, and keep its caption, which goes to a file of its own.
+
+    Args:
+        figure: The figure; its label, which matplotlib does not draw, becomes the caption.
+        what: What it shows.
+        heading: What the run is.
+        caption: Sentences.
+    """
+    figure.suptitle(wrap(_replace_undrawable(f"{what}: {heading}"), figure.get_figwidth()))
+    figure.set_label(" ".join(caption))
+
+
+def caption_text(name: str, figure: Figure) -> str:
+    """A figure's part of the file of captions, in Markdown: its name, itself, and its caption."""
+    return f"## {name}\n\n![{name}]({name}.png)\n\n{figure.get_label()}\n"
 
 
 def wrap(text: str, width: float, lines: int | None = None) -> str:
@@ -224,8 +243,15 @@ def label_texts(class_names: Sequence[str]) -> list[str]:
 
 
 def drawable_names(class_names: Sequence[str]) -> list[str]:
-    """The classes' names, long ones without their middle; "label 3" for a name with characters the font lacks."""
-    return [_shorten(name) if _drawable(name) else f"label {label}" for label, name in enumerate(class_names)]
+    """The classes' names, long ones without their middle, in quotes with a comma; "label 3" if the font lacks one."""
+    names = [_shorten(name) if _drawable(name) else f"label {label}" for label, name in enumerate(class_names)]
+    return [f'"{name}"' if "," in name else name for name in names]
+
+
+def label_success_rates(axes: Axes) -> None:
+    """Name the axis of success rates that are drawn, and say where it starts if it is above 0."""
+    low = axes.get_ylim()[0]
+    axes.set_ylabel("success rate (fraction)" + (f"\naxis starts at {low:.3g}" if low > 0 else ""))
 
 
 def label_epochs(axes: Axes, last: int) -> None:

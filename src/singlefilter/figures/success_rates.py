@@ -7,15 +7,19 @@ from matplotlib.figure import Figure
 from singlefilter.figures.style import (
     NETWORK,
     OTHER,
+    OTHERS,
     PAPER_NAME,
     TEST,
     TRAIN,
     VALIDATION,
     Paper,
+    bars_text,
     draw_curve,
     draw_paper_line,
+    enlarged,
     label_epochs,
     label_layers,
+    label_success_rates,
     legend_below,
     log_axis,
     mark_paper,
@@ -24,19 +28,18 @@ from singlefilter.figures.style import (
     new_figure,
     say_nothing,
     title,
-    with_bars,
 )
 
-# column of a history -> colour, line and name
+# column of a history -> colour, line, its width and name
 _ACCURACIES = {
-    "train_accuracy": (TRAIN, "--", "training set"),
-    "test_accuracy": (TEST, "-", "test set"),
-    "validation_accuracy": (VALIDATION, ":", "validation set"),
-    "test_accuracy_without_bias": (OTHER, "-.", "test set, output biases removed"),
+    "test_accuracy": (TEST, "-", 1, "test set"),  # first: the others have gaps, so that it is seen under them
+    "train_accuracy": (TRAIN, "--", 1, "training set"),
+    "validation_accuracy": (VALIDATION, ":", 1, "validation set"),
+    "test_accuracy_without_bias": (OTHER, "-.", 1, "test set, output biases removed"),
 }
 _RATES = {
-    "learning_rate_convolutional": (NETWORK, "-", "rate, convolutional"),
-    "learning_rate_fully_connected": (OTHER, ":", "rate, fully connected"),
+    "learning_rate_convolutional": (OTHERS, "-", 3, "rate, convolutional"),
+    "learning_rate_fully_connected": (OTHER, "--", 1, "rate, fully connected"),
 }
 
 
@@ -50,12 +53,20 @@ def success_rates(layers: pd.DataFrame, history: pd.DataFrame, paper: Paper, hea
         heading: What the run is.
     """
     figure = new_figure(3.8)
-    title(figure, "Success rate of the head on each layer", with_bars(heading, layers["samples"].max()))
+    title(
+        figure,
+        "Success rates of the heads",
+        heading,
+        "A head is a linear layer, trained on the outputs of one layer of the frozen network.",
+        "The training set is measured on plain images.",
+        bars_text(layers["samples"].max()),
+    )
     axes = figure.subplots()
-    train = draw_curve(axes, layers, "train_accuracy", color=TRAIN, marker="s", fillstyle="none", label="training set")
-    curves = [draw_curve(axes, layers, "accuracy", color=TEST, marker="o", zorder=3, label="test set"), train]
+    curves = [draw_curve(axes, layers, "accuracy", color=TEST, marker="o", label="test set")]
+    look = {"color": TRAIN, "marker": "s", "fillstyle": "none", "markersize": 7 * enlarged(), "linestyle": "-."}
+    curves.append(draw_curve(axes, layers, "train_accuracy", **look, label="training set"))
     if layers["validation_accuracy_mean"].notna().any():
-        look = {"color": VALIDATION, "marker": "^", "fillstyle": "none", "linestyle": ":"}
+        look = {"color": VALIDATION, "marker": "^", "fillstyle": "none", "markersize": 9 * enlarged(), "linestyle": ":"}
         curves.append(draw_curve(axes, layers, "validation_accuracy", **look, label="validation set"))
     accuracy, deviation = network_accuracy(history)
     network = axes.axhline(accuracy, color=NETWORK, linestyle="--")
@@ -66,7 +77,7 @@ def success_rates(layers: pd.DataFrame, history: pd.DataFrame, paper: Paper, hea
     line = draw_paper_line(axes, paper.get((None, "accuracy")))
     for entry in line:
         entry.set_label(f"{PAPER_NAME}, whole network: {paper[None, 'accuracy']:g}")
-    axes.set_ylabel("success rate (fraction)")
+    label_success_rates(axes)
     label_layers(axes, layers["layer"])
     legend_below(figure, [*curves, network, *marks, *line])
     return figure
@@ -80,13 +91,19 @@ def training(history: pd.DataFrame, heading: str) -> Figure:
         heading: What the run is.
     """
     figure = new_figure(3.4)
-    lines = " (a line for each sample)" if history["seed"].nunique() > 1 else ""
-    title(figure, f"Training of the network{lines}", heading)
+    title(
+        figure,
+        "Training of the network",
+        heading,
+        "A line for each sample; epoch 0 is before training.",
+        "Loss and success rate of the training set are over augmented images, while the weights change.",
+    )
     left, middle, right = figure.subplots(1, 3)
-    _draw_histories(left, history, {"loss": (TRAIN, "--", "training set")})
+    _draw_histories(left, history, {"loss": (TRAIN, "--", 1, "training set")})
     left.set_ylabel("loss (cross-entropy, nats)")
     accuracies = _draw_histories(middle, history, _ACCURACIES)
-    middle.set_ylabel("success rate (fraction)")
+    middle.set_ylim(bottom=0)
+    label_success_rates(middle)
     rates = _draw_histories(right, history, _RATES)
     right.set_ylabel("learning rate")
     if (history[[*_RATES]] > 0).any(axis=None):
@@ -98,15 +115,15 @@ def training(history: pd.DataFrame, heading: str) -> Figure:
     return figure
 
 
-def _draw_histories(axes: Axes, history: pd.DataFrame, columns: dict[str, tuple[str, str, str]]) -> list:
+def _draw_histories(axes: Axes, history: pd.DataFrame, columns: dict[str, tuple[str, str, float, str]]) -> list:
     """Draw columns of every sample's history; give an entry for the legend for each that holds anything."""
     marker = "." if history["epoch"].max() <= 30 else ""
     entries = []
-    for column, (color, linestyle, name) in columns.items():
+    for column, (color, linestyle, width, name) in columns.items():
         if column not in history or history[column].isna().all():
             continue
         for _, sample in history.groupby("seed"):
-            look = {"color": color, "linestyle": linestyle, "marker": marker, "linewidth": 1, "alpha": 0.8}
+            look = {"color": color, "linestyle": linestyle, "marker": marker, "linewidth": width, "alpha": 0.8}
             (line,) = axes.plot(sample["epoch"], sample[column], label=name, **look)
         entries.append(line)
     if not entries:

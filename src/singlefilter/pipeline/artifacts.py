@@ -80,6 +80,7 @@ ARTIFACTS = {
     **{name: Artifact(f"metrics/{name}.csv", "cluster_stats") for name in TABLES},
     "summary": Artifact("metrics/summary.json", "cluster_stats"),
     "figure": Artifact("plots/{figure}.{form}", "figures"),
+    "captions": Artifact("plots/captions.md", "figures"),
     "comparison": Artifact("metrics/comparison.csv", "compare_runs"),
     "comparison_text": Artifact("metrics/comparison.md", "compare_runs"),
     "vega": Artifact("plots/vega.js", "vega"),
