@@ -44,10 +44,11 @@ COURSES = {
     "noise_counted": (14, 8.5),
     "snr_counted": (5.5, 4.8),
     "snr_counted_with_noise": (1.2, 3.7),
-    "signal_measured": (15, 90),
-    "noise_measured": (20, 14),
-    "snr_measured": (0.8, 6.2),
-    "margin": (-0.5, 0.6),
+    "signal": (15, 90),
+    "first_noise": (-2, -10),
+    "first_noise_largest": (20, 29),
+    "second_noise": (-8, -80),
+    "snr_largest": (0.8, 3.1),
     "one_decision_share": (0.2, 1),
 }
 STATISTICS = ("noise", "clusters", "cluster_size")
@@ -87,8 +88,8 @@ def legend(owner: Figure | Axes) -> list[str]:
 
 
 CLAIMS = (
-    "id,claim,paper,measured,low,high,tolerance,verdict,reason\n"
-    "decision,a filter picks one label whatever the input,1,0.75,,,≥ 0.99,does not hold,by 0.24\n"
+    "id,claim,paper,measured,low,high,verdict,reason,control,control_holds,null_holds,construction,tells,choices\n"
+    "decision,a filter picks one label whatever the input,1,0.75,,,does not hold,by 0.24,,,,,no control,\n"
 )
 
 

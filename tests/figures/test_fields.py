@@ -67,29 +67,26 @@ def test_the_means_lie_in_both_panels_or_in_the_one_that_has_one():
     assert legend(figure) == ["mean"]
 
 
-def test_signal_to_noise_shows_the_measured_and_the_counted_of_every_layer():
-    ratios, sums, margins, _ = signal_to_noise(layers(2), np.eye(10), list("abcdefghij"), {}, HEADING).axes
+def test_signal_to_noise_shows_the_counted_and_the_measured_of_every_layer():
+    ratios, measured, counted, _ = signal_to_noise(layers(2), np.eye(10), list("abcdefghij"), {}, HEADING).axes
     drawn = [curve.lines[0].get_xydata().tolist() for curve in ratios.containers]
-    assert drawn == [[[2, 0.8], [13, 6.2]], [[2, 5.5], [13, 4.8]], [[2, 1.2], [13, 3.7]]]
-    drawn = [curve.lines[0].get_ydata().tolist() for curve in sums.containers]
-    assert drawn == [[15, 90], [20, 14], [22, 147], [4, 31], [14, 8.5]]
-    np.testing.assert_allclose(margins.containers[0].lines[0].get_ydata(orig=False), [-0.5, 0.6])
-    assert legend(ratios) == ["measured: own output / other outputs", "counted: S / I", "counted: S / (I + E)"]
-    assert legend(sums)[2:] == [
-        "S, signal: clusters with the label",
-        "I, interference: of these, with another label",
-        "E, noise: outside clusters, on another label",
-    ]
-    assert len({(found.lines[0].get_color(), found.lines[0].get_marker()) for found in sums.containers}) == 5
+    np.testing.assert_allclose(drawn, [[[2, 5.5], [13, 4.8]], [[2, 1.2], [13, 3.7]], [[2, 0.8], [13, 3.1]]])
+    drawn = [curve.lines[0].get_ydata().tolist() for axes in (measured, counted) for curve in axes.containers]
+    np.testing.assert_allclose(drawn, [[15, 90], [20, 29], [-2, -10], [-8, -80], [22, 147], [4, 31], [14, 8.5]])
+    assert legend(ratios) == ["counted: S / I", "counted: S / (I + E)", "measured: signal / largest first noise"]
+    assert [text.split(":")[0] for text in legend(measured)] == ["signal", "first noise", "first noise", "second noise"]
+    assert [text.split(",")[0] for text in legend(counted)] == ["S", "I", "E"]
+    for axes in (ratios, measured, counted):
+        looks = {(found.lines[0].get_color(), found.lines[0].get_marker()) for found in axes.containers}
+        assert len(looks) == len(axes.containers)
 
 
-def test_the_papers_ratios_are_marked_and_the_one_that_is_a_bound_points_up():
-    paper = {(13, "snr_measured"): 5, (13, "snr_counted"): 4.8, (7, "snr_counted"): 3}
+def test_the_papers_counted_ratio_is_marked_and_no_other():
+    paper = {(13, "snr"): 5, (13, "snr_counted"): 4.8, (7, "snr_counted"): 3}
     ratios = signal_to_noise(layers(), np.eye(10), list("abcdefghij"), paper, HEADING).axes[0]
     marks = [line.get_xydata().tolist() for line in ratios.lines if line.get_marker() == "x"]
-    assert marks == [[[13, 4.8]], [[13, 5]]]
-    assert [arrow.xy for arrow in ratios.texts] == [(13, 5)]
-    assert legend(ratios)[3:] == ["paper (CIFAR-10), counted: 4.8", "paper (CIFAR-10), measured: > 5"]
+    assert marks == [[[13, 4.8]]]
+    assert legend(ratios)[3:] == ["paper (CIFAR-10), counted: 4.8"]
 
 
 def test_one_input_label_is_shown_whose_own_field_is_closest_to_the_median():
@@ -120,8 +117,8 @@ def test_ratios_are_on_a_logarithmic_axis_unless_one_is_not_positive():
     table = layers()
     ratios, sums, *_ = signal_to_noise(table, np.eye(10), list("abcdefghij"), {}, HEADING).axes
     assert (ratios.get_yscale(), sums.get_yscale()) == ("log", "linear")
-    table["snr_measured_mean"] = [-1.15, 2]
-    table["signal_measured_mean"] = [-30, 50]
+    table["snr_largest_mean"] = [-1.15, 2]
+    table["signal_mean"] = [-30, 50]
     ratios, sums, *_ = signal_to_noise(table, np.eye(10), list("abcdefghij"), {}, HEADING).axes
     assert ratios.get_yscale() == "linear"
     assert ratios.get_ylim()[0] < -1.15 and sums.get_ylim()[0] < -30

@@ -26,7 +26,7 @@ PAPER = {
     (13, "clusters"): 1,
     (13, "cluster_size"): 2.88,
     (13, "appearances"): 150,
-    (13, "snr_measured"): 5,
+    (13, "snr"): 5,
     (13, "snr_counted"): 4.8,
 }
 

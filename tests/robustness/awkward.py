@@ -32,7 +32,7 @@ NOTES = (
 )
 FIGURES = 14
 RANGES = {  # what columns are called -> their least and greatest values
-    r".*accuracy(_mean)?|(size_|null_)?share(_.*)?|decision_share|one_decision_share_mean": (0, 1),
+    r".*accuracy(_mean)?|(size_|null_)?share(_.*)?|(.*_)?decisions?_share(_mean)?|full_columns_share_mean": (0, 1),
     r".*_std|(.*_)?noise(_mean)?|clusters(_mean)?|appearances(_mean)?|count": (0, np.inf),
     r"(.*_)?cluster_size_mean": (1, np.inf),
 }
@@ -232,7 +232,7 @@ def table_flaws(case: Case, folder: Path) -> Iterator[str]:
     for layer in case.silenced:
         if layers.loc[layer, "silent_filters_mean"] != layers.loc[layer, "filters"]:
             yield f"layer {layer} is not silent"
-        if layers.loc[layer, ["noise_mean", "clusters_mean", "cluster_size_mean", "snr_measured_mean"]].notna().any():
+        if layers.loc[layer, ["noise_mean", "clusters_mean", "cluster_size_mean", "snr_largest_mean"]].notna().any():
             yield f"layer {layer}, of silent filters, has statistics"
 
 

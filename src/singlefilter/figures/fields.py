@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from singlefilter.figures.style import (
     NETWORK,
+    OTHER,
     OTHERS,
-    PAPER,
     PAPER_NAME,
     TEST,
     TRAIN,
@@ -22,7 +22,6 @@ from singlefilter.figures.style import (
     bars_text,
     draw_curve,
     drawable_names,
-    enlarged,
     label_axis,
     label_layers,
     label_texts,
@@ -43,16 +42,20 @@ _ROWS = {
     "other": ("the other input labels", "fields_off_clusters"),
 }
 _RATIOS = {
-    "snr_measured": (TEST, "o", "-", "measured: own output / other outputs"),
     "snr_counted": (TRAIN, "s", "--", "counted: S / I"),
     "snr_counted_with_noise": (VALIDATION, "^", ":", "counted: S / (I + E)"),
+    "snr_largest": (TEST, "o", "-", "measured: signal / largest first noise"),
 }
-_SUMS = {
-    "signal_measured": (TEST, "o", "-", "measured on the label's own output"),
-    "noise_measured": (TEST, "v", ":", "measured on the other outputs (r.m.s.)"),
+_MEASURED = {
+    "signal": (TEST, "o", "-", "signal: on the label's own output"),
+    "first_noise_largest": (TRAIN, "^", "--", "first noise: largest of the other outputs"),
+    "first_noise": (TRAIN, "v", ":", "first noise: mean of the other outputs"),
+    "second_noise": (OTHER, "D", "-.", "second noise: own output, other filters"),
+}
+_COUNTED = {
     "signal_counted": (TRAIN, "s", "-", "S, signal: clusters with the label"),
     "interference_counted": (TRAIN, "D", "--", "I, interference: of these, with another label"),
-    "noise_counted": (TRAIN, "^", ":", "E, noise: outside clusters, on another label"),
+    "noise_counted": (VALIDATION, "^", ":", "E, noise: outside clusters, on another label"),
 }
 
 
@@ -109,32 +112,31 @@ def signal_to_noise(
         "Signal to noise",
         heading,
         "What the images of one label bring to the outputs; means over labels, test set.",
-        "Measured: the sums of all filters' fields, each filter's divided by its largest, on the label's own output,",
-        "and on the others, whose root mean square counts negative fields as noise.",
         "Counted: each field above the threshold is one. S, the signal: the clusters that the label is in;",
         "I, the interference: those of them that another given label is in, too;",
         "E, the noise: the fields above the threshold outside of clusters, on another given label.",
-        "The margin is what the own output has more than the largest other one.",
+        "Measured: sums of fields, in units of the mean field in clusters. Signal and first noise are of the filters",
+        "whose clusters hold the label, on its own output and on the others; the second noise is of the other filters.",
+        "Without bias, a filter's fields sum to about 0, so the mean first noise is negative whatever was learnt.",
         "Last panel: the sums of the input label whose own one is the median, in the first sample.",
         bars_text(layers["samples"].max()),
     )
-    (ratios, sums), (margins, one_label) = figure.subplots(2, 2)
+    (ratios, measured), (counted, one_label) = figure.subplots(2, 2)
     curves = _draw_curves(ratios, layers, _RATIOS)
-    legend_above(ratios, [*curves, *_mark_ratios(ratios, layers["layer"], paper)])
+    legend_above(ratios, [*curves, *_mark_counted_ratio(ratios, layers["layer"], paper)])
     ratios.set_ylabel("signal to noise (ratio)")
-    legend_above(sums, _draw_curves(sums, layers, _SUMS))
-    sums.set_ylabel("summed fields\n(a filter's largest is 1)")
-    draw_curve(margins, layers, "margin", color=TEST, marker="o")
-    margins.set_ylabel("margin over the largest other\n(share of the own label's)")
-    margins.axhline(0, color=NETWORK, linewidth=0.8, zorder=0)
+    legend_above(measured, _draw_curves(measured, layers, _MEASURED))
+    measured.set_ylabel("summed fields\n(mean field in clusters is 1)")
+    legend_above(counted, _draw_curves(counted, layers, _COUNTED))
+    counted.set_ylabel("fields above the threshold")
     _draw_input_label(one_label, layers["layer"].iloc[-1], totals, class_names)
-    for axes, names in ((ratios, _RATIOS), (sums, _SUMS), (margins, ["margin"])):
+    for axes, names in ((ratios, _RATIOS), (measured, _MEASURED), (counted, _COUNTED)):
         label_layers(axes, layers["layer"])
         say_if_unknown(axes, layers[[f"{name}_mean" for name in names]])
-    measured = layers[[f"{name}_mean" for name in _RATIOS]]
-    if measured.notna().any(axis=None) and (measured.dropna(how="all").min() > 0).all():
+    found = layers[[f"{name}_mean" for name in _RATIOS]]
+    if found.notna().any(axis=None) and (found.dropna(how="all").min() > 0).all():
         log_axis(ratios)  # the counted ratio may be a hundred times the measured
-    for axes in (ratios, sums):
+    for axes in (ratios, measured, counted):
         if axes.get_yscale() == "linear":
             axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
             axes.axhline(0, color=NETWORK, linewidth=0.8, zorder=0)
@@ -172,20 +174,14 @@ def _draw_curves(axes: Axes, layers: pd.DataFrame, looks: dict[str, tuple[str, s
     ]
 
 
-def _mark_ratios(axes: Axes, layers: pd.Series, paper: Paper) -> list[Artist]:
-    """Mark the paper's ratios: its count, and what it says the measured one is above."""
+def _mark_counted_ratio(axes: Axes, layers: pd.Series, paper: Paper) -> list[Artist]:
+    """Mark the paper's S / I; what it says of the measured ratio holds by construction, and is not drawn."""
     marks = []
-    for name, text in (("snr_counted", "counted: {:g}"), ("snr_measured", "measured: > {:g}")):
-        for layer in layers:
-            number = paper.get((layer, name))
-            if number is None:
-                continue
+    for layer in layers:
+        number = paper.get((layer, "snr_counted"))
+        if number is not None:
             marks += axes.plot(layer, number, **paper_look(), linestyle="none")
-            marks[-1].set_label(f"{PAPER_NAME}, {text.format(number)}")
-            if name == "snr_measured":
-                arrow = {"arrowstyle": "<-", "color": PAPER, "linewidth": 1.4 * enlarged()}
-                up = (0, 18 * enlarged())  # points
-                axes.annotate("", (layer, number), up, textcoords="offset points", arrowprops=arrow)
+            marks[-1].set_label(f"{PAPER_NAME}, counted: {number:g}")
     return marks
 
 
