@@ -57,7 +57,7 @@ class Layer:
         weights: The head's weights W[j, f, s], float32 (K, F, S).
         features: Activations of the test set, float16 or float32 (N, F, S); float32 is the faster.
         labels: The images' labels, int64 (N,).
-        member: Whether label k is in some cluster of filter f, Boolean (F, K).
+        member: Whether label k is in some cluster of filter f, by the training set's fields, Boolean (F, K).
 
     Raises:
         InputError: The shapes do not fit each other.
