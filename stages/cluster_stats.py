@@ -80,7 +80,10 @@ def measure(files: Workspace, params: Params) -> dict[str, pd.DataFrame]:
 
 
 def measure_sample(files: Workspace, params: Params, seed: int, layer: int) -> dict[str, pd.DataFrame]:
-    """Give the tables of one layer of one sample, the head's success rates beside its statistics."""
+    """Give the tables of one layer of one sample, the success rates of its head beside its statistics.
+
+    These are the whole head's, and what it loses on the test set without each single filter.
+    """
     with files.read("matrices", seed=seed) as file:
         matrices = read_layer(file, layer)
         test, train = matrices.splits["test"], matrices.splits["train"]
@@ -90,7 +93,11 @@ def measure_sample(files: Workspace, params: Params, seed: int, layer: int) -> d
         "train_accuracy": matrices.accuracies["train_accuracy"],
         "validation_accuracy": matrices.accuracies.get("validation_accuracy", float("nan")),
     }
-    return tables | {"samples": tables["samples"].assign(**accuracies)}
+    losses = accuracies["accuracy"] - test.correct_without / test.images_per_label.sum()
+    return tables | {
+        "samples": tables["samples"].assign(**accuracies),
+        "filters": tables["filters"].assign(accuracy_loss=losses),
+    }
 
 
 if __name__ == "__main__":

@@ -37,13 +37,13 @@ def main(params: Params, seed: int) -> None:
 
 
 def read_diluted_layer(files: Workspace, params: Params, seed: int, layer: int) -> Layer:
-    """Read a layer's head and test set, and find its clusters."""
+    """Read a layer's head and test set, and its clusters in the training set: the test set only measures."""
     with files.read("heads", seed=seed) as file:
         weights, _ = read_head(file, layer)
     with files.read("features", seed=seed, layer=layer) as file:
         features, labels = read_test_set(LayerFeatures(file, path_of("features", seed=seed, layer=layer)))
     with files.read("matrices", seed=seed) as file:
-        member = find_member(read_layer(file, layer).splits["test"], params.threshold)
+        member = find_member(read_layer(file, layer).splits["train"], params.threshold)
     return Layer(weights, features, labels, member)
 
 

@@ -224,7 +224,8 @@ def filter_matrices(
     Returns:
         fields, float64 (F, K, K): the sums over the images of input label i of filter f's field on output j;
         decisions, int64 (F, K, K): for how many images of label i output j has the largest field;
-        images_per_label, int64 (K,).
+        images_per_label, int64 (K,); correct_without, int64 (F,): how many images the head decides correctly once
+        filter f's weights are silenced.
 
     Raises:
         InputError: The shapes do not fit each other.

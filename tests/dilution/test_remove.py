@@ -160,9 +160,10 @@ def test_a_numbers_draws_depend_on_no_other_number():
     ],
 )
 def test_silencing_a_label_removes_the_filters_with_a_cluster_of_it(label, removed, kept, on_label, on_rest):
-    measured = silence_label(four_filters(), label)
+    measured = next(silence_label(four_filters(), label, (0, 13), draws=2))
     images = {0: 2, 1: 3, 2: 3}[label]
-    assert (measured.label, measured.removed_filters, measured.weights_kept) == (label, removed, kept)
+    assert (measured.kind, measured.label) == ("label", label)
+    assert (measured.removed_filters, measured.weights_kept) == (removed, kept)
     assert measured.label_accuracy == on_label / images
     assert measured.rest_accuracy == on_rest / (8 - images)
     assert measured.accuracy == (on_label + on_rest) / 8
@@ -176,14 +177,73 @@ def test_silencing_a_label_equals_plain_loops():
         for filter in range(12):
             if layer.member[filter, label]:
                 weights[:, filter] = 0
-        assert silence_label(layer, label).accuracy == plain_accuracy(weights, layer)
+        assert next(silence_label(layer, label, (0, 13), draws=2)).accuracy == plain_accuracy(weights, layer)
+
+
+def plain_rates(weights: np.ndarray, layer: Layer, label: int) -> tuple[list[int], list[int]]:
+    """Whether each image of the label, and each other image, is decided correctly."""
+    decided = zip(plain_decisions(weights, layer.features), layer.labels.tolist(), strict=True)
+    hits = [(int(chosen == true), true) for chosen, true in decided]
+    return [hit for hit, true in hits if true == label], [hit for hit, true in hits if true != label]
+
+
+def test_beside_a_labels_filters_as_many_with_the_largest_weights_for_it_are_silenced():
+    layer = random_layer()
+    for label in range(4):
+        weights = layer.weights.copy()
+        largest = sorted(range(12), key=lambda filter: max(weights[label, filter].tolist()), reverse=True)
+        count = sum(layer.member[:, label].tolist())
+        weights[:, largest[:count]] = 0
+        on_label, on_rest = plain_rates(weights, layer, label)
+        _, measured, _ = silence_label(layer, label, (0, 13), draws=2)
+        assert (measured.kind, measured.label, measured.removed_filters) == ("label_largest", label, count)
+        assert (measured.weights_kept, measured.draws, measured.accuracy_std) == ((12 - count) / 12, 1, None)
+        assert measured.accuracy == sum(on_label + on_rest) / 60
+        assert measured.label_accuracy == sum(on_label) / len(on_label)
+        assert measured.rest_accuracy == sum(on_rest) / len(on_rest)
+
+
+def test_of_equal_largest_weights_those_of_the_first_filters_are_silenced():
+    # Filters 1, 2 and 3 all have 2 for label 1; only image 0 is seen by filter 1, and only image 1 by filter 2.
+    weights = np.zeros((2, 4, 2), dtype=np.float32)
+    weights[1] = [[-5, 1], [0, 2], [2, -3], [2, 1]]
+    features = np.zeros((2, 4, 2), dtype=np.float16)
+    features[0, 1, 1] = features[1, 2, 0] = 1
+    layer = Layer(weights, features, np.array([1, 1]), np.array([[0, 1], [0, 0], [0, 0], [0, 0]], dtype=bool))
+    _, measured, _ = silence_label(layer, 1, (0, 13), draws=2)
+    assert measured.removed_filters == 1
+    assert measured.accuracy == 0.5  # filter 1 is gone, filter 2 is not; by magnitude it would be filter 0
+    two = replace(layer, member=np.array([[0, 1], [0, 1], [0, 0], [0, 0]], dtype=bool))
+    assert [measured.accuracy for measured in silence_label(two, 1, (0, 13), draws=2)][:2] == [0.5, 0]
+
+
+def test_beside_a_labels_filters_as_many_at_random_are_silenced():
+    layer = random_layer()
+    generator = np.random.default_rng([3, 2, 0])
+    orders = [generator.permutation(12).tolist() for _ in range(3)]  # the place of each filter
+    for label in range(4):
+        count = sum(layer.member[:, label].tolist())
+        on_label, on_rest, accuracies = [], [], []
+        for order in orders:
+            weights = layer.weights.copy()
+            weights[:, [filter for filter in range(12) if order[filter] < count]] = 0
+            of_label, of_rest = plain_rates(weights, layer, label)
+            accuracies.append(sum(of_label + of_rest) / 60)
+            on_label, on_rest = on_label + of_label, on_rest + of_rest
+        _, _, measured = silence_label(layer, label, (3, 2), draws=3)
+        assert (measured.kind, measured.label, measured.removed_filters) == ("label_random", label, count)
+        assert (measured.weights_kept, measured.draws) == ((12 - count) / 12, 3)
+        assert measured.accuracy == pytest.approx(sum(accuracies) / 3)
+        assert measured.accuracy_std == pytest.approx(np.std(accuracies, ddof=1))
+        assert measured.label_accuracy == sum(on_label) / len(on_label)
+        assert measured.rest_accuracy == sum(on_rest) / len(on_rest)
 
 
 def test_a_label_without_images_has_no_success_rate():
     layer = replace(four_filters(), labels=np.array([0, 0, 1, 1, 1, 1, 1, 1]))
-    assert silence_label(layer, 2).label_accuracy is None
+    assert [measured.label_accuracy for measured in silence_label(layer, 2, (0, 13), draws=2)] == [None] * 3
     alone = replace(layer, labels=np.zeros(8, dtype=np.int64))
-    assert silence_label(alone, 0).rest_accuracy is None
+    assert [measured.rest_accuracy for measured in silence_label(alone, 0, (0, 13), draws=2)] == [None] * 3
 
 
 def test_cluster_connections_keep_only_the_weights_on_a_filters_cluster_labels():
@@ -224,14 +284,15 @@ def test_the_grid_goes_from_none_to_all_and_holds_the_papers_number():
 
 def test_every_kind_is_measured_once():
     kinds = [measured.kind for measured in dilute(random_layer(), (0, 13), draws=2)]
-    assert kinds == ["none"] + ["random"] * 13 + ["label"] * 4 + ["clusters", "magnitude", "random_weights"]
+    of_labels = ["label", "label_largest", "label_random"] * 4
+    assert kinds == ["none"] + ["random"] * 13 + of_labels + ["clusters", "magnitude", "random_weights"]
 
 
 def test_the_same_seed_draws_the_same_and_another_does_not():
     layer = random_layer()
     first, again, other = (list(dilute(layer, seed, draws=3)) for seed in [(0, 13), (0, 13), (1, 13)])
     assert first == again
-    drawn = {"random", "random_weights"}
+    drawn = {"random", "label_random", "random_weights"}
     for kind in drawn:
         assert [m for m in first if m.kind == kind] != [m for m in other if m.kind == kind]
     assert [m for m in first if m.kind not in drawn] == [m for m in other if m.kind not in drawn]

@@ -335,4 +335,6 @@ class Tables:
     def _matrices(self, layer: int) -> FilterMatrices:
         sums = -np.abs(self.fields(layer)) if layer in self.silent else 1000 * self.fields(layer)
         fields, decisions = ([matrix] * self.filters_count for matrix in (sums, self.decisions(layer)))
-        return FilterMatrices(np.stack(fields), np.stack(decisions), np.full(self.labels_count, 1000))
+        return FilterMatrices(
+            np.stack(fields), np.stack(decisions), np.full(self.labels_count, 1000), np.zeros(len(fields))
+        )

@@ -6,6 +6,7 @@ import torch
 
 from singlefilter.backbone.network import Network
 from singlefilter.data.dataset import Data
+from singlefilter.dilution.remove import decide
 from singlefilter.filters import matrices as fields
 from singlefilter.filters.matrices import FilterMatrices, filter_matrices, images_a_pass
 from singlefilter.training.augment import scale
@@ -31,6 +32,14 @@ def literal_matrices(features: np.ndarray, labels: np.ndarray, weights: np.ndarr
             if any(outputs):
                 decisions[filter_number, label, outputs.index(max(outputs))] += 1
     return sums, decisions
+
+
+def correct_without_each(features: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Count the images that the head decides correctly with each filter's weights set to 0, in float64."""
+    heads = np.stack([weights] * weights.shape[1])  # (F, K, F, S)
+    for filter_number, head in enumerate(heads):
+        head[:, filter_number] = 0
+    return (decide(heads, features) == labels[:, None]).sum(axis=0)
 
 
 @torch.no_grad()
@@ -75,6 +84,8 @@ def test_all_filters_of_a_network_equal_literal_silencing(layer, positions, data
     assert found.decisions.dtype == found.images_per_label.dtype == np.int64
     np.testing.assert_allclose(found.fields, sums, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(found.decisions, decisions)
+    assert found.correct_without.dtype == np.int64
+    np.testing.assert_array_equal(found.correct_without, correct_without_each(features, data.train.labels, head))
     assert len({*found.images_per_label.tolist()}) == 4  # every label has another number of images, one has none
     assert decisions.sum(axis=(1, 2)).max() <= 20
 
@@ -99,6 +110,45 @@ def test_a_filter_whose_fields_are_all_negative_still_decides():
     assert found.decisions.tolist() == [[[0, 0, 0], [0, 1, 0], [0, 0, 0]]]
 
 
+def test_what_the_head_decides_without_a_filter_worked_out_by_hand():
+    # Three labels, three filters of one position; the last votes for labels 1 and 2 alike.
+    head = np.float32([[-0.1, 0, 0], [0.3, 0.1, 0.6], [0.2, 0.7, 0.6]])[:, :, None]
+    cases = [  # activations, label, and whether it is chosen without filter 0, 1 and 2
+        ((1, 0, 0), 0, (1, 0, 0)),  # without filter 0 no field is left, which is label 0
+        ((0, 1, 0), 2, (1, 0, 1)),
+        ((1, 1, 0), 1, (0, 1, 0)),
+        ((3, 1, 0), 1, (0, 1, 0)),  # fields -0.3, 1, 1.3, and without filter 1 -0.3, 0.9, 0.6
+        ((0, 0, 1), 1, (1, 1, 0)),  # equal fields are the first label's
+        ((1, 0, 1), 1, (1, 1, 1)),
+        ((0, 1, 1), 1, (0, 1, 0)),
+        ((7, 0, 1), 2, (0, 0, 0)),
+    ]
+    features = np.float16([activations for activations, _, _ in cases])[:, :, None]
+    labels = np.int64([label for _, label, _ in cases])
+    expected = np.array([chosen for _, _, chosen in cases])
+    for image in range(len(cases)):
+        rows = slice(image, image + 1)
+        assert matrices(features[rows], labels[rows], head).correct_without.tolist() == expected[rows].sum(0).tolist()
+    assert matrices(features, labels, head).correct_without.tolist() == [4, 5, 2]
+
+
+def test_what_is_left_without_a_filter_is_told_apart_beyond_float32():
+    head = np.float32([[0, 0, 0], [2**24, 0, 0], [2**24, 0.5, 0]])[:, :, None]
+    found = matrices(np.ones((1, 3, 1), np.float16), np.array([2]), head)
+    assert found.correct_without.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(("filters", "positions"), [(40, 1), (8, 16)])
+def test_success_without_a_filter_is_that_of_the_head_with_its_weights_set_to_0(filters, positions):
+    generator = np.random.default_rng(6)
+    labels = generator.integers(LABEL_COUNT, size=500)
+    head = random_head(filters, positions)
+    features = (generator.standard_normal((500, filters, positions)) + 0.3 * head[labels]).clip(0).astype(np.float16)
+    found = matrices(features, labels, head, images=70).correct_without
+    np.testing.assert_array_equal(found, correct_without_each(features, labels, head))
+    assert 200 < found.min() and found.max() < 490 and len(set(found.tolist())) > 4
+
+
 @pytest.mark.parametrize("images", [1, 2, 7, 18, 19, 20])
 def test_streaming_in_chunks_of_any_size_changes_nothing(images):
     features, labels, head = exact_layer()
@@ -106,6 +156,7 @@ def test_streaming_in_chunks_of_any_size_changes_nothing(images):
     sums, decisions = literal_matrices(features, labels, head)
     np.testing.assert_array_equal(found.fields, sums)
     np.testing.assert_array_equal(found.decisions, decisions)
+    np.testing.assert_array_equal(found.correct_without, correct_without_each(features, labels, head))
     assert found.images_per_label.tolist() == [np.count_nonzero(labels == label) for label in range(LABEL_COUNT)]
 
 

@@ -38,10 +38,15 @@ def project(tmp_path, monkeypatch):
         (dilution / f"seed{seed}.csv").write_text(f"seed,layer,kind,removed_filters,accuracy\n{rows}")
         # All above 0.42; from 0.5 on only the diagonal elements of labels 0, 1 and 2.
         test = FilterMatrices(
-            np.where(ABOVE, np.where(np.diag([1, 1, 1, 0]), 1.0, 0.5), 0.0), np.where(ABOVE, 3, 0), np.full(4, 2)
+            np.where(ABOVE, np.where(np.diag([1, 1, 1, 0]), 1.0, 0.5), 0.0),
+            np.where(ABOVE, 3, 0),
+            np.full(4, 5),
+            np.array([16, 15, 17, 16, 0]),  # of 20
         )
         # Four clusters of one label.
-        train = FilterMatrices(np.tile(np.eye(4), (5, 1, 1)), np.zeros((5, 4, 4), dtype=int), np.full(4, 2))
+        train = FilterMatrices(
+            np.tile(np.eye(4), (5, 1, 1)), np.zeros((5, 4, 4), dtype=int), np.full(4, 2), np.arange(5)
+        )
         accuracies, faded = {"test_accuracy": 0.8, "train_accuracy": 1.0}, np.zeros(5, dtype=bool)
         with Workspace(params).write("matrices", seed=seed) as file:
             for layer in params.chosen_arch.examined_layers:
@@ -62,11 +67,14 @@ def test_the_stage_writes_the_tables(project):
     assert (last["layer"], last["samples"], last["noise_mean"], last["noise_std"]) == (layer, 2, 1.5, 0)
     assert (last["accuracy_mean"], last["train_accuracy_mean"], last["silent_filters_mean"]) == (0.8, 1.0, 1.0)
     assert filters.columns.tolist() == [
-        *("seed", "layer", "filter", "noise", "clusters", "silent", "labels", "decision_label", "decision_share"),
+        *("seed", "layer", "filter", "noise", "clusters", "silent", "labels"),
+        *("decision_label", "decision_share", "accuracy_loss"),
     ]
     assert filters.query("seed == 3 and layer == @layer")["labels"].tolist()[:2] == ["0 1", "0;2;3"]
     decisions = filters.query("seed == 3 and layer == @layer")[["decision_label", "decision_share"]].to_numpy()
     np.testing.assert_array_equal(decisions, [[0, 0.4], [3, 0.4], [1, 0.333333], [np.nan, np.nan], [0, 0.25]])
+    losses = filters.query("seed == 3 and layer == @layer")["accuracy_loss"]
+    assert losses.tolist() == [0, 0.05, -0.05, 0, 0.8]  # of 16 correct images of 20
     assert last["one_decision_share_mean"] == 0
     assert labels.columns.tolist() == ["seed", "layer", "label", "class_name", "appearances"]
     assert labels.query("seed == 0 and layer == @layer")["appearances"].tolist() == [3, 2, 2, 2]
@@ -144,7 +152,7 @@ def test_a_layer_of_silent_filters_leaves_its_numbers_empty(project):
     main(project)
     row = pd.read_csv("metrics/layers.csv").iloc[0]
     known = ["layer", "filters", "test_images", "samples", "silent_filters_mean", "faded_filters_mean"]
-    assert row[known].tolist() == [layer, 5, 8, 2, 5, 0]
+    assert row[known].tolist() == [layer, 5, 20, 2, 5, 0]
     row = row.drop(["multiply_accumulates", "multiply_accumulates_share"])
     assert [name for name in row.dropna().index if "accuracy" not in name] == known
     nulls = pd.read_csv("metrics/nulls.csv").query("layer == @layer")
@@ -225,4 +233,4 @@ def test_the_claims_are_judged_on_these_tables(project):
     assert claims.loc["sr.avgg16", ["measured", "verdict"]].tolist() == ["0.75", "not comparable"]
     assert "digits" in claims.loc["sr.avgg16", "reason"]
     counts = json.loads(Path("metrics/summary.json").read_text())["claims"]
-    assert counts == {"holds": 0, "does_not_hold": 0, "not_comparable": len(claims)}
+    assert {"holds": 0, "does_not_hold": 0, "not_comparable": len(claims)}.items() <= counts.items()

@@ -36,7 +36,9 @@ def matrices(seed=0, filters=30, labels=6, images=None, bias=0.2) -> FilterMatri
     generator = np.random.default_rng(seed)
     fields = generator.normal(bias, 1, (filters, labels, labels))
     decisions = generator.integers(5, size=fields.shape)
-    return FilterMatrices(fields, decisions, np.full(labels, 3) if images is None else np.array(images))
+    return FilterMatrices(
+        fields, decisions, np.full(labels, 3) if images is None else np.array(images), np.zeros(filters, dtype=int)
+    )
 
 
 def measure(test, train=None, threshold=0.3, layer=2, seed=0, faded=()) -> dict[str, pd.DataFrame]:
@@ -49,7 +51,7 @@ def test_a_layer_is_never_read_whole(monkeypatch):
     for module in (layer_clusters, cluster_means):
         monkeypatch.setattr(module, "slabs", partial(slabs, elements=4 * 36))
     test, train = (
-        FilterMatrices(OnDisk(split.fields), OnDisk(split.decisions), split.images_per_label)
+        FilterMatrices(OnDisk(split.fields), OnDisk(split.decisions), split.images_per_label, split.correct_without)
         for split in (matrices(0), matrices(1))
     )
     measure(test, train)
@@ -88,7 +90,8 @@ def test_faded_filters_count_and_the_statistics_without_them_stand_beside():
     row = measure(test, faded=[3, 7, 11])["samples"].iloc[0]
     assert (row["faded_filters"], row["silent_filters"]) == (2, 1)
     left = np.delete(test.fields, [3, 11], axis=0)
-    expected = measure(FilterMatrices(left, np.delete(test.decisions, [3, 11], axis=0), test.images_per_label))
+    decisions, without = (np.delete(part, [3, 11], axis=0) for part in (test.decisions, test.correct_without))
+    expected = measure(FilterMatrices(left, decisions, test.images_per_label, without))
     for name in COMPARED:
         assert row[f"unfaded_{name}"] == expected["samples"][name][0] != row[name]
 
@@ -96,13 +99,13 @@ def test_faded_filters_count_and_the_statistics_without_them_stand_beside():
 def test_the_reversed_walk_is_another_one():
     fields = np.zeros((1, 4, 4))
     fields[0, :3, :3] = fields[0, 2:, 2:] = 1  # clusters (0, 1, 2), (3) or (3, 2), (1, 0)
-    row = measure(FilterMatrices(fields, np.zeros((1, 4, 4), dtype=int), np.ones(4)))["samples"].iloc[0]
+    row = measure(FilterMatrices(fields, np.zeros((1, 4, 4), dtype=int), np.ones(4), np.zeros(1)))["samples"].iloc[0]
     assert row[["noise", "reversed_noise", "train_noise"]].tolist() == [2, 4, 2]
 
 
 def test_the_fields_in_clusters_are_those_of_the_chosen_threshold():
     fields = np.tile([[1.0, 0.35], [0.35, 0.8]], (2, 1, 1))
-    data = FilterMatrices(fields, np.zeros((2, 2, 2), dtype=int), np.ones(2))
+    data = FilterMatrices(fields, np.zeros((2, 2, 2), dtype=int), np.ones(2), np.zeros(2))
     for threshold, mean in ((0.3, 2.5 / 4), (0.42, 1.8 / 2)):
         assert measure(data, threshold=threshold)["samples"]["fields_in_clusters"][0] == pytest.approx(mean)
 
@@ -207,7 +210,7 @@ def test_a_layer_without_any_images_has_no_statistics():
 
 def test_a_layer_without_clusters_has_noise():
     fields = np.tile([[0.0, 1], [1, 0]], (4, 1, 1))
-    row = measure(FilterMatrices(fields, np.zeros((4, 2, 2), dtype=int), np.ones(2)))["samples"].iloc[0]
+    row = measure(FilterMatrices(fields, np.zeros((4, 2, 2), dtype=int), np.ones(2), np.zeros(4)))["samples"].iloc[0]
     assert row[["noise", "clusters", "appearances", "noise_counted"]].tolist() == [2, 0, 0, 4]
     assert row["signal_counted"] == 0
     unknown = ["noise_clustered", "cluster_size", "snr_counted", "fields_in_clusters", "field_gap"]

@@ -76,7 +76,7 @@ def claims_text(table: pd.DataFrame) -> str:
         table: As judge gives it, or read from its file.
     """
     texts = ("reason", "construction", "tells", "choices", "paper")
-    table = table.fillna(dict.fromkeys(texts, ""))
+    table = table.astype(dict.fromkeys(texts, object)).fillna(dict.fromkeys(texts, ""))
     shown = table[table["measured"].notna()]
     rows = [("claim", "the paper", "measured [95 %]", "untrained", "verdict")]
     for row in shown.itertuples():

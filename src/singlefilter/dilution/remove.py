@@ -5,17 +5,18 @@ Each measurement is one row of metrics/dilution/seed*.csv, whose columns are:
 * seed, layer: the sample and the examined layer.
 * kind: what is removed.
   none: nothing. random: filters at random. label: the filters of which some cluster includes the label.
+  label_largest: as many filters, those with the largest weights for the label. label_random: as many at random.
   clusters: every weight W[j, f, :] of which j is in no cluster of f. magnitude: all but the largest weights, as many
   as clusters keeps. random_weights: all but weights at random, as many again. random_retrained: the filters of random's
   first draw, the head trained anew on those that are left; only where dilution.retrain_heads asks for it.
-* label: the label whose filters are silenced; empty for the other kinds.
+* label: of label, label_largest and label_random the label; empty for the other kinds.
 * removed_filters: number of filters silenced; empty where single weights are removed.
 * weights_kept: fraction of the head's weights that is left.
 * draws: number of random draws; 1 where nothing is drawn.
 * accuracy: success rate over all images of the test set, a fraction; the mean over the draws.
 * accuracy_std: its standard deviation over the draws (ddof 1); empty for one draw.
-* label_accuracy, rest_accuracy: success rate on the images of `label`, and on all others; empty for the other kinds,
-  and where there is no such image.
+* label_accuracy, rest_accuracy: success rate on the images of `label`, and on all others, the mean over the draws;
+  empty for kinds without a label, and where there is no such image.
 
 Success rates are those of sums in float64. An image can be decided otherwise than in float32 only where its two largest
 fields agree within float32's rounding; equal fields go to the first label, as in the head itself.
@@ -57,7 +58,7 @@ class Layer:
         weights: The head's weights W[j, f, s], float32 (K, F, S).
         features: Activations of the test set, float16 or float32 (N, F, S); float32 is the faster.
         labels: The images' labels, int64 (N,).
-        member: Whether label k is in some cluster of filter f, Boolean (F, K).
+        member: Whether label k is in some cluster of filter f, by the training set's fields, Boolean (F, K).
 
     Raises:
         InputError: The shapes do not fit each other.
@@ -101,7 +102,7 @@ def dilute(layer: Layer, seed: Sequence[int], draws: int = 20) -> Iterator[Measu
     yield remove_nothing(layer)
     yield from remove_random_filters(layer, removal_grid(layer.weights.shape[1]), seed, draws)
     for label in range(len(layer.weights)):
-        yield silence_label(layer, label)
+        yield from silence_label(layer, label, seed, draws)
     yield from keep_cluster_connections(layer, seed, draws)
 
 
@@ -150,11 +151,34 @@ def remove_random_filters(
         yield _measure("random", layer, (places >= count)[:, None, :, None], removed_filters=count)
 
 
-def silence_label(layer: Layer, label: int) -> Measurement:
-    """Silence every filter of which some cluster includes `label` (Discussion; Fig. 5B)."""
-    silenced = layer.member[:, label]  # (F,)
-    kept = ~silenced[None, None, :, None]
-    return _measure("label", layer, kept, label=label, removed_filters=int(silenced.sum()))
+def silence_label(layer: Layer, label: int, seed: Sequence[int], draws: int) -> Iterator[Measurement]:
+    """Silence every filter of which some cluster includes a label; then as many by weight, and at random.
+
+    Removing any filters that vote for a label costs its images: the two others show how much of the loss is no more
+    than that.
+
+    Args:
+        layer: The layer and its head.
+        label: The label, k.
+        seed: What the draws are seeded with; the orders are those of remove_random_filters.
+        draws: Number of draws of the random filters.
+
+    Yields:
+        The three measurements: label, label_largest (by the largest W[k, f, s] over s; of equal ones the first
+        filters), label_random.
+
+    Source: Discussion; Fig. 5B; method, section 6.
+    """
+    of_clusters = layer.member[:, label]  # (F,)
+    count = int(of_clusters.sum())
+    largest_first = np.argsort(-layer.weights[label].max(axis=1), kind="stable")  # (F,)
+    silenced = {
+        "label": of_clusters[None],  # (1, F)
+        "label_largest": _places(largest_first)[None] < count,  # (1, F)
+        "label_random": filter_places(len(of_clusters), seed, draws) < count,  # (D, F)
+    }
+    for kind, filters in silenced.items():
+        yield _measure(kind, layer, ~filters[:, None, :, None], label=label, removed_filters=count)
 
 
 def keep_cluster_connections(layer: Layer, seed: Sequence[int], draws: int) -> Iterator[Measurement]:

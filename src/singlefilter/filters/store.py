@@ -16,11 +16,14 @@ class FilterMatrices:
         decisions: How many images of input label i have their largest field on output j, int64 (F, K, K); images
             whose fields are all zero are left out.
         images_per_label: int64 (K,).
+        correct_without: How many images the whole head decides correctly once the filter's weights are silenced,
+            int64 (F,).
     """
 
     fields: h5py.Dataset | np.ndarray
     decisions: h5py.Dataset | np.ndarray
     images_per_label: np.ndarray
+    correct_without: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,9 @@ def write_layer(file: h5py.File, layer: int, matrices: LayerMatrices) -> None:
     """Write a layer's matrices.
 
     Args:
-        file: Gets `layer<m>/<split>/fields` and `decisions`, `layer<m>/faded`, and as the attributes of `layer<m>` the
-            success rates; and for all layers `<split>/images_per_label` and the attribute class_names.
+        file: Gets `layer<m>/<split>/fields`, `decisions` and `correct_without`, `layer<m>/faded`, and as the attributes
+            of `layer<m>` the success rates; and for all layers `<split>/images_per_label` and the attribute
+            class_names.
         layer: The layer, counted from 1.
         matrices: Its matrices.
     """
@@ -56,6 +60,7 @@ def write_layer(file: h5py.File, layer: int, matrices: LayerMatrices) -> None:
     for name, split in matrices.splits.items():
         group[f"{name}/fields"] = split.fields
         group[f"{name}/decisions"] = split.decisions
+        group[f"{name}/correct_without"] = split.correct_without
         if f"{name}/images_per_label" not in file:
             file[f"{name}/images_per_label"] = split.images_per_label
 
@@ -64,9 +69,14 @@ def read_layer(file: h5py.File, layer: int) -> LayerMatrices:
     """Read what write_layer wrote; fields and decisions stay in the file until they are indexed."""
     group = file[f"layer{layer}"]
     splits = {
-        name: FilterMatrices(part["fields"], part["decisions"], file[f"{name}/images_per_label"][:])
-        for name, part in group.items()
-        if isinstance(part, h5py.Group)
+        name: FilterMatrices(
+            fields=split["fields"],
+            decisions=split["decisions"],
+            images_per_label=file[f"{name}/images_per_label"][:],
+            correct_without=split["correct_without"][:],
+        )
+        for name, split in group.items()
+        if isinstance(split, h5py.Group)
     }
     accuracies = {name: float(value) for name, value in group.attrs.items()}
     return LayerMatrices([str(name) for name in file.attrs["class_names"]], accuracies, group["faded"][:], splits)

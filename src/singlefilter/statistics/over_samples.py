@@ -11,7 +11,7 @@ from singlefilter.statistics.cluster_means import ratio
 
 FILTERS_COLUMNS = [
     *("seed", "layer", "filter", "noise", "clusters", "silent", "labels"),
-    *("decision_label", "decision_share"),
+    *("decision_label", "decision_share", "accuracy_loss"),
 ]
 LABELS_COLUMNS = ["seed", "layer", "label", "class_name", "appearances"]
 
