@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,8 +27,8 @@ from stages import (
     train_heads,
 )
 from tests.hdf5_files import edited
-from tests.test_dependencies import params_of
-from tests.tiny_project import Ended, Place, make_place, own_environment
+from tests.test_dependencies import PARAMS, ROOT, leaves, params_of
+from tests.tiny_project import ARCH, DATASET, Ended, Place, make_place, own_environment
 
 DILUTION_ON = ["dilute_filters@0", "cluster_stats", "figures"]
 HEADS_ON = ["train_heads@0", "filter_matrices@0", *DILUTION_ON]
@@ -69,6 +70,9 @@ OTHER = {
     "archs.tiny.heads.weight_decay": 0.1,
     "archs.tiny.heads.decay": [],
 }
+
+
+TINY_ROWS = {"datasets": {"tiny": DATASET}, "archs": {"tiny": ARCH}}
 
 
 def side_by_side(function: Callable[[Any], Any], cases: Iterable[Any]) -> dict[Any, Any]:
@@ -213,6 +217,50 @@ def test_going_back_restores_the_earlier_outs_from_the_cache(changed, finished, 
     assert back.code == 0 and set(back.ran) <= may_run, back.output
     outs = finished.outs()
     assert place.digests(outs) == finished.digests(outs)
+
+
+# Of each change in a line of standard input, as JSON: the stages that `dvc repro` would run, as JSON in a line.
+ASK_DVC = """
+import json, sys
+from dvc.repo import Repo
+from tests.tiny_project import Place
+from pathlib import Path
+place = Place(Path.cwd(), {})
+files = [place.folder / name for name in ("params.yaml", "catalog.yaml")]
+before = [file.read_bytes() for file in files]
+for line in sys.stdin:
+    place.set_params(json.loads(line))
+    print(json.dumps(sorted(Repo().status())))
+    for file, content in zip(files, before):
+        file.write_bytes(content)
+"""
+
+
+def test_every_parameter_changed_alone_makes_a_stage_run_again(finished, tmp_path):
+    place = finished.copied(tmp_path / "project")
+    changes = {"dataset": "digits", "arch": "vgg6"} | leaves_of(OTHER)
+    ours = r"(datasets|archs)\.tiny\.|(?!datasets|archs)"
+    assert changes.keys() == {key for key in leaves(PARAMS | TINY_ROWS) if re.match(ours, key)}
+    lines = "".join(json.dumps({key: value}) + "\n" for key, value in changes.items())
+    done = subprocess.run(
+        [sys.executable, "-c", ASK_DVC],
+        cwd=place.folder,
+        env={**place.environment, "PYTHONPATH": str(ROOT)},
+        input=lines,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    answers = dict(zip(changes, map(json.loads, done.stdout.splitlines()), strict=True))
+    for key, stages in answers.items():
+        assert {stage.partition("@")[0] for stage in stages} - {"check_params"}, f"{key}: {stages} {done.stderr}"
+
+
+def leaves_of(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values that are no mappings, by their dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= leaves_of(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
 
 
 # A change of params.yaml, and what the refusal says: key, value, what is allowed.
