@@ -37,7 +37,7 @@ def main(params: Params) -> None:
     dilution = files.read_samples("dilution", MEASURED_DILUTED)
     measured = measure(files, params)
     layers = layers_table(measured["samples"], intervals(measured["draws"].drop(columns="seed")))
-    layers = layers.merge(costs(params, measured["labels"]["label"].nunique()), on="layer")
+    layers = layers.merge(places_and_costs(params, measured["labels"]["label"].nunique()), on="layer")
     thresholds = thresholds_table(measured["thresholds"])
     nulls = nulls_table(measured["nulls"])
     run = Run(params, layers, thresholds, nulls, histories, dilution)
@@ -60,13 +60,21 @@ def main(params: Params) -> None:
         path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 
-def costs(params: Params, label_count: int) -> pd.DataFrame:
-    """Cost of an image in the network cut after each examined layer, with a head there, and its share of the whole."""
+def places_and_costs(params: Params, label_count: int) -> pd.DataFrame:
+    """Where each examined layer is in the network, and the cost of an image up to there, with a head on it.
+
+    Returns:
+        A row a layer: layer; depth, its number over that of all convolutional layers; multiply_accumulates, and their
+        share of the whole network's.
+    """
     backbone, layers = params.chosen_arch.backbone, list(params.chosen_arch.examined_layers)
     cut, whole = multiply_accumulates(backbone, label_count, params.chosen_dataset.image_size)
     counts = [cut[layer - 1] for layer in layers]
     shares = [count / whole for count in counts]
-    return pd.DataFrame({"layer": layers, "multiply_accumulates": counts, "multiply_accumulates_share": shares})
+    depth = [layer / len(cut) for layer in layers]
+    return pd.DataFrame(
+        {"layer": layers, "depth": depth, "multiply_accumulates": counts, "multiply_accumulates_share": shares}
+    )
 
 
 def measure(files: Workspace, params: Params) -> dict[str, pd.DataFrame]:

@@ -245,7 +245,7 @@ def write_tables(
         statistics = {"noise": 9 / depth + samples, "clusters": 0 if empty else 1 + 1 / depth}
         statistics |= {"cluster_size": None if empty else 3 - 2 / depth, "snr_largest": depth}
         rates = {"accuracy": 0.9 - 0.2 / depth, "train_accuracy": 1 - 0.1 / depth, "validation_accuracy": None}
-        columns = {"layer": layer, "filters": 8, "samples": samples}
+        columns = {"layer": layer, "depth": layer / layers[-1], "filters": 8, "samples": samples}
         for name, value in (rates | statistics).items():
             missing = value is None
             columns |= {f"{name}_mean": value, f"{name}_std": None if missing else spread}
@@ -287,6 +287,9 @@ def write_tables(
     for number, verdict in enumerate(("holds", "does not hold", "not comparable")):
         measured = None if number == 2 else 0.93
         paper = {"paper": 0.94, "measured": measured, "low": None, "high": None, "tolerance": "± 0.005"}
+        paper |= {"interval_over": "samples", "control": 0.1, "tells": "yes"} | dict.fromkeys(
+            ("beside", "null", "construction"), ""
+        )
         add("claims", id=f"sr.{number}", claim="SR of the network", **paper, verdict=verdict, reason="digits")
     for name, rows in tables.items():
         (folder / "metrics").mkdir(exist_ok=True)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
+from singlefilter.backbone.network import Network
+from singlefilter.features.augmented import AugmentedFeatures
 from singlefilter.heads.train import StoredFeatures, train_heads
 from singlefilter.pipeline.params import Heads, Params
 from singlefilter.training.checkpoint import Checkpoint
@@ -24,18 +26,22 @@ from tests.benchmarks.harness import (
     peak_beyond,
     quickest,
     quiet,
+    ratios,
     row,
     run,
+    seconds_text,
     show,
     table,
     time_in_turn,
 )
-from tests.benchmarks.synthetic import LABELS, feature_shapes, write_random_features
+from tests.benchmarks.synthetic import IMAGE_SIZE, LABELS, feature_shapes, random_data, write_random_features
+from tests.benchmarks.training_step import OurTraining
 from tests.feature_files import feature_path, open_features
 
 ARCH = "vgg16"
 LEAST_RATIO, LEAST_RATIO_TO_TENSORS = 20, 4
 WORKERS = (0, 2)  # PyTorch's tutorials take 0, 1 or 2
+STEPS = 5  # on augmented images
 PART = 5  # one image at a time, only a fifth of the epoch is timed
 
 
@@ -181,6 +187,27 @@ def peak_of_ours(folder: Path, params: Params) -> int | None:
     return peak_beyond(work)
 
 
+def beside_the_backbone(arch: str, steps: int, repeats: int) -> list[str]:
+    """Time a step of all heads on augmented images, forward pass included, and a step of the backbone's training."""
+    params, cpu = params_of(arch, epochs=1), torch.device("cpu")
+    split, layers = (
+        random_data(steps * params.chosen_arch.heads.batch_size, 1).train,
+        params.chosen_arch.examined_layers,
+    )
+    network = Network(params.chosen_arch.backbone, LABELS, IMAGE_SIZE)
+    pixels, labels = torch.from_numpy(split.images), torch.from_numpy(split.labels)
+    features = AugmentedFeatures(network, pixels, layers, 4, True, params.precision, cpu)
+
+    def train() -> None:
+        with quiet():
+            train_heads(features, labels, LABELS, params, 0)
+
+    seconds = time_in_turn({"heads": train, "backbone": OurTraining(split, params, cpu).epoch}, repeats)
+    times = [seconds_text(float(np.median(seconds[name])) / steps) for name in ("heads", "backbone")]
+    median, least, most = ratios(seconds["backbone"], seconds["heads"])
+    return [f"{len(layers)} heads of {arch}", *times, f"{median:.2g} ({least:.2g}–{most:.2g})"]
+
+
 def report(options: Options) -> None:
     images = options.image_count(10_000, quick=500)
     params = params_of(ARCH, epochs=1)
@@ -210,7 +237,10 @@ def report(options: Options) -> None:
         f"One epoch of {images:,} images (CIFAR-10 has 50,000), {bytes_text(of_features)} of float16 features. "
         "Textbook: nn.Linear and SGD, one head after the other. Ours: heads.train_heads, all in one pass."
     )
-    show("Heads", notes, table(HEADINGS, rows), memory_text(peak, of_features))
+    steps = 1 if options.quick else STEPS
+    augmented = [beside_the_backbone(arch, steps, options.times(5)) for arch in ("vgg6", ARCH)]
+    headings = ("a step of 100 augmented images", "heads", "backbone", "ratio (min–max)")
+    show("Heads", notes, table(HEADINGS, rows), memory_text(peak, of_features), table(headings, augmented))
 
 
 def memory_text(peak: int | None, of_features: int) -> str:

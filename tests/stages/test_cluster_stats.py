@@ -153,7 +153,7 @@ def test_a_layer_of_silent_filters_leaves_its_numbers_empty(project):
     row = pd.read_csv("metrics/layers.csv").iloc[0]
     known = ["layer", "filters", "test_images", "samples", "silent_filters_mean", "faded_filters_mean"]
     assert row[known].tolist() == [layer, 5, 20, 2, 5, 0]
-    row = row.drop(["multiply_accumulates", "multiply_accumulates_share"])
+    row = row.drop(["depth", "multiply_accumulates", "multiply_accumulates_share"])
     assert [name for name in row.dropna().index if "accuracy" not in name] == known
     nulls = pd.read_csv("metrics/nulls.csv").query("layer == @layer")
     assert nulls[["measured", "null_mean", "null_std", "z"]].isna().all(axis=None)

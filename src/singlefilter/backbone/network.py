@@ -1,4 +1,4 @@
-"""A row of params.yaml's architecture table as a network, with its layers to tap."""
+"""A row of catalog.yaml's archs as a network, with its layers to tap."""
 
 from collections.abc import Sequence
 

@@ -24,7 +24,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """A data set; the name is its row of params.yaml's datasets, and validation is what hold_out took from train."""
+    """A data set; the name is its row of catalog.yaml's datasets, and validation is what hold_out took from train."""
 
     name: str
     class_names: tuple[str, ...]

@@ -32,10 +32,10 @@ from singlefilter.figures.style import (
     label_texts,
     legend_below,
     mark_paper,
+    mean_last_accuracy,
     mean_text,
-    network_accuracy,
     new_figure,
-    number_text,
+    rounded_text,
     say_if_unknown,
     title,
 )
@@ -91,7 +91,7 @@ def layer_table(layers: pd.DataFrame, history: pd.DataFrame, threshold: float, p
     rows = [_table_row(row, len(sizes)) for _, row in layers.iterrows()]
     names = ("accuracy", "noise", "clusters", "cluster_size")
     grey = [[_paper_text(paper.get((layer, name))) for name in names] for layer in layers["layer"]]
-    rows.append(["network", "", "", mean_text(*network_accuracy(history), 3)])
+    rows.append(["network", "", "", mean_text(*mean_last_accuracy(history), 3)])
     grey.append([_paper_text(paper.get((None, "accuracy")))])
 
     columns = [*head, *sizes]
@@ -186,8 +186,8 @@ def layers_text(layers: pd.DataFrame) -> str:
     for row in layers.itertuples():
         lines.append(
             f"{row.layer:>5}  {_mean_and_std_text(row.accuracy_mean, row.accuracy_std):>15}  "
-            f"{_number_text(row.noise_mean):>7}  {_number_text(row.clusters_mean):>19}  "
-            f"{_number_text(row.cluster_size_mean):>12}"
+            f"{_two_decimals(row.noise_mean):>7}  {_two_decimals(row.clusters_mean):>19}  "
+            f"{_two_decimals(row.cluster_size_mean):>12}"
         )
     return "\n".join(lines)
 
@@ -200,7 +200,7 @@ def _draw_appearances(axes: Axes, labels: pd.DataFrame) -> Line2D:
     bars = deviations if labels["seed"].nunique() > 1 and len(means) <= MANY_LABELS else None
     thin = {"ecolor": "#333333", "elinewidth": 0.5 if many else 1, "capsize": 0 if many else 2.5}
     axes.bar(range(len(means)), means, yerr=bars, color=TEST, width=1 if many else 0.8, error_kw=thin)
-    axes.set_title(f"layer {labels['layer'].iloc[0]}: mean {number_text(means.mean(), 1)}")
+    axes.set_title(f"layer {labels['layer'].iloc[0]}: mean {rounded_text(means.mean(), 1)}")
     axes.set_xlabel("label")
     axes.set_xlim(-0.6, len(means) - 0.4)
     label_axis(axes, "x", label_texts(by_label["class_name"]["first"].tolist()))
@@ -240,7 +240,7 @@ def _table_row(row: pd.Series, sizes: int) -> list[str]:
         f"{round(row['silent_filters_mean'], 1):g}",
         mean_text(row["accuracy_mean"], row["accuracy_std"], 3),
         *(mean_text(row[f"{name}_mean"], row[f"{name}_std"], 2) for name in ("noise", "clusters", "cluster_size")),
-        *(number_text(share, 2) for share in shares[:sizes]),
+        *(rounded_text(share, 2) for share in shares[:sizes]),
     ]
 
 
@@ -289,5 +289,5 @@ def _mean_and_std_text(mean: float, std: float) -> str:
     return f"{mean:.4f}" if pd.isna(std) else f"{mean:.4f} ± {std:.4f}"
 
 
-def _number_text(number: float) -> str:
+def _two_decimals(number: float) -> str:
     return "–" if pd.isna(number) else f"{number:.2f}"

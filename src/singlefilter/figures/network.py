@@ -1,4 +1,4 @@
-"""The network as a band of blocks, drawn from its row of params.yaml (Figs. 1, 7A and 8A)."""
+"""The network as a band of blocks, drawn from its row of catalog.yaml (Figs. 1, 7A and 8A)."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace

@@ -276,7 +276,7 @@ def choose_layers(layers: Sequence[int], most: int = 5) -> list[int]:
     return [layers[place] for place in np.linspace(0, len(layers) - 1, most).round().astype(int)]
 
 
-def network_accuracy(history: pd.DataFrame) -> tuple[float, float]:
+def mean_last_accuracy(history: pd.DataFrame) -> tuple[float, float]:
     """The whole network's success rate on the test set after the last epoch: mean and standard deviation over samples.
 
     Args:
@@ -286,17 +286,17 @@ def network_accuracy(history: pd.DataFrame) -> tuple[float, float]:
     return float(last.mean()), float(last.std(ddof=1))
 
 
-def number_text(value: float | None, digits: int) -> str:
+def rounded_text(value: float | None, digits: int) -> str:
     """A number for the reader; a dash where there is none."""
     return UNKNOWN if value is None or pd.isna(value) else f"{value:.{digits}f}".replace("-", "−")
 
 
 def mean_text(mean: float, deviation: float | None, digits: int) -> str:
     """A mean over samples, with the standard deviation where there is one: "0.888 ± 0.002"."""
-    text = number_text(mean, digits)
+    text = rounded_text(mean, digits)
     if text == UNKNOWN or deviation is None or pd.isna(deviation):
         return text
-    return f"{text} ± {number_text(deviation, digits)}"
+    return f"{text} ± {rounded_text(deviation, digits)}"
 
 
 def _enlargement(points: float) -> float:

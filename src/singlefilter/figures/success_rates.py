@@ -23,8 +23,8 @@ from singlefilter.figures.style import (
     legend_below,
     log_axis,
     mark_paper,
+    mean_last_accuracy,
     mean_text,
-    network_accuracy,
     new_figure,
     say_nothing,
     title,
@@ -68,7 +68,7 @@ def success_rates(layers: pd.DataFrame, history: pd.DataFrame, paper: Paper, hea
     if layers["validation_accuracy_mean"].notna().any():
         look = {"color": VALIDATION, "marker": "^", "fillstyle": "none", "markersize": 9 * enlarged(), "linestyle": ":"}
         curves.append(draw_curve(axes, layers, "validation_accuracy", **look, label="validation set"))
-    accuracy, deviation = network_accuracy(history)
+    accuracy, deviation = mean_last_accuracy(history)
     network = axes.axhline(accuracy, color=NETWORK, linestyle="--")
     network.set_label(f"whole network, test set: {mean_text(accuracy, deviation, 3)}")
     marks = mark_paper(axes, layers["layer"], paper, "accuracy", label=f"{PAPER_NAME}, test set")

@@ -1,4 +1,4 @@
-"""A row of params.yaml's architecture table in numbers: the sizes and costs of its layers."""
+"""A row of catalog.yaml's archs in numbers: the sizes and costs of its layers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -39,7 +39,7 @@ def layer_shapes(convolutions: Sequence[int | str], image_size: int) -> list[Lay
     """List the convolutional layers of a network (Figs. 1A, 7A, 8A).
 
     Args:
-        convolutions: As in params.yaml; the pools named there follow a layer.
+        convolutions: As in catalog.yaml; the pools named there follow a layer.
         image_size: Height and width of the images, in pixels.
     """
     shapes: list[LayerShape] = []

@@ -8,11 +8,11 @@ import pandas as pd
 from singlefilter.claims.claims import CLAIMS
 from singlefilter.claims.judge import differences, judge, judge_across, matching_runs, number_text, summarise_claims
 from singlefilter.claims.paper import LAYERS, SAMPLES, paper_text, paper_value
-from singlefilter.claims.run import Run, accuracy_difference, network_accuracy
+from singlefilter.claims.run import FILTERS, Run, accuracy_difference, network_accuracy
 
 COLUMNS = [
     *("record", "network", "dataset", "samples", "epochs_scale", "layer", "statistic"),
-    *("paper", "mean", "std", "low", "high"),
+    *("paper", "mean", "std", "low", "high", "interval_over"),
 ]
 STATISTICS = ("accuracy", "noise", "clusters", "cluster_size", "snr_counted")  # of each examined layer
 
@@ -28,7 +28,7 @@ def comparison_table(runs: Runs) -> pd.DataFrame:
     Returns:
         A row a number: record, network, dataset, samples, epochs_scale, layer (missing: the whole network), statistic
         (as in layers.csv), paper (NaN where it gives nothing, and for other data than CIFAR-10), and mean, standard
-        deviation over samples and 95 % interval.
+        deviation over samples and 95 % interval, and what the interval is about: samples, filters or test images.
     """
     rows = [row for name, run in runs.items() for row in _rows(name, run)]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"layer": "Int64", "paper": float})
@@ -63,11 +63,13 @@ def _rows(name: str, run: Run) -> list[dict[str, object]]:
     what |= {"epochs_scale": params.epochs_scale}
     rate = network_accuracy(run)
     whole = {"mean": rate.value, "std": _network_std(run), "low": rate.low, "high": rate.high}
+    whole["interval_over"] = rate.population
     rows = [what | {"layer": None, "statistic": "accuracy", "paper": _paper(run, None, "accuracy")} | whole]
     for layer, row in run.by_layer.items():
         for statistic in STATISTICS:
             numbers = {part: row.get(f"{statistic}_{part}") for part in ("mean", "std", "low", "high")}
             found = {"layer": layer, "statistic": statistic, "paper": _paper(run, layer, statistic)}
+            found["interval_over"] = FILTERS if pd.notna(numbers["low"]) else ""
             rows.append(what | found | numbers)
     return rows
 

@@ -15,7 +15,7 @@ DIGITS_SEED = 0
 
 
 def load_source(name: str, row: Dataset, mirror: Path | None, downloads: Path) -> Data:
-    """Load the data set that a row of params.yaml's datasets describes.
+    """Load the data set that a row of catalog.yaml's datasets describes.
 
     Args:
         name: The row's name.

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from singlefilter.figures.controls import nulls, thresholds
+from singlefilter.figures.nulls_and_thresholds import nulls, thresholds
 from tests.figures.tables import HEADING, Tables, legend, texts, ticks
 
 
