@@ -3,13 +3,13 @@
 import dataclasses
 import math
 import shutil
-from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
+from tests.checkpoints import Killed, KilledAfter
 
 from singlefilter.backbone import train as training
 from singlefilter.backbone.network import Network
@@ -33,23 +33,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 STEPS = 3  # an epoch: 22 images in batches of 8, the last one filled up
 CONSTANT = [{"first": 1, "every": 1, "factor": 1.0}]
 ONE_STEP = {"epochs": 1, "batch_size": 22}
-
-
-class Killed(Exception):
-    """Stands for the end of a process."""
-
-
-class KilledAfter(Checkpoint):
-    """A checkpoint whose process ends when it has been saved after epoch `last`."""
-
-    def __init__(self, folder: Path, last: int):
-        super().__init__(folder, {})
-        self.last = last
-
-    def save_if_due(self, state: dict) -> None:
-        super().save_if_due(state)
-        if len(state["history"]) - 1 == self.last:
-            raise Killed
 
 
 def trained(data: Data, params: Params, checkpoint: Checkpoint, seed: int = 0) -> tuple[Network, list[Epoch]]:

@@ -26,6 +26,7 @@ from singlefilter.training import checkpoint as checkpoints
 from singlefilter.training.batches import Batches
 from singlefilter.training.checkpoint import Checkpoint
 from stages import train_heads as stage
+from tests.checkpoints import Killed, KilledAfter
 from tests.hdf5_files import read, write
 
 CPU = torch.device("cpu")
@@ -151,26 +152,16 @@ def test_progress_tells_the_mean_loss_of_each_epoch(train, features, labels, mak
 
 @pytest.mark.parametrize("done", [1, 2])
 def test_resumed_heads_equal_uninterrupted_ones(done, features, labels, make_params, tmp_path, monkeypatch):
-    class Killed(Exception):
-        pass
-
-    class KilledAfter(Checkpoint):
-        def save_if_due(self, state: dict) -> None:
-            super().save_if_due(state)
-            if state["done"] == done:
-                raise Killed
-
     params = make_params()
-    whole = train_heads(StoredFeatures(features), labels, LABEL_COUNT, params, 0, Checkpoint(tmp_path / "unused", {}))
+    stored, folder = StoredFeatures(features), tmp_path / "checkpoints"
+    whole = train_heads(stored, labels, LABEL_COUNT, params, 0, Checkpoint(tmp_path / "unused", {}))
     monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0)
     losses = Mock(wraps=nn.functional.cross_entropy)
     monkeypatch.setattr(nn.functional, "cross_entropy", losses)
     with pytest.raises(Killed):
-        train_heads(StoredFeatures(features), labels, LABEL_COUNT, params, 0, KilledAfter(tmp_path / "checkpoints", {}))
+        train_heads(stored, labels, LABEL_COUNT, params, 0, KilledAfter(folder, done))
     assert losses.call_count == done * STEPS * len(features)
-    resumed = train_heads(
-        StoredFeatures(features), labels, LABEL_COUNT, params, 0, Checkpoint(tmp_path / "checkpoints", {})
-    )
+    resumed = train_heads(stored, labels, LABEL_COUNT, params, 0, Checkpoint(folder, {}))
     assert losses.call_count == 3 * STEPS * len(features)
     assert all(torch.equal(resumed[layer], whole[layer]) for layer in features)
 

@@ -131,22 +131,27 @@ def test_states_are_saved_no_more_often_than_is_due(tmp_path, monkeypatch):
     assert saved == [None, None, 1020, 1020, 1040, 1040, 1100, 1100]
 
 
-@pytest.mark.parametrize("target", ["newest", "previous"])
-def test_a_kill_at_either_rename_leaves_the_state_before(target, checkpoint, tmp_path, monkeypatch):
-    checkpoint.save({"done": 1})
-    checkpoint.save({"done": 2})
-    killed_at = files(tmp_path)[target]
+def save_killed_at(target: Path, checkpoint: Checkpoint, state: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save a state in a process that ends where a file is to be renamed to `target`."""
     replace = os.replace
 
     def replace_or_die(source: Path, destination: Path) -> None:
-        if Path(destination) == killed_at:
+        if Path(destination) == target:
             raise KeyboardInterrupt
         replace(source, destination)
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "replace", replace_or_die)
         with pytest.raises(KeyboardInterrupt):
-            checkpoint.save({"done": 3})
+            checkpoint.save(state)
+
+
+@pytest.mark.parametrize("target", ["newest", "previous"])
+def test_a_kill_at_either_rename_leaves_the_state_before(target, checkpoint, tmp_path, monkeypatch):
+    checkpoint.save({"done": 1})
+    checkpoint.save({"done": 2})
+    killed_at = files(tmp_path)[target]
+    save_killed_at(killed_at, checkpoint, {"done": 3}, monkeypatch)
     assert checkpoint.load() == {"done": 2}
     checkpoint.save({"done": 4})
     assert checkpoint.load() == {"done": 4}
@@ -158,17 +163,7 @@ def test_a_damaged_newest_state_never_takes_the_place_of_the_whole_one(checkpoin
     newest = files(tmp_path)["newest"]
     damage(newest, "cut")
     assert checkpoint.load() == {"done": 1}
-    replace = os.replace
-
-    def replace_or_die(source: Path, destination: Path) -> None:
-        if Path(destination) == newest:  # of the two renames the second
-            raise KeyboardInterrupt
-        replace(source, destination)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "replace", replace_or_die)
-        with pytest.raises(KeyboardInterrupt):
-            checkpoint.save({"done": 3})
+    save_killed_at(newest, checkpoint, {"done": 3}, monkeypatch)  # of the two renames the second
     assert checkpoint.load() == {"done": 1}
     checkpoint.save({"done": 4})
     damage(newest, "flipped")
