@@ -660,6 +660,13 @@ def test_one_sample_has_wilsons_interval_over_test_images():
     assert row(judge(tables().run()), "noise.vgg16.layer13")["interval_over"] == "filters"
 
 
+def test_a_difference_of_numbers_whose_intervals_are_about_other_things_has_none():
+    runs = [tables("vgg14").run(), tables("vgg14_l13_350", seeds=(0,)).run()]
+    judged = row(judge_across(runs), "dilute.trained.350.layer13")
+    assert judged["measured"] == 0
+    assert judged[["low", "high"]].isna().all() and judged["interval_over"] == ""
+
+
 def test_claims_of_several_runs_wait_for_them():
     reason = "needs runs of vgg6, vgg16 and avgg16"
     single = judge(tables().run())
