@@ -15,7 +15,7 @@ import pandas as pd
 
 from singlefilter.claims.judge import NOT_COMPARABLE, judge
 from singlefilter.claims.run import Run
-from singlefilter.pipeline.artifacts import RECORDS, path_of
+from singlefilter.pipeline.artifacts import RECORDS, digest_of_determinants, path_of
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params, load_params
 from singlefilter.records.store import (
@@ -185,14 +185,14 @@ def git(*arguments: str) -> str:
 
 
 def logged_stages(params: Params) -> list[dict]:
-    """The last line in the log of each stage and sample of this data set, network and number of epochs."""
-    what = {"dataset": params.dataset, "arch": params.arch, "epochs_scale": params.epochs_scale}
+    """The last line in the log of each stage and sample that was run with these parameters."""
     last: dict[tuple[str, int | None], dict] = {}
     for line in LOG.read_text(encoding="utf-8").splitlines() if LOG.exists() else []:
         with suppress(ValueError):  # a line may be cut short
             entry = json.loads(line)
             seed = entry.get("seed")
-            if what.items() <= entry.items() and (seed is None or seed in params.seeds):
+            same = entry.get("determinants") == digest_of_determinants(params, entry.get("stage", ""))
+            if same and (seed is None or seed in params.seeds):
                 last[entry["stage"], seed] = entry
     return [entry for (stage, _), entry in last.items() if stage not in ("record_run", "compare_runs")]
 

@@ -4,6 +4,7 @@ import os
 import resource
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -311,3 +312,35 @@ def test_what_the_disk_cannot_hold_is_refused_with_both_sizes(tmp_path, monkeypa
         f"{tmp_path}/deep/features is to hold 5 GiB, and its disk has 1.5 GiB free; "
         "free the rest, or examine fewer layers"
     )
+
+
+def fsync_that_fails(monkeypatch: pytest.MonkeyPatch, code: int, of_folder: bool) -> None:
+    """Let the system refuse to flush folders, or files."""
+    fsync = os.fsync
+
+    def refuse(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode) == of_folder:
+            raise OSError(code, os.strerror(code))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+
+
+@pytest.mark.parametrize(
+    ("code", "of_folder"), [(errno.EINVAL, False), (errno.ENOTSUP, False), (errno.EINVAL, True), (errno.EIO, True)]
+)
+def test_where_the_system_cannot_flush_a_file_is_written_all_the_same(code, of_folder, tmp_path, monkeypatch):
+    fsync_that_fails(monkeypatch, code, of_folder)
+    path = tmp_path / "table.csv"
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+    assert (path.read_text(), names_in(tmp_path)) == ("new", ["table.csv"])
+
+
+def test_a_file_whose_content_may_be_lost_does_not_take_the_place_of_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    fsync_that_fails(monkeypatch, errno.EIO, of_folder=False)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)), replacing(path) as temporary:
+        temporary.write_text("new")
+    assert (path.read_text(), names_in(tmp_path)) == ("old", ["table.csv"])

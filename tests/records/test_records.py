@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from singlefilter.claims.judge import judge
+from singlefilter.pipeline.artifacts import digest_of_determinants
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import replacing
 from singlefilter.pipeline.params import load_params
@@ -97,17 +98,21 @@ def test_a_records_params_yaml_is_whole_and_has_the_chosen_rows_alone():
 
 
 def test_what_the_run_was_made_with_is_told(monkeypatch):
-    what = {"dataset": "cifar10", "arch": "vgg16", "epochs_scale": 1}
+    params = tables().run().params
+    backbone, stats, none = (
+        {"determinants": digest_of_determinants(params, stage)} for stage in ("train_backbone", "cluster_stats", "vega")
+    )
+    of_another_run = digest_of_determinants(params.model_copy(update={"precision": "bf16"}), "train_backbone")
     torch = {"torch": "2.12.1", "device": "cpu"}
     log(
-        {"stage": "train_backbone", "seed": 0, "seconds": 1.0} | what | torch,  # run again later
-        {"stage": "train_backbone", "seed": 0, "seconds": 70.0} | what | torch,
-        {"stage": "train_backbone", "seed": 1, "seconds": 80.5} | what | torch,
-        {"stage": "train_backbone", "seed": 7, "seconds": 9.0} | what | torch,  # no sample of this run
-        {"stage": "train_backbone", "seed": 0, "seconds": 9.0} | what | torch | {"epochs_scale": 0.1},
-        {"stage": "cluster_stats", "seconds": 4.0} | what,
+        {"stage": "train_backbone", "seed": 0, "seconds": 1.0} | backbone | torch,  # run again later
+        {"stage": "train_backbone", "seed": 0, "seconds": 70.0} | backbone | torch,
+        {"stage": "train_backbone", "seed": 1, "seconds": 80.5} | backbone | torch,
+        {"stage": "train_backbone", "seed": 7, "seconds": 9.0} | backbone | torch,  # no sample of this run
+        {"stage": "train_backbone", "seed": 0, "seconds": 9.0} | torch | {"determinants": of_another_run},
+        {"stage": "cluster_stats", "seconds": 4.0} | stats,
         {"stage": "cluster_stats", "seconds": 9.0},  # logged before runs were told apart
-        {"stage": "record_run", "seconds": 9.0} | what,
+        {"stage": "record_run", "seconds": 9.0} | none,
     )
     monkeypatch.setattr(record_run, "git", lambda *arguments: "abc1234" if "rev-parse" in arguments else "")
     monkeypatch.setattr(record_run, "processor_name", lambda: "Some Processor")

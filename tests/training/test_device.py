@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -20,6 +22,14 @@ def settings_restored(monkeypatch):
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
     yield
     torch.use_deterministic_algorithms(False)
+
+
+def test_choosing_a_device_does_not_import_the_compiler():
+    """PyTorch imports it where deterministic algorithms are set, in two seconds; and it needs a home of the user's."""
+    code = "import sys; from singlefilter.training.device import chosen_device; chosen_device(); print(*sys.modules)"
+    paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=paths, capture_output=True, encoding="utf-8", check=True)
+    assert "torch" in done.stdout.split() and "torch._dynamo" not in done.stdout.split()
 
 
 def test_environment_chooses_the_device(monkeypatch):

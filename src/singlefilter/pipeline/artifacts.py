@@ -5,6 +5,7 @@ HDF5 files, which are also read without DVC, what is kept in them: a checksum (s
 made with, and the checksums of the files that they were made from.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -189,6 +190,12 @@ def determinants(params: Params, stage: str) -> dict[str, Any]:
         value = json.loads(json.dumps(attrgetter(name)(params), default=lambda row: row.model_dump()))
         values |= _flat(name.removeprefix("chosen_dataset.").removeprefix("chosen_arch."), value)
     return values
+
+
+def digest_of_determinants(params: Params, stage: str) -> str:
+    """Give what tells a stage's runs apart by the parameters that determine what it makes, for the log."""
+    listed = json.dumps(determinants(params, stage), sort_keys=True) if stage in STAGES else ""
+    return hashlib.sha256(listed.encode()).hexdigest()[:16]
 
 
 def _flat(key: str, value: Any) -> dict[str, Any]:

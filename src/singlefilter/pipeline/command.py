@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from singlefilter.pipeline.artifacts import digest_of_determinants
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import remove_unfinished
 from singlefilter.pipeline.params import load_params
@@ -47,6 +48,7 @@ def run(
         with stopped_by_signals():
             main(params, **given)
         what = {"dataset": params.dataset, "arch": params.arch, "epochs_scale": params.epochs_scale}
+        what["determinants"] = digest_of_determinants(params, name)
         _log({"stage": name, **given, **what, "seconds": round(time.monotonic() - began, 1)})
     except InputError as error:
         sys.exit(f"{name}: {error}")

@@ -6,7 +6,7 @@ import io
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +18,7 @@ from singlefilter.pipeline.errors import InputError, UnusableFile
 SEAL = b"singlefilter 3 sha256 "  # 3: the version of the files' format
 USER_BLOCK = 512  # bytes
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP)  # what shares and FUSE say that have no fsync
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
 _unfinished: set[Path] = set()  # temporary files of this process
@@ -49,7 +50,8 @@ def replacing(path: Path) -> Iterator[Path]:
         finally:
             temporary.unlink(missing_ok=True)
             _unfinished.discard(temporary)
-        _flush_to_disk(path.parent)
+        with suppress(OSError):  # the file is in its place, whether or not the system can promise more
+            _flush_to_disk(path.parent)
 
 
 def remove_unfinished() -> None:
@@ -217,5 +219,8 @@ def _flush_to_disk(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in CANNOT_FLUSH:
+            raise
     finally:
         os.close(descriptor)

@@ -28,7 +28,8 @@ def chosen_device() -> torch.device:
         ) from error
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32
     deterministic = _deterministic()
-    torch.use_deterministic_algorithms(deterministic)
+    if deterministic != torch.are_deterministic_algorithms_enabled():  # setting it imports PyTorch's compiler
+        torch.use_deterministic_algorithms(deterministic)
     torch.backends.cudnn.deterministic = deterministic
     torch.backends.cudnn.benchmark = device.type == "cuda" and not deterministic  # every batch has the same shape
     return device
