@@ -215,3 +215,14 @@ def test_a_layer_without_clusters_has_noise():
     assert row["signal_counted"] == 0
     unknown = ["noise_clustered", "cluster_size", "snr_counted", "fields_in_clusters", "field_gap"]
     assert row[unknown].isna().all()
+
+
+def test_a_random_matrix_has_the_papers_noise_of_layer_2_and_so_has_its_null():
+    """A fifth of the fields above threshold, at random places: about 18 ones of noise and 1.9 clusters (method, 5)."""
+    above = np.random.default_rng(0).random((512, 10, 10)) < 0.2
+    fields = np.where(above, 1.0, 0.0)
+    tables = measure(FilterMatrices(fields, np.zeros((512, 10, 10), dtype=int), np.ones(10), np.zeros(512)))
+    row = tables["samples"].iloc[0]
+    nulls = tables["nulls"].set_index(["null", "statistic"])["null_mean"]
+    assert row["noise"] == pytest.approx(18, abs=0.4) and row["clusters"] == pytest.approx(1.9, abs=0.1)
+    assert nulls["labels", "noise"] == pytest.approx(row["noise"], abs=0.4)
