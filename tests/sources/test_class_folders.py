@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from singlefilter.data.store import write_dataset
 from singlefilter.pipeline.errors import InputError
@@ -55,7 +55,9 @@ def test_grey_transparent_and_palette_images_become_rgb(folder):
     Image.fromarray(grey).convert("P").save(folder / "train/a/4.gif")
     images = load_class_folders("mine", folder, 6).train.images
     np.testing.assert_array_equal(images[1], np.stack([grey] * 3, axis=2))
-    np.testing.assert_array_equal(images[2], transparent[:, :, :3])
+    share = transparent[:, :, 3:] / 255
+    on_white = transparent[:, :, :3] * share + 255 * (1 - share)
+    np.testing.assert_allclose(images[2].astype(float), on_white, atol=1)
     np.testing.assert_array_equal(images[3], images[1])
 
 
@@ -240,3 +242,81 @@ def test_a_class_of_hidden_files_is_empty(folder):
     (folder / "train/a/1.png").rename(folder / "train/a/.1.png")
     with pytest.raises(InputError, match="train/a is empty"):
         load_class_folders("mine", folder, 6)
+
+
+def test_transparent_palettes_are_shown_on_white(folder):
+    palette = Image.fromarray(random_image(7, 6, 6) % 4).convert("P")
+    palette.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9])
+    palette.save(folder / "train/a/2.png", transparency=bytes([0, 255, 255, 0]))
+    images = load_class_folders("mine", folder, 6).train.images
+    colours = np.array([[255, 255, 255], [0, 255, 0], [0, 0, 255], [255, 255, 255]])
+    np.testing.assert_array_equal(images[1], colours[random_image(7, 6, 6) % 4])
+
+
+@pytest.mark.parametrize("name", ["2.jpg", "2.png", "2.webp", "2.tif"])
+def test_an_image_is_turned_as_its_exif_data_say(folder, name):
+    image = np.zeros((6, 6, 3), np.uint8)
+    image[0, :, 0] = 255  # a red line above
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees clockwise to be shown
+    Image.fromarray(image).save(folder / "train/a" / name, exif=exif, quality=100)
+    shown = load_class_folders("mine", folder, 6).train.images[1].astype(int)
+    assert (shown[:, -1, 0] > 120).all() and (shown[:, :-2, 0] < 120).all()  # the line is at the right
+
+
+def test_colours_are_those_of_srgb(folder):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()  # of other colours than the pixels
+    save(folder / "train/a/2.png", random_image(7))
+    Image.fromarray(random_image(7)).save(folder / "train/a/3.png", icc_profile=profile)
+    Image.fromarray(random_image(7)).save(folder / "train/a/4.png", icc_profile=b"broken")
+    Image.fromarray(random_image(7)).save(folder / "train/a/5.png", icc_profile=swapped_profile())
+    images = load_class_folders("mine", folder, 6).train.images
+    for same in images[2:4]:
+        np.testing.assert_array_equal(same, images[1])
+    assert np.abs(images[4].astype(int) - random_image(7)[:, :, ::-1]).max() <= 3
+
+
+def swapped_profile() -> bytes:
+    """A profile whose first channel is sRGB's blue, and the last its red."""
+    content = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    red, blue = content.index(b"rXYZ"), content.index(b"bXYZ")
+    content[red : red + 4], content[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    return bytes(content)
+
+
+@pytest.mark.parametrize("shape", [(6, 10), (11, 6)])
+def test_of_an_image_that_is_not_square_the_central_square_is_taken(folder, shape):
+    image = random_image(7, *shape, 3)
+    save(folder / "train/a/2.png", image)
+    top, left = (shape[0] - 6) // 2, (shape[1] - 6) // 2
+    found = load_class_folders("mine", folder, 6).train.images[1]
+    np.testing.assert_array_equal(found, image[top : top + 6, left : left + 6])
+
+
+def test_what_systems_leave_in_folders_is_left_out_and_told(folder, capsys):
+    before = load_class_folders("mine", folder, 6)
+    assert "left out" not in capsys.readouterr().out
+    for name in ("train/a/Thumbs.db", "test/b/desktop.ini", "train/b/notes.txt", "train/notes.md", "test/a/labels.csv"):
+        (folder / name).write_text("no image")
+    for name in ("train/__MACOSX", "train/a/@eaDir"):
+        (folder / name).mkdir()
+    after = load_class_folders("mine", folder, 6)
+    np.testing.assert_array_equal(after.train.images, before.train.images)
+    told = [line for line in capsys.readouterr().out.splitlines() if "left out" in line]
+    assert told == ["5 left out, since they are no images: @eaDir, Thumbs.db, desktop.ini, …"]
+
+
+@pytest.mark.parametrize("name", ["photo.heic", "drawing.svg", "photo"])
+def test_what_looks_like_an_image_and_cannot_be_read_is_refused(folder, name):
+    (folder / "train/a" / name).write_bytes(b"other bytes")
+    with pytest.raises(InputError, match=rf"train/a/{name} cannot be read as an image"):
+        load_class_folders("mine", folder, 6)
+
+
+@pytest.mark.parametrize(("one", "other"), [("Katze", "katze"), ("cat", "cat "), ("caf\u00e9", "cafe\u0301")])
+def test_class_names_that_look_alike_are_hinted_at(folder, one, other):
+    (folder / "train/a").rename(folder / "train" / one)
+    (folder / "test/a").rename(folder / "test" / other)
+    with pytest.raises(InputError) as raised:
+        load_class_folders("mine", folder, 6)
+    assert "looks like" in str(raised.value) and ascii(one) in str(raised.value) and ascii(other) in str(raised.value)
