@@ -9,7 +9,6 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
-from tests.checkpoints import Killed, KilledAfter
 
 from singlefilter.backbone import train as training
 from singlefilter.backbone.network import Network
@@ -26,6 +25,7 @@ from singlefilter.training.augment import scale
 from singlefilter.training.batches import Batches
 from singlefilter.training.checkpoint import Checkpoint
 from stages import train_backbone
+from tests.checkpoints import Killed, KilledAfter
 from tests.hdf5_files import write
 
 CPU = torch.device("cpu")
@@ -329,7 +329,9 @@ def test_what_the_disk_cannot_hold_is_refused_before_training(data, make_params,
             train_backbone.require_room(network, data, params, 0)
 
     features = 2 * (22 + 13) * (4 * 4 * 4 + 6 * 4 * 4)  # two layers' outputs in float16
-    require(features, "features")
+    with monkeypatch.context() as patched:
+        patched.setattr(train_backbone, "COPIES", 0)
+        require(features, "features")
     old = tmp_path / "features" / "seed0" / "layer1.h5"  # goes before the new ones come
     old.parent.mkdir()
     old.write_bytes(bytes(features))

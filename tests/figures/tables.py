@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
-from singlefilter.figures import controls, dilution, fields, layers, matrices, network, success_rates
+from singlefilter.figures import dilution, fields, layers, matrices, network, nulls_and_thresholds, success_rates
 from singlefilter.figures import style as figures
 from singlefilter.filters.store import FilterMatrices, LayerMatrices, write_layer
 from singlefilter.pipeline.artifacts import Workspace
@@ -253,8 +253,8 @@ class Tables:
         yield "filters", matrices.filter_matrices(shown, names, 0.3, HEADING)
         yield "field_histograms", fields.field_histograms(self.histograms, table, 0.3, HEADING)
         yield "signal_to_noise", fields.signal_to_noise(table, totals, names, paper, HEADING)
-        yield "nulls", controls.nulls(self.nulls, 0.3, HEADING)
-        yield "thresholds", controls.thresholds(self.thresholds, HEADING)
+        yield "nulls", nulls_and_thresholds.nulls(self.nulls, 0.3, HEADING)
+        yield "thresholds", nulls_and_thresholds.thresholds(self.thresholds, HEADING)
         yield "dilution", dilution.dilution(self.dilution, names, (self.filters_count // 3, 0.94), HEADING)
 
     @cached_property
