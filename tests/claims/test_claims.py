@@ -790,6 +790,11 @@ def test_the_text_is_a_line_a_claim_and_a_line_a_reason_within_the_terminal():
     ]
 
 
+def test_the_text_of_a_network_that_no_claim_is_about_has_no_table():
+    lines = claims_text(judge(tables("vgg14").run())).splitlines()
+    assert lines[0].startswith("the paper's claims: 0 hold")
+
+
 def test_the_text_is_the_same_from_a_file(tmp_path):
     table = judge(tables().run())
     table.to_csv(tmp_path / "claims.csv", index=False)

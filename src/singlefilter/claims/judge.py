@@ -78,11 +78,11 @@ def claims_text(table: pd.DataFrame) -> str:
     texts = ("reason", "construction", "tells", "choices", "paper")
     table = table.astype(dict.fromkeys(texts, object)).fillna(dict.fromkeys(texts, ""))
     shown = table[table["measured"].notna()]
-    rows = [("claim", "the paper", "measured [95 %]", "untrained", "verdict")]
+    rows = [("claim", "the paper", "measured [95 %]", "untrained", "verdict")] if len(shown) else []
     for row in shown.itertuples():
         measured = number_text(row.measured, row.low, row.high)
         rows.append((row.id, str(row.paper), measured, number_text(row.control), row.verdict))
-    remarks = ["", *map(_remark, shown.itertuples())]
+    remarks = [*([""] if rows else []), *map(_remark, shown.itertuples())]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for cells, remark in zip(rows, remarks, strict=True):

@@ -135,6 +135,7 @@ def signal_to_noise(
         say_if_unknown(axes, layers[[f"{name}_mean" for name in names]])
     found = layers[[f"{name}_mean" for name in _RATIOS]]
     if found.notna().any(axis=None) and (found.dropna(how="all").min() > 0).all():
+        ratios.set_ylabel("signal to noise (ratio, logarithmic axis)")
         log_axis(ratios)  # the counted ratio may be a hundred times the measured
     for axes in (ratios, measured, counted):
         if axes.get_yscale() == "linear":
