@@ -32,6 +32,8 @@ def test_scalars_are_those_of_yamls_core_schema(scalar, value):
         *((f"a: 1\nb: {scalar}\n", 2, "read as different values") for scalar in ("012", "08", "1_000", "0b11", "1:30")),
         ("a: 2020-01-01\n", 1, "read as different values"),
         ("a: {<<: {b: 1}}\n", 1, "merged keys"),
+        ("a: 1\nb: >\n#: 1\n", 2, "texts after > are not read"),
+        ("a: |\n  b\n", 1, r"texts after \| are not read"),
         ("%YAML 1.1\n---\na: 1\n", 1, "directives"),
         ("a: 1\nb: 2\na: 3\n", 3, "the key 'a' is there twice"),
         ("a: &x [1]\nb: *x\n", 1, "anchors and aliases"),

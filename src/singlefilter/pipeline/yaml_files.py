@@ -45,7 +45,8 @@ def load_yaml(text: str) -> Any:
 
     Raises:
         UnclearYaml: The text is not YAML, or has what two readers could read in different ways: numbers with leading
-            zeros or underscores, in base 2 or 60, dates, repeated keys, merged keys, tags, directives, anchors.
+            zeros or underscores, in base 2 or 60, dates, repeated keys, merged keys, tags, directives, anchors, block
+            scalars.
     """
     try:
         if directive := re.search("^%.*", text, re.MULTILINE):
@@ -72,6 +73,8 @@ def _problem(event: yaml.Event) -> str | None:
         return "anchors and aliases are not read; write the values out"
     if getattr(event, "tag", None):
         return f"tags are not read, such as {event.tag}"
+    if isinstance(event, yaml.ScalarEvent) and event.style in ("|", ">"):
+        return f"texts after {event.style} are not read; write them in quotes"
     if isinstance(event, yaml.ScalarEvent) and event.implicit[0]:
         if event.value in ("<<", "="):
             return "merged keys are not read; write the values out"
