@@ -102,6 +102,23 @@ def test_clusters_of_hand_made_filters():
         (lambda: singlefilter.plot_filter(np.eye(2), index=1), "index: is 1; allowed are 0 to 0"),
         (lambda: singlefilter.plot_filter(-np.eye(2)), "filter 0 has no positive field"),
         (lambda: singlefilter.extract_features(nn.Linear(1, 1), torch.zeros(1, 1), ["2"]), "no module '2'"),
+        (
+            lambda: singlefilter.load_dataset("digit"),
+            "source: 'digit' is no folder, and none of digits, cifar10",
+        ),
+        (
+            lambda: singlefilter.find_clusters(np.eye(2), threshold=1.2),
+            "threshold: is 1.2; allowed are numbers",
+        ),
+        (lambda: singlefilter.train_heads(torch.rand(2, 3), ["cat", "dog"]), "labels cannot be read as numbers"),
+        (
+            lambda: singlefilter.extract_features(nn.Sequential(nn.ReLU()), torch.zeros(2, 3), "0"),
+            r"layers: is '0'; a list is needed, such as \['0'\]",
+        ),
+        (
+            lambda: singlefilter.extract_features(nn.Sequential(nn.ReLU()), np.zeros((4, 8, 8), np.uint8), ["0"]),
+            r"images are uint8 \(4, 8, 8\); needed are \(N, H, W, 3\)",
+        ),
     ],
 )
 def test_what_does_not_fit_is_said_with_its_shape_and_the_expected_one(call, message):

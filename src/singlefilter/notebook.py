@@ -57,6 +57,8 @@ def load_dataset(source: str | Path = "digits", image_size: int = 32, mirror: st
         ((1497, 32, 32, 3), (300,), ('0', '1', '2'))
     """
     name = str(source) if source in SOURCES else str(Path(source).absolute())
+    if source not in SOURCES and not Path(source).exists():
+        raise InputError(f"source: {str(source)!r} is no folder, and none of {', '.join(SOURCES)}")
     row = Dataset(source=name, image_size=image_size, flip=False, translation=0)
     return load_source(Path(source).name, row, Path(mirror) if mirror else None, Path("data/downloads"))
 
@@ -133,15 +135,21 @@ def extract_features(
         For each layer its outputs, float32 (N, F, …), on the processor.
 
     Raises:
-        InputError: The network has no such layer.
+        InputError: The network has no such layer, or the images have another shape.
 
     Examples:
         >>> network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU())
         >>> extract_features(network, torch.zeros(5, 3, 6, 6), ["1"])["1"].shape
         torch.Size([5, 8, 4, 4])
     """
+    if isinstance(layers, str):
+        raise InputError(f"layers: is {layers!r}; a list is needed, such as [{layers!r}]")
     modules = {layer: _layer(network, layer) for layer in layers}
     device, values = chosen_device(), torch.as_tensor(images)
+    if values.dtype == torch.uint8 and (values.ndim != 4 or values.shape[3] != 3):
+        raise InputError(
+            f"images are uint8 {tuple(values.shape)}; needed are uint8 (N, H, W, 3), or the module's input"
+        )
     network.to(device).eval()
     found: dict[int | str, list[Tensor]] = {layer: [] for layer in layers}
     hooks = [
@@ -366,7 +374,10 @@ def _images_and_labels(images: ArrayLike | Tensor, labels: ArrayLike | Tensor) -
 
 
 def _labels(labels: ArrayLike | Tensor) -> Tensor:
-    values = torch.as_tensor(labels)
+    try:
+        values = torch.as_tensor(labels)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"labels cannot be read as numbers ({error}); needed are whole numbers ≥ 0, (N,)") from error
     if values.ndim != 1 or values.is_floating_point() or not len(values) or int(values.min()) < 0:
         raise InputError(
             f"labels are {values.dtype} of shape {tuple(values.shape)}; needed are whole numbers ≥ 0, (N,)"
@@ -407,5 +418,7 @@ def _fields(matrices: FilterMatrices | ArrayLike) -> tuple[np.ndarray, np.ndarra
 
 
 def _layer_clusters(matrices: FilterMatrices | ArrayLike, threshold: float) -> LayerClusters:
+    if not 0 < threshold < 1:
+        raise InputError(f"threshold: is {threshold}; allowed are numbers above 0 and below 1")
     fields, images_per_label = _fields(matrices)
     return cluster_layer(fields, images_per_label, [threshold])[threshold]
