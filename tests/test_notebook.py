@@ -117,7 +117,7 @@ def test_clusters_of_hand_made_filters():
         ),
         (
             lambda: singlefilter.extract_features(nn.Sequential(nn.ReLU()), np.zeros((4, 8, 8), np.uint8), ["0"]),
-            r"images are uint8 \(4, 8, 8\); needed are \(N, H, W, 3\)",
+            r"images are uint8 \(4, 8, 8\); needed are uint8 \(N, H, W, 3\)",
         ),
     ],
 )
