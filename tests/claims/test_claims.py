@@ -615,7 +615,7 @@ def test_the_reasons_say_by_how_much_and_where():
     run.layers[13] |= {"signal": 125, "first_noise": 25}
     table = judge(run.run())
     assert row(table, "noise.vgg16.layer2")["reason"] == "1 too low"
-    assert row(table, "noise.falls.vgg16")["reason"] == "2 too high (layer 7 after 4, threshold 0.45)"
+    assert row(table, "noise.falls.vgg16")["reason"] == "2 too high (layer 7 over 4, threshold 0.45)"
     assert row(table, "snr")["reason"] == "at the bound, must be > 5"
 
 

@@ -204,9 +204,9 @@ CLAIMS: tuple[Claim, ...] = (
     _one("noise.lowest", "vgg16", V16, "layer 13 has the lowest noise, at each threshold from 0.3 to 0.6 (largest "
          "difference to the next)", "lowest", _below(0), partial(runs.above_lowest_noise, layer=13, layers=V16)),
     _one("noise.rises.layer8", "vgg16", (7, 8), "noise rises right after a pool, layer 8 over 7",
-         "rises", _above(0), partial(runs.noise_growth, earlier=7, later=8)),
+         "rises", _above(0), partial(runs.growth, earlier=7, later=8, name="noise")),
     _one("noise.rises.layer11", "vgg16", (10, 11), "noise rises right after a pool, layer 11 over 10",
-         "rises", _above(0), partial(runs.noise_growth, earlier=10, later=11)),
+         "rises", _above(0), partial(runs.growth, earlier=10, later=11, name="noise")),
     _one("columns.layer2", "vgg16", 2, "columns almost wholly above threshold, per filter",
          "a few", _between(1, 4), _of(2, "full_columns")),
     _one("columns.layer2.share", "vgg16", 2, "share of the ones that are in such columns",

@@ -149,38 +149,14 @@ def growth(run: Run, earlier: int, later: int, name: str) -> Number:
     return _difference(statistic(run, later, name), statistic(run, earlier, name))
 
 
-def noise_growth(run: Run, earlier: int, later: int) -> Number:
-    """The later layer's noise less the earlier one's."""
-    return growth(run, earlier, later, "noise")
-
-
 def largest_noise_growth(run: Run, layers: Sequence[int], thresholds: Sequence[float]) -> Number:
     """The largest step of the noise from layer to layer, at any of some thresholds."""
-    steps = [
-        _difference(
-            _at_threshold(run, later, threshold, "noise"),
-            _at_threshold(run, earlier, threshold, "noise"),
-            f"layer {later} after {earlier}, threshold {threshold:g}",
-        )
-        for threshold in thresholds
-        for earlier, later in pairwise(layers)
-    ]
-    return _worst(steps, lambda step: step.value)
+    return _largest_noise_step(run, list(pairwise(layers)), thresholds)
 
 
 def above_lowest_noise(run: Run, layer: int, layers: Sequence[int]) -> Number:
     """A layer's noise less that of the other layer with the lowest, at the swept threshold where it is largest."""
-    steps = [
-        _difference(
-            _at_threshold(run, layer, threshold, "noise"),
-            _at_threshold(run, other, threshold, "noise"),
-            f"layer {other}, threshold {threshold:g}",
-        )
-        for threshold in SWEPT_THRESHOLDS
-        for other in layers
-        if other != layer
-    ]
-    return _worst(steps, lambda step: step.value)
+    return _largest_noise_step(run, [(other, layer) for other in layers if other != layer], SWEPT_THRESHOLDS)
 
 
 def clusters_farthest_from_one(run: Run, layer: int) -> Number:
@@ -326,6 +302,20 @@ def smallest_rise(*runs: Run, name: str) -> Number:
         for lower, higher in pairwise(runs)
     ]
     return _worst(steps, lambda step: -step.value)
+
+
+def _largest_noise_step(run: Run, pairs: Sequence[tuple[int, int]], thresholds: Sequence[float]) -> Number:
+    """The largest difference of the noise of a pair's second layer to its first's, at any of some thresholds."""
+    steps = [
+        _difference(
+            _at_threshold(run, second, threshold, "noise"),
+            _at_threshold(run, first, threshold, "noise"),
+            f"layer {second} over {first}, threshold {threshold:g}",
+        )
+        for threshold in thresholds
+        for first, second in pairs
+    ]
+    return _worst(steps, lambda step: step.value)
 
 
 def _at_threshold(run: Run, layer: int, threshold: float, name: str) -> Number:
