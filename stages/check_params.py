@@ -1,11 +1,13 @@
-"""Check the parameters before DVC deletes or runs anything else."""
+"""Check the parameters, and that there are images, before DVC deletes or runs anything else."""
 
 from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.params import Params
+from singlefilter.sources.load import check_source
 from stages import run
 
 
 def main(params: Params) -> None:
+    check_source(params.dataset, params.chosen_dataset)
     with Workspace(params).replacing("params_checked") as path:
         path.write_text("params.yaml is valid\n", encoding="utf-8")
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from singlefilter.data.dataset import hold_out
-from singlefilter.data.store import write_dataset
+from singlefilter.data.store import table_of_names, write_dataset
 from singlefilter.pipeline.artifacts import DOWNLOADS, Workspace, path_of
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params
@@ -20,8 +20,10 @@ def main(params: Params) -> None:
     except InputError as error:
         path = path_of("dataset")
         raise InputError(f"{error}; if {path} is gone, the last one comes back: dvc checkout {path}") from error
-    with Workspace(params).write("dataset") as file:
+    workspace = Workspace(params)
+    with workspace.write("dataset") as file:
         write_dataset(file, data)
+    workspace.write_table("image_names", table_of_names(data))
     counts = ", ".join(f"{len(split.labels):,} {name} images" for name, split in data.splits.items())
     print(f"{data.name}: {counts}; {len(data.class_names)} classes ({data.class_names[0]} … {data.class_names[-1]})")
 

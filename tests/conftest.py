@@ -27,7 +27,7 @@ TINY = {
     "validation": {"images": 0, "seed": 0},
     "dilution": {"other_layers": [], "retrain_heads": False},
     "figures": {"dpi": 50, "font_size": 9, "colormap": "viridis"},
-    "datasets": {"tiny": {"source": "a/folder", "image_size": 8, "flip": True, "translation": 1}},
+    "datasets": {"tiny": {"source": "class_folders", "image_size": 8, "flip": True, "translation": 1}},
     "archs": {
         "tiny": {
             "backbone": {

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.fixture
 def one_batch_params(make_params: Callable[..., Params]) -> Params:
     """One epoch whose only batch has all 12 images, so that their order does not matter; nothing is moved."""
-    dataset = {"source": "a/folder", "image_size": 32, "flip": False, "translation": 0}
+    dataset = {"source": "class_folders", "image_size": 32, "flip": False, "translation": 0}
     return make_params(
         backbone={"batch_size": 12, "convolutions": [4, "M", 6, "A4"], "epochs": 1},
         heads={"batch_size": 12, "epochs": 1},
@@ -43,7 +43,9 @@ def test_training_steps_are_the_same(one_batch_params):
 
 
 def test_textbook_images_are_moved_as_ours(make_params):
-    params = make_params(datasets={"tiny": {"source": "a/folder", "image_size": 8, "flip": False, "translation": 1}})
+    params = make_params(
+        datasets={"tiny": {"source": "class_folders", "image_size": 8, "flip": False, "translation": 1}}
+    )
     images = np.full((1, 8, 8, 3), 255, np.uint8)
     dataset = training_step.Images(
         Split(images, np.array([2])), training_step.textbook_transform(params.chosen_dataset)

@@ -47,7 +47,7 @@ OTHER = {
     "validation": {"images": 8, "seed": 1},
     "dilution": {"other_layers": [2], "retrain_heads": False},
     "figures": {"dpi": 70, "font_size": 12, "colormap": "gray"},
-    "datasets.tiny.source": "no/such/folder",
+    "datasets.tiny.source": "digits",
     "datasets.tiny.image_size": 16,
     "datasets.tiny.flip": True,
     "datasets.tiny.translation": 3,
@@ -404,8 +404,7 @@ def test_a_refused_command_is_one_line_on_the_terminal(tmp_path, environment):
 
 def test_an_experiment_runs_and_metrics_diff_shows_its_change(finished, tmp_path):
     place = finished.copied(tmp_path / "project")
-    place.git("add", ".")
-    place.git("-c", "user.name=Someone", "-c", "user.email=someone@example.org", "commit", "--quiet", "-m", "Run")
+    place.commit()
     there = place.dvc("exp", "run", "-S", "threshold=0.5")
     assert (there.code, there.ran) == (0, ["check_params", *DILUTION_ON]), there.output
     assert load_params(place.folder / "params.yaml").threshold == 0.5

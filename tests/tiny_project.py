@@ -25,7 +25,7 @@ COPIED = [
     ".dvc",
     ".dvcignore",
     ".gitignore",
-    "data",
+    "data/images/*README.md",
     "metrics/controls",
     "metrics/reference",
     "networks",
@@ -33,7 +33,7 @@ COPIED = [
     "stages",
 ]
 
-DATASET = {"source": "data/images/tiny", "image_size": 8, "flip": False, "translation": 1}
+DATASET = {"source": "class_folders", "image_size": 8, "flip": False, "translation": 1}
 RATES = {
     "learning_rate": 0.05,
     "momentum": 0.9,
@@ -106,6 +106,10 @@ class Place:
 
     def git(self, *arguments: str) -> None:
         subprocess.run(["git", *arguments], cwd=self.folder, env=self.environment, check=True, capture_output=True)
+
+    def commit(self) -> None:
+        self.git("add", ".")
+        self.git("-c", "user.name=Someone", "-c", "user.email=someone@example.org", "commit", "--quiet", "-m", "Run")
 
     def copied(self, folder: Path) -> "Place":
         # Whoever asks only which stages run has them on one thread, since others run beside.

@@ -25,9 +25,11 @@ from singlefilter.filters.matrices import images_a_pass
 from singlefilter.filters.store import FilterMatrices
 from singlefilter.heads.train import StoredFeatures
 from singlefilter.heads.train import train_heads as train_linear_layers
+from singlefilter.pipeline.artifacts import DOWNLOADS
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import SOURCES, Dataset, Params, parse_params
-from singlefilter.sources.load import load_source
+from singlefilter.pipeline.params import Dataset, Params, parse_params
+from singlefilter.sources.class_folders import load_class_folders
+from singlefilter.sources.load import PUBLISHED, load_source
 from singlefilter.statistics import cluster_means
 from singlefilter.training.augment import scale
 from singlefilter.training.device import chosen_device
@@ -56,11 +58,12 @@ def load_dataset(source: str | Path = "digits", image_size: int = 32, mirror: st
         >>> data.train.images.shape, data.test.labels.shape, data.class_names[:3]
         ((1497, 32, 32, 3), (300,), ('0', '1', '2'))
     """
-    name = str(source) if source in SOURCES else str(Path(source).absolute())
-    if source not in SOURCES and not Path(source).exists():
-        raise InputError(f"source: {str(source)!r} is no folder, and none of {', '.join(SOURCES)}")
-    row = Dataset(source=name, image_size=image_size, flip=False, translation=0)
-    return load_source(Path(source).name, row, Path(mirror) if mirror else None, Path("data/downloads"))
+    if source in PUBLISHED:
+        row = Dataset(source=source, image_size=image_size, flip=False, translation=0)
+        return load_source(source, row, Path(mirror) if mirror else None, DOWNLOADS)
+    if not Path(source).exists():
+        raise InputError(f"source: {str(source)!r} is no folder, and none of {', '.join(PUBLISHED)}")
+    return load_class_folders(Path(source).absolute().name, Path(source), image_size)
 
 
 def train_backbone(
@@ -357,7 +360,7 @@ def _params(
             "dilution": {"other_layers": [], "retrain_heads": False},
             "figures": {"dpi": 150, "font_size": 9, "colormap": "viridis"},
             "datasets": {
-                "images": {"source": "a/folder", "image_size": size, "flip": flip, "translation": translation}
+                "images": {"source": "class_folders", "image_size": size, "flip": flip, "translation": translation}
             },
             "archs": {"network": {"backbone": backbone, "examined_layers": [1], "heads": heads}},
         }

@@ -26,7 +26,7 @@ OTHER = {
     "dilution.other_layers": [1],
     "dilution.retrain_heads": True,
     "figures.dpi": 60,
-    "datasets.tiny.source": "another/folder",
+    "datasets.tiny.source": "digits",
     "datasets.tiny.image_size": 10,
     "datasets.tiny.flip": False,
     "datasets.tiny.translation": 2,

@@ -418,13 +418,11 @@ ROWS = "must hold rows of `name: value`"
         ("archs.vgg16.backbone.epochs", "200", f'is "200"; {WHOLE}'),
         ("archs.vgg6", None, f"is null; {ROWS}"),
         # data sets
-        ("datasets.digits.source", "digit", "is 'digit'; did you mean digits? allowed are digits, cifar10, cifar100"),
         (
             "datasets.digits.source",
-            "flowers",
-            "allowed are digits, cifar10, cifar100, or a folder's path, with a slash",
+            "data/images/flowers",
+            "is \"data/images/flowers\"; must be 'digits', 'cifar10', 'cifar100' or 'class_folders'",
         ),
-        ("datasets.digits.source", "", 'is ""; must not be empty'),
         ("datasets.digits.image_size", 3, "is 3; must be greater than or equal to 4"),
         ("datasets.cifar10.image_size", 64, "is 64; the images of cifar10 have 32"),
         ("datasets.digits.flip", 1, "is 1; must be true or false"),
@@ -500,8 +498,19 @@ def test_what_is_no_mapping_is_refused(whole, shown):
 
 
 def test_own_folder_and_own_rows_are_accepted(values):
-    values["datasets"]["flowers"] = {"source": "data/flowers", "image_size": 48, "flip": True, "translation": 0}
-    assert parse_params({**values, "dataset": "flowers"}).chosen_dataset.source == "data/flowers"
+    values["datasets"]["flowers"] = {"source": "class_folders", "image_size": 48, "flip": True, "translation": 0}
+    assert parse_params({**values, "dataset": "flowers"}).chosen_dataset.image_size == 48
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "-rf", "two words", ""])
+def test_a_data_set_is_called_as_a_folder_can_be(values, name):
+    values["datasets"][name] = values["datasets"]["digits"]
+    with pytest.raises(InputError) as raised:
+        parse_params({**values, "dataset": name})
+    assert str(raised.value) == (
+        f"params.yaml: dataset: is {name!r}; it names a folder in data/images, by letters, digits, _, "
+        "and, but for the first, . and -"
+    )
 
 
 def written(folder: Path, content: str | bytes) -> Path:

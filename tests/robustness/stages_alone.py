@@ -85,7 +85,7 @@ def inputs_of(folder: Path, name: str) -> list[str]:
     files: list[str] = []
     for dep in STAGES[name]["deps"]:
         path = folder / dep.replace("${item.seed}", "0")
-        if not is_code(dep) and dep not in ("data/images", "data/params_checked.txt", "metrics/reference"):
+        if not is_code(dep) and dep not in ("data/images/${dataset}", "data/params_checked.txt", "metrics/reference"):
             found = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
             files += [str(file.relative_to(folder)) for file in found]
     return files

@@ -1,6 +1,9 @@
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits as sklearn_digits
@@ -10,7 +13,8 @@ from singlefilter.data.store import read_dataset
 from singlefilter.pipeline.artifacts import path_of
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Dataset, Params, Validation, load_params
-from singlefilter.sources.load import load_digits, load_source
+from singlefilter.sources.cifar import KNOWN
+from singlefilter.sources.load import check_source, load_digits, load_source
 from stages import download
 from tests.hdf5_files import read
 
@@ -68,14 +72,104 @@ def test_digits_equal_a_plain_bilinear_enlargement(size):
     assert found == expected
 
 
-def test_a_folder_row_is_read_from_its_folder(tmp_path):
+def test_digits_have_the_numbers_of_scikit_learn(digits):
+    scans = sklearn_digits()
+    for split in (digits.train, digits.test):
+        numbers = split.names.astype(int)
+        np.testing.assert_array_equal(split.labels, scans.target[numbers])
+        darkest = scans.images[numbers].max(axis=(1, 2)) / 16 * 255
+        assert (split.images.max(axis=(1, 2, 3)) <= darkest + 0.5).all()
+    assert sorted([*digits.train.names.astype(int), *digits.test.names.astype(int)]) == list(range(1797))
+
+
+@pytest.fixture
+def own_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a data set `mine` with two classes, in a project that holds no more."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("data/images/mine")
     for name in ("train/a", "train/b", "test/a", "test/b"):
-        (tmp_path / name).mkdir(parents=True)
-        Image.new("RGB", (4, 4), (1, 2, 3)).save(tmp_path / name / "1.png")
-    row = Dataset(source=str(tmp_path), image_size=4, flip=True, translation=0)
-    data = load_source("mine", row, None, tmp_path)
+        (folder / name).mkdir(parents=True)
+        Image.new("RGB", (4, 4), (1, 2, 3)).save(folder / name / "1.png")
+    return folder
+
+
+MINE = Dataset(source="class_folders", image_size=4, flip=True, translation=0)
+
+
+def test_class_folders_are_read_from_the_folder_of_their_row(own_images, tmp_path):
+    check_source("mine", MINE)
+    data = load_source("mine", MINE, None, tmp_path)
     assert (data.name, data.class_names) == ("mine", ("a", "b"))
     assert (data.train.images == [1, 2, 3]).all()
+    assert data.train.names.tolist() == ["train/a/1.png", "train/b/1.png"]
+
+
+@pytest.mark.parametrize("place", ["", "train", "test/b"])
+@pytest.mark.parametrize(("target", "what"), [("/tmp", "a folder"), ("/nowhere", "nothing")])
+def test_a_link_in_the_place_of_a_folder_is_refused_before_and_while_images_are_read(
+    own_images, place, target, what, tmp_path
+):
+    shutil.rmtree(own_images / place)
+    (own_images / place).symlink_to(target)
+    message = rf"{own_images / place} is a link to {what}, (?s:.*)dvc import-url <folder> data/images/mine"
+    with pytest.raises(InputError, match=message):
+        check_source("mine", MINE)
+    with pytest.raises(InputError, match=message):
+        load_source("mine", MINE, None, tmp_path)
+
+
+def test_links_to_files_are_followed_and_one_to_nothing_is_named(own_images, tmp_path):
+    image = own_images / "train/a/1.png"
+    image.rename(tmp_path / "elsewhere.png")
+    image.symlink_to(tmp_path / "elsewhere.png")  # as DVC's cache has it
+    check_source("mine", MINE)
+    (tmp_path / "elsewhere.png").unlink()
+    with pytest.raises(InputError, match=r"train/a/1\.png is a link to nothing; remove it"):
+        check_source("mine", MINE)
+
+
+def test_images_that_are_not_there_are_told_where_dvc_has_them_and_refused_elsewhere(own_images, capsys):
+    shutil.rmtree(own_images)
+    with pytest.raises(InputError, match="data/images/mine/train is no folder"):
+        check_source("mine", MINE)
+    own_images.with_name("mine.dvc").touch()
+    check_source("mine", MINE)
+    assert capsys.readouterr().out == (
+        "data/images/mine is not here; where the images are needed, get them: dvc pull data/images/mine\n"
+    )
+
+
+def test_a_published_data_set_under_another_name_needs_a_folder_for_its_note(own_images):
+    row = Dataset(source="cifar10", image_size=32, flip=True, translation=4)
+    with pytest.raises(InputError, match="data/images/cifar is missing; make it, with a note of where the images"):
+        check_source("cifar", row)
+    Path("data/images/cifar").mkdir()
+    check_source("cifar", row)
+
+
+@pytest.mark.parametrize("name", ["digits", *KNOWN])
+def test_each_row_of_the_catalogue_has_a_note_with_the_fingerprints_of_its_content(name, digits):
+    note = (ROOT / f"data/images/{name}/README.md").read_text(encoding="utf-8")
+    train, test = re.findall(r"\b[0-9a-f]{64}\b", note)
+    known = KNOWN.get(name)
+    expected = (known.train, known.test) if known else (fingerprint(digits.train), fingerprint(digits.test))
+    assert (train, test) == expected
+
+
+def test_the_table_of_names_leads_from_the_dataset_to_the_source(digits, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    download.main(parameters("digits", validation=97))
+    written = read(path_of("dataset"), read_dataset)
+    names = pd.read_csv(path_of("image_names"), dtype={"label": str})
+    assert names.groupby("split", sort=False).size().to_dict() == {"train": 1400, "test": 300, "validation": 97}
+    pixels = {}
+    for split in (digits.train, digits.test):
+        pixels |= dict(zip(split.names.astype(int), split.images, strict=True))
+    for name, split in written.splits.items():
+        rows = names[names["split"] == name]
+        assert rows["image"].tolist() == list(range(len(rows)))
+        assert rows["label"].tolist() == [str(label) for label in split.labels]
+        np.testing.assert_array_equal(split.images, [pixels[number] for number in rows["name"]])
 
 
 def test_the_stage_writes_the_same_bytes_twice_and_says_what_they_are(tmp_path, monkeypatch, capsys):

@@ -301,7 +301,7 @@ def _conditions(need: Need, params: Params) -> list[str]:
     data, held_out, samples = params.chosen_dataset, params.validation.images, len(params.seeds)
     reasons = []
     if data.source != "cifar10":
-        reasons.append(f"{data.source} instead of CIFAR-10")
+        reasons.append(f"{params.dataset} instead of CIFAR-10")
     else:
         if not data.flip:
             reasons.append("no flips")

@@ -16,10 +16,17 @@ class Split:
     Attributes:
         images: (N, H, W, 3) uint8, RGB.
         labels: (N,) int64, each an index into the data set's class names.
+        names: (N,) str, by which an image is found at its source: a file's path, or a number in the published order.
+            None where they are not known, as in dataset.h5, whose content does not depend on them.
     """
 
     images: np.ndarray
     labels: np.ndarray
+    names: np.ndarray | None = None
+
+    def take(self, rows: np.ndarray) -> "Split":
+        """Give the images of these rows, with their labels and names."""
+        return Split(self.images[rows], self.labels[rows], None if self.names is None else self.names[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +49,11 @@ class Data:
     def image_count(self) -> int:
         """The number of images of all splits."""
         return sum(len(split.labels) for split in self.splits.values())
+
+
+def numbers(images: np.ndarray) -> np.ndarray:
+    """Name images by their place in the published order, from 0 on."""
+    return np.arange(len(images)).astype(str)
 
 
 def fingerprint(split: Split) -> str:
@@ -74,15 +86,13 @@ def hold_out(data: Data, size: int, seed: int) -> Data:
         raise InputError(f"validation.images: is {size:,}; must be below the number of training images, {count:,}")
     train = in_order(data.train)
     held = np.isin(np.arange(count), np.random.default_rng(seed).choice(count, size, replace=False))
-    rest, validation = (Split(train.images[rows], train.labels[rows]) for rows in (~held, held))
-    return dataclasses.replace(data, train=rest, validation=validation)
+    return dataclasses.replace(data, train=train.take(~held), validation=train.take(held))
 
 
 def in_order(split: Split) -> Split:
     """Order images by their digests, so that every packaging of a data set has the same order."""
     digests = _digests(split)
-    order = sorted(range(len(digests)), key=digests.__getitem__)
-    return Split(split.images[order], split.labels[order])
+    return split.take(np.array(sorted(range(len(digests)), key=digests.__getitem__), int))
 
 
 def _digests(split: Split) -> list[bytes]:

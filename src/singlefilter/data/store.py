@@ -2,6 +2,7 @@
 
 import h5py
 import numpy as np
+import pandas as pd
 
 from singlefilter.data.dataset import Data, Split, fingerprint, in_order
 
@@ -22,6 +23,22 @@ def write_dataset(file: h5py.File, data: Data) -> None:
         group.attrs["fingerprint"] = fingerprint(split)
         group["images"] = ordered.images
         group["labels"] = ordered.labels.astype(np.int64)
+
+
+def table_of_names(data: Data) -> pd.DataFrame:
+    """List where each image of dataset.h5 is found at its source.
+
+    Returns:
+        A row for each image, in the order of dataset.h5: `split`, `image`, its number there from 0 on, `label`, the
+        name of its class, and `name`, as in Split.
+    """
+    tables = []
+    for name, split in data.splits.items():
+        ordered = in_order(split)
+        labels = np.array(data.class_names)[ordered.labels]
+        columns = {"split": name, "image": range(len(labels)), "label": labels, "name": ordered.names}
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
 
 
 def read_dataset(file: h5py.File) -> Data:

@@ -23,6 +23,7 @@ from singlefilter.pipeline.params import Params
 from singlefilter.pipeline.tables import read_table, write_table
 
 CHECKPOINTS = Path("checkpoints")  # outside the outs, which DVC deletes when a stage starts
+IMAGES = Path("data/images")  # a folder for each data set
 DOWNLOADS = Path("data/downloads")
 RECORDS = Path("metrics/reference")
 CONTROLS = Path("metrics/controls")  # records of untrained networks, one for each data set and row of archs
@@ -72,6 +73,7 @@ TABLES = ("claims", "filters", "histograms", "labels", "layers", "nulls", "sizes
 ARTIFACTS = {
     "params_checked": Artifact("data/params_checked.txt", "check_params"),
     "dataset": Artifact("data/dataset.h5", "download"),
+    "image_names": Artifact("data/image_names.csv", "download"),
     "backbone": Artifact("models/backbone/seed{seed}.h5", "train_backbone"),
     "history": Artifact("metrics/history/seed{seed}.csv", "train_backbone"),
     "features": Artifact("features/seed{seed}/layer{layer}.h5", "extract_features"),

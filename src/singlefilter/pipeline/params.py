@@ -3,6 +3,7 @@
 import difflib
 import json
 import math
+import re
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,6 @@ from pydantic_core import ErrorDetails
 from singlefilter.pipeline.errors import InputError, UnusableFile
 from singlefilter.pipeline.yaml_files import UnclearYaml, load_yaml
 
-SOURCES = ("digits", "cifar10", "cifar100")
 MOST_COUNT = 1_000_000  # of filters, epochs, images in a batch
 POOLS = {"M": 2, "A4": 4}  # name in a convolution list -> window and stride, in pixels
 MOST_BYTES = 100_000  # of a file; catalog.yaml has some 10,000
@@ -134,20 +134,15 @@ class Arch(_Values):
 
 
 class Dataset(_Values):
-    """A row of datasets; its source is one of SOURCES or a folder."""
+    """A row of datasets; the images of class_folders are in data/images/<name of the row>."""
 
-    source: Annotated[str, Field(min_length=1)]
+    source: Literal["digits", "cifar10", "cifar100", "class_folders"]
     image_size: Annotated[int, Field(ge=4, le=1024)]
     flip: bool
     translation: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
     def _fits_its_source(self) -> "Dataset":
-        if self.source not in SOURCES and "/" not in self.source:
-            raise ValueError(
-                f"source: is {self.source!r}; {_near(self.source, SOURCES)}allowed are {', '.join(SOURCES)}, "
-                "or a folder's path, with a slash"
-            )
         if self.source.startswith("cifar") and self.image_size != 32:
             raise ValueError(f"image_size: is {self.image_size}; the images of {self.source} have 32")
         if self.translation >= self.image_size:
@@ -195,6 +190,11 @@ class Params(_Values):
     @model_validator(mode="after")
     def _names_its_rows(self) -> "Params":
         _check_row("dataset", self.dataset, self.datasets)
+        if not re.fullmatch(r"\w[\w.-]*", self.dataset):
+            raise ValueError(
+                f"dataset: is {self.dataset!r}; it names a folder in data/images, by letters, digits, _, "
+                "and, but for the first, . and -"
+            )
         _check_row("arch", self.arch, self.archs)
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds: {list(self.seeds)} repeats a seed; each sample needs its own")

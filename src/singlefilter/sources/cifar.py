@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from singlefilter.data.dataset import Data, Split, fingerprint
+from singlefilter.data.dataset import Data, Split, fingerprint, numbers
 from singlefilter.pipeline.errors import InputError
 from singlefilter.sources.class_folders import find_classes, load_class_folders
 from singlefilter.sources.downloading import check_md5, download
@@ -152,7 +152,7 @@ def _unpickle(path: Path, batches: dict[str, bytes], published: Any) -> tuple[Sp
         rows = np.concatenate([entry["data"] for entry in entries])  # (N, C*H*W)
         images = rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)  # (N, C, H, W) -> (N, H, W, C)
         labels = np.concatenate([entry.get("labels", entry.get("fine_labels")) for entry in entries])
-        splits.append(Split(images, labels))
+        splits.append(Split(images, labels, numbers(images)))
     return splits[0], splits[1]
 
 
@@ -175,6 +175,7 @@ def _read_npz(path: Path, _source: str) -> tuple[Split, Split]:
             arrays = {key: file[key] for key in keys}
     except Exception as error:  # a broken file may raise anything
         raise InputError(f"{path} is no .npz with train_x, train_y, test_x, test_y: {error}") from error
+    splits = []
     for name in ("train", "test"):
         images, labels = arrays[f"{name}_x"], arrays[f"{name}_y"]
         fits = images.dtype == np.uint8 and images.shape[1:] == (32, 32, 3)
@@ -183,5 +184,5 @@ def _read_npz(path: Path, _source: str) -> tuple[Split, Split]:
                 f"{path}: {name}_x is {images.dtype} {images.shape}, {name}_y {labels.dtype} {labels.shape}; "
                 "needed are uint8 (N, 32, 32, 3) and integers (N,)"
             )
-    train, test = (Split(arrays[f"{name}_x"], arrays[f"{name}_y"].astype(np.int64)) for name in ("train", "test"))
-    return train, test
+        splits.append(Split(images, labels.astype(np.int64), numbers(images)))
+    return splits[0], splits[1]

@@ -5,13 +5,37 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from singlefilter.data.dataset import Data, Split
+from singlefilter.data.dataset import Data, Split, numbers
+from singlefilter.pipeline.artifacts import IMAGES
+from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Dataset
 from singlefilter.sources.cifar import KNOWN, load_cifar
-from singlefilter.sources.class_folders import load_class_folders
+from singlefilter.sources.class_folders import check_class_folders, load_class_folders
 
+PUBLISHED = ("digits", *KNOWN)
 TEST_DIGITS = 30  # images a label
 DIGITS_SEED = 0
+
+
+def check_source(name: str, row: Dataset) -> None:
+    """Check that a data set's images are at hand, without reading them.
+
+    Images that DVC tracks may be elsewhere: what does not need them runs all the same (dvc repro --allow-missing).
+
+    Args:
+        name: The row's name in catalog.yaml's datasets, and that of its folder in data/images.
+        row: The row.
+
+    Raises:
+        InputError: The folder is missing, or its layout is none that can be read.
+    """
+    folder = IMAGES / name
+    if not folder.is_dir() and folder.with_name(f"{name}.dvc").exists():
+        print(f"{folder} is not here; where the images are needed, get them: dvc pull {folder}")
+    elif row.source == "class_folders":
+        check_class_folders(folder)
+    elif not folder.is_dir():
+        raise InputError(f"{folder} is missing; make it, with a note of where the images come from")
 
 
 def load_source(name: str, row: Dataset, mirror: Path | None, downloads: Path) -> Data:
@@ -30,7 +54,8 @@ def load_source(name: str, row: Dataset, mirror: Path | None, downloads: Path) -
         return load_digits(name, row.image_size)
     if row.source in KNOWN:
         return load_cifar(name, row.source, mirror, downloads)
-    return load_class_folders(name, Path(row.source), row.image_size)
+    check_class_folders(IMAGES / name)
+    return load_class_folders(name, IMAGES / name, row.image_size)
 
 
 def load_digits(name: str, image_size: int) -> Data:
@@ -47,8 +72,8 @@ def load_digits(name: str, image_size: int) -> Data:
     generator = np.random.default_rng(DIGITS_SEED)
     chosen = [generator.choice(np.flatnonzero(digits.target == k), TEST_DIGITS, replace=False) for k in range(10)]
     in_test = np.isin(np.arange(len(images)), chosen)
-    train, test = (Split(images[rows], digits.target[rows]) for rows in (~in_test, in_test))
-    return Data(name, tuple(map(str, digits.target_names)), train, test)
+    scans = Split(images, digits.target, numbers(images))
+    return Data(name, tuple(map(str, digits.target_names)), scans.take(~in_test), scans.take(in_test))
 
 
 def _enlarge(scan: np.ndarray, image_size: int) -> np.ndarray:
