@@ -85,6 +85,7 @@ ARTIFACTS = {
     "comparison": Artifact("metrics/comparison.csv", "compare_runs"),
     "comparison_text": Artifact("metrics/comparison.md", "compare_runs"),
     "vega": Artifact("plots/vega.js", "vega"),
+    "page": Artifact("plots/page.html", "vega"),
 }
 
 
