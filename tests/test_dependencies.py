@@ -26,7 +26,7 @@ from singlefilter.pipeline.params import (
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 PARAMS = YAML(typ="safe").load(ROOT / "params.yaml") | YAML(typ="safe").load(ROOT / "catalog.yaml")
-NO_STAGES = {"__init__", "record_run"}  # the second is a command, run by hand
+NO_STAGES = {"__init__", "record_run", "compare_experiments"}  # the others are commands, run by hand
 SCRIPTS = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem not in NO_STAGES)
 
 
