@@ -246,6 +246,14 @@ def test_a_plot_without_data_is_named_and_the_others_are_drawn(browser, project,
     assert marks == drawn | {"metrics_claims_csv": []}
 
 
+def test_without_their_place_in_the_network_layers_are_in_the_order_of_their_numbers(browser, project):
+    html = (project / "compared/index.html").read_text(encoding="utf-8")
+    (project / "compared/earlier.html").write_text(re.sub('"depth": "[^"]*"', '"depth": ""', html), encoding="utf-8")
+    page = look(browser, project / "compared/earlier.html")
+    for plot in (identifier(RATES), "metrics_layers_csv"):
+        assert "12345713layer" in page.shown["plots"][plot]["text"]  # of the one 2, 7 and 13, of the other 1 to 5
+
+
 def test_where_the_script_is_missing_the_page_asks_the_network_and_then_says_what_to_do(browser, project, one_revision):
     elsewhere = project / "further/away/index.html"
     elsewhere.parent.mkdir(parents=True)
