@@ -18,8 +18,7 @@ def main(params: Params) -> None:
         data = load_source(params.dataset, params.chosen_dataset, Path(mirror) if mirror else None, DOWNLOADS)
         data = hold_out(data, params.validation.images, params.validation.seed)
     except InputError as error:
-        path = path_of("dataset")
-        raise InputError(f"{error}; if {path} is gone, the last one comes back: dvc checkout {path}") from error
+        raise InputError(f"{error}; if {path_of('dataset')} is gone, bring it back: dvc checkout download") from error
     workspace = Workspace(params)
     with workspace.write("dataset") as file:
         write_dataset(file, data)

@@ -29,6 +29,7 @@ from singlefilter.records.store import (
 from stages import LOG, run
 
 CODE = ("src", "stages", "networks", "dvc.yaml", "requirements.txt", "constraints.txt")
+NO_PART = ("record_run", "compare_runs", "compare_experiments")  # what is logged, and is no stage of the run
 ARGUMENTS = {
     "--name": {"default": "", "help": "what tells this run from another of the same data set, network and epochs"},
     "--note": {"default": "", "help": "a line for the record's run.md"},
@@ -194,7 +195,7 @@ def logged_stages(params: Params) -> list[dict]:
             same = entry.get("determinants") == digest_of_determinants(params, entry.get("stage", ""))
             if same and (seed is None or seed in params.seeds):
                 last[entry["stage"], seed] = entry
-    return [entry for (stage, _), entry in last.items() if stage not in ("record_run", "compare_runs")]
+    return [entry for (stage, _), entry in last.items() if stage not in NO_PART]
 
 
 def hardware(entries: Sequence[dict]) -> str:

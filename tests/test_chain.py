@@ -155,7 +155,8 @@ def test_the_outs_are_the_same_bytes_in_another_folder_and_environment_without_d
     with_dvc, without_dvc, alone = chains
     assert [ended.code for ended in alone] == [0] * len(ALL), alone
     outs = with_dvc.outs()
-    assert {Path(out).suffix for out in outs} == {".txt", ".h5", ".csv", ".json", ".md", ".png", ".svg", ".js"}
+    suffixes = {".txt", ".h5", ".csv", ".json", ".md", ".png", ".svg", ".js", ".html"}
+    assert {Path(out).suffix for out in outs} == suffixes
     assert without_dvc.digests(outs) == with_dvc.digests(outs)
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 from ruamel.yaml import YAML
 
@@ -22,16 +21,22 @@ from stages import vega
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = YAML(typ="safe").load(ROOT / "dvc.yaml")
-PLOTS = [*PROJECT["stages"]["cluster_stats"]["plots"], *PROJECT["stages"]["figures"]["plots"]]
+PLOTS = {path: options for plot in PROJECT["stages"]["cluster_stats"]["plots"] for path, options in plot.items()}
+RATES = "Success rate of the head on each layer"
+FIRST = [f"metrics/{table}.csv" for table in ("training", "layers", "nulls", "thresholds", "claims")]
+LATER = [f"metrics/{table}.csv" for table in ("filters", "histograms", "labels", "sizes")]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND"]
 
-# What a page shows, once all of its plots have marks or ten seconds have passed: the images' widths, and of each plot,
-# by its element's identifier, the text, the kind of each mark, what is no number and no word, in tooltips too, and the
-# marks whose tooltip names another layer than the heading over them.
+# What a page shows, once all of its plots have marks or ten seconds have passed: its index, the plots that are folded
+# away at first, and of each plot, by its element's identifier, the text, the horizontal ends, the kind of each mark,
+# what is no number and no word, in tooltips too, and the marks whose tooltip names another layer than the heading over
+# them.
 LOOK = r"""undrawn => new Promise(resolve => {
     const all = (place, what) => [...place.querySelectorAll(what)];
-    const places = all(document.body, "body > div[id]").filter(place => !place.querySelector("img"));
+    const places = all(document.body, "#main > div[id], #more > div[id]");
+    const folded = places.filter(place => !place.checkVisibility()).map(place => place.id);
+    document.querySelector("#rest").open = true;
     const marks = place => all(place, "svg .role-mark > :is(path, line, text):not([d=''])")
         .filter(mark => mark.getBBox().width || mark.getBBox().height);
     const box = element => element.getBoundingClientRect();
@@ -47,6 +52,7 @@ LOOK = r"""undrawn => new Promise(resolve => {
     const no_word = /.{0,50}\b(NaN|Infinity|undefined|null)\b.{0,20}/g;
     const look = place => ({
         text: all(place, "svg").map(svg => svg.textContent).join(),
+        ends: all(place, "svg.marks").flatMap(svg => [box(svg).left, box(svg).right]),
         marks: marks(place).map(mark => mark.parentElement.classList[0].replace("mark-", "")),
         broken: [...all(place, "text"), ...marks(place)].flatMap(element => element.outerHTML.match(no_word) ?? []),
         misplaced: marks(place).filter(mark => headings(place).length && layer(mark) && layer(mark) !== heading(mark))
@@ -58,7 +64,8 @@ LOOK = r"""undrawn => new Promise(resolve => {
         if (waiting && performance.now() - started < 10000) return requestAnimationFrame(wait);
         resolve({
             plots: Object.fromEntries(places.map(place => [place.id, look(place)])),
-            images: [...document.images].map(image => image.naturalWidth),
+            index: all(document, "nav a").map(link => [link.textContent, link.getAttribute("href")]),
+            folded,
             text: document.body.innerText,
         });
     })();
@@ -74,11 +81,11 @@ class Page:
     complaints: list[str]
 
 
-def look(browser: Browser, path: Path, undrawn: int = 0) -> Page:
+def look(browser: Browser, path: Path, undrawn: int = 0, width: int = 1400) -> Page:
     """Load a file, and look at it once its plots are drawn but for some that will not be."""
     requests: list[str] = []
     complaints: list[str] = []
-    with browser.new_page(viewport={"width": 1400, "height": 1000}) as page:
+    with browser.new_page(viewport={"width": width, "height": 1000}) as page:
         page.on("request", lambda request: requests.append(request.url))
         page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -101,7 +108,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with this project's plots over made-up tables, and its two pages.
+    """A repository with this project's plots over made-up tables, its page, that of two revisions, and one to mail.
 
     The tag `before` is of two samples with five layers; the workspace is of one sample, with other layers and more
     labels, in which no filter of the first layer has a cluster.
@@ -119,7 +126,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     call("git", "init", "--quiet")
     shutil.copytree(ROOT / ".dvc/plots", folder / ".dvc/plots")
     shutil.copy(ROOT / ".dvc/config", folder / ".dvc/config")
-    outs = [{path: {**options, "cache": False}} for path, options in options_by_path(PLOTS).items()]
+    outs = [{path: options} for path, options in PLOTS.items()]
     stages = {"tables": {"cmd": "true", "plots": outs}}
     YAML().dump({"stages": stages, "plots": PROJECT["plots"]}, folder / "dvc.yaml")
     write_tables(folder, layers=[1, 2, 3, 4, 5], labels=4, samples=2)
@@ -132,7 +139,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         vega.main(None)
     with ThreadPoolExecutor(2) as pool:
         plots = (sys.executable, "-m", "dvc", "plots")
-        pages = (("show",), ("diff", "before", "workspace", "--out", "compared"))
+        to_mail = ("show", "--html-template", "plots/page.html", "--out", "page")
+        pages = (("show",), ("diff", "before", "workspace", "--out", "compared"), to_mail)
         list(pool.map(lambda page: call(*plots, *page), pages))
     return folder
 
@@ -147,50 +155,80 @@ def two_revisions(browser: Browser, project: Path) -> Page:
     return look(browser, project / "compared/index.html")
 
 
+@pytest.fixture(scope="module")
+def mailed(browser: Browser, project: Path, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The one file of the page to mail, where nothing else is."""
+    assert [path.name for path in (project / "page").rglob("*") if path.is_file()] == ["index.html"]
+    return look(browser, Path(shutil.copy(project / "page/index.html", tmp_path_factory.mktemp("elsewhere"))))
+
+
 @pytest.mark.parametrize(
-    ("name", "revisions"), [("one_revision", ["workspace"]), ("two_revisions", ["workspace", "before"])]
+    ("name", "revisions"),
+    [("one_revision", ["workspace"]), ("two_revisions", ["workspace", "before"]), ("mailed", ["workspace"])],
 )
 def test_the_page_draws_every_plot_of_every_revision_without_a_network(name, revisions, request):
     page = request.getfixturevalue(name)
     assert [url for url in page.requests if not url.startswith(("file:", "data:"))] == []
     assert page.complaints == []
-    tables = [path for path in options_by_path(PLOTS) if path.endswith(".csv")]
-    titles = [next(iter(plot)) for plot in PROJECT["plots"]]
-    assert list(page.shown["plots"]) == [identifier(plot) for plot in [*titles, *sorted(tables)]]
+    assert list(page.shown["plots"]) == [identifier(plot) for plot in (RATES, *FIRST, *LATER)]
     for plot, shown in page.shown["plots"].items():
         assert shown["marks"], plot
         assert shown["broken"] == shown["misplaced"] == [], plot
         assert [revision for revision in revisions if revision not in shown["text"]] == [], plot
-    images = [path for path in options_by_path(PLOTS) if path.endswith(".png")]
-    assert page.shown["images"] == [40] * len(images) * len(revisions)
 
 
 def test_titles_and_axes_are_named(one_revision):
-    for plot in PROJECT["plots"]:
-        (title, options), *_ = plot.items()
-        shown = one_revision.shown["plots"][identifier(title)]["text"]
-        assert title in shown and options["y_label"] in shown and "layer" in shown
-    for path, options in options_by_path(PLOTS).items():
-        if path.endswith(".csv"):
-            assert options["title"] in one_revision.shown["plots"][identifier(path)]["text"]
+    shown = {plot: look["text"] for plot, look in one_revision.shown["plots"].items()}
+    rates = shown[identifier(RATES)]
+    assert RATES in rates and "success rate (fraction)" in rates and "layer (its place in the network)" in rates
+    layers = shown["metrics_layers_csv"]
+    for statistic in ("noise per filter (ones outside clusters)", "clusters per filter", "cluster size (labels)"):
+        assert statistic in layers
+    for path, options in PLOTS.items():
+        assert options["title"] in shown[identifier(path)]
+
+
+def test_an_index_leads_to_each_plot_and_four_are_folded_away(one_revision):
+    titles = [RATES, *(PLOTS[path]["title"] for path in (*FIRST, *LATER))]
+    links = [f"#{identifier(plot)}" for plot in (RATES, *FIRST, *LATER)]
+    assert one_revision.shown["index"] == [[title, link] for title, link in zip(titles, links, strict=True)]
+    assert one_revision.shown["folded"] == [identifier(path) for path in LATER]
+
+
+@pytest.mark.parametrize("width", [900, 1900])
+def test_the_page_uses_its_width_and_no_more(browser, project, width):
+    plots = look(browser, project / "page/index.html", width=width).shown["plots"]
+    ends = {plot: shown["ends"] for plot, shown in plots.items()}
+    margin = 24
+    assert min(left for left, _ in ends.values()) >= margin
+    assert max(right for _, right in ends.values()) <= width - margin
+    assert min(ends[plot][1] for plot in ("metrics_layers_csv", "metrics_nulls_csv")) >= 0.9 * width
+    beside = ends[identifier(RATES)][1] <= ends["metrics_training_csv"][0]
+    assert beside == (width > 1100)
+
+
+def test_claims_are_in_words(two_revisions):
+    text = two_revisions.shown["plots"]["metrics_claims_csv"]["text"]
+    assert "sr.0" not in text
+    for words in ("SR of the network 0", "SR of the network 1", "does not hold", "in the paper", "untrained", "digits"):
+        assert words in text
 
 
 def test_the_marks_are_the_tables_rows(one_revision, two_revisions):
     def count(page: Page, plot: str, kind: str) -> int:
         return page.shown["plots"][identifier(plot)]["marks"].count(kind)
 
-    rates = "Success rate of the head on each layer"
-    assert count(one_revision, rates, "symbol") == 3 * 2  # 3 layers; test and training set
-    assert count(two_revisions, rates, "symbol") == 3 * 2 + 5 * 2
-    assert count(one_revision, rates, "line") == 2
-    assert count(two_revisions, rates, "line") == 4
-    assert count(one_revision, rates, "rule") == 0  # one sample has no standard deviation
-    assert count(two_revisions, rates, "rule") == 5 * 2
-    assert count(one_revision, "Cluster size", "symbol") == 2  # in one of three layers there is no cluster
-    assert count(one_revision, "Cluster size", "rule") == 2
+    assert count(one_revision, RATES, "symbol") == 3 * 2  # 3 layers; test and training set
+    assert count(two_revisions, RATES, "symbol") == 3 * 2 + 5 * 2
+    assert count(one_revision, RATES, "line") == 2
+    assert count(two_revisions, RATES, "line") == 4
+    assert count(one_revision, RATES, "rule") == 0  # one sample has no standard deviation
+    assert count(two_revisions, RATES, "rule") == 5 * 2
+    assert count(one_revision, "metrics/layers.csv", "symbol") == 3 + 3 + 2  # in one layer there is no cluster
+    assert count(one_revision, "metrics/layers.csv", "rule") == 3 + 3 + 2
     assert count(one_revision, "metrics/labels.csv", "rect") == 6
     assert count(two_revisions, "metrics/labels.csv", "rect") == 6 + 4
-    assert count(two_revisions, "metrics/claims.csv", "text") == 2 * 2  # one of three has no number
+    assert count(two_revisions, "metrics/claims.csv", "text") == 2 * 2 * 4  # one of three has no number
     assert count(one_revision, "metrics/training.csv", "line") == 1 + 2  # loss; accuracies on two sets
     assert count(two_revisions, "metrics/training.csv", "line") == 3 * (1 + 2)  # of three samples
 
@@ -208,6 +246,14 @@ def test_a_plot_without_data_is_named_and_the_others_are_drawn(browser, project,
     assert marks == drawn | {"metrics_claims_csv": []}
 
 
+def test_without_their_place_in_the_network_layers_are_in_the_order_of_their_numbers(browser, project):
+    html = (project / "compared/index.html").read_text(encoding="utf-8")
+    (project / "compared/earlier.html").write_text(re.sub('"depth": "[^"]*"', '"depth": ""', html), encoding="utf-8")
+    page = look(browser, project / "compared/earlier.html")
+    for plot in (identifier(RATES), "metrics_layers_csv"):
+        assert "12345713layer" in page.shown["plots"][plot]["text"]  # of the one 2, 7 and 13, of the other 1 to 5
+
+
 def test_where_the_script_is_missing_the_page_asks_the_network_and_then_says_what_to_do(browser, project, one_revision):
     elsewhere = project / "further/away/index.html"
     elsewhere.parent.mkdir(parents=True)
@@ -216,7 +262,19 @@ def test_where_the_script_is_missing_the_page_asks_the_network_and_then_says_wha
     asked = [url for url in page.requests if url.startswith("https:")]
     assert [re.search(r"npm/([a-z-]+)@", url)[1] for url in asked] == ["vega", "vega-lite", "vega-embed"]
     assert "dvc repro vega" in page.shown["text"]
+    assert "dvc plots show --html-template plots/page.html -o <folder>" in page.shown["text"]
     assert "dvc repro vega" not in one_revision.shown["text"]
+
+
+def test_git_ignores_each_page_that_the_documents_have_written_and_each_has_its_folder():
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))]
+    commands = {line for text in texts for line in re.findall(r"dvc plots (?:show|diff)[^\n`;#]*", text)}
+    folders = [re.search(r" -o (\S+)|$", command)[1] or "dvc_plots" for command in commands if " -o <" not in command]
+    assert {"dvc_plots", "page", "dvc_plots_diff"} <= {*folders}
+    assert not any("diff" in command and "-o" not in command for command in commands)
+    paths = [f"{folder}/index.html" for folder in folders]
+    done = subprocess.run(["git", "check-ignore", *paths], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.split() == paths
 
 
 def identifier(plot: str) -> str:
@@ -224,15 +282,10 @@ def identifier(plot: str) -> str:
     return "".join("_" if character in r"!@#$%^&*()[]{};,<>?\/:.|`~=_+ " else character for character in plot)
 
 
-def options_by_path(plots: list[Any]) -> dict[str, dict[str, Any]]:
-    entries = [{plot: {}} if isinstance(plot, str) else plot for plot in plots]
-    return {path: options for entry in entries for path, options in entry.items()}
-
-
 def write_tables(
     folder: Path, layers: list[int], labels: int, samples: int, without_clusters: int | None = None
 ) -> None:
-    """Write tables as the stage cluster_stats does, of made-up numbers, and the stage figures' images."""
+    """Write tables as the stage cluster_stats does, of made-up numbers."""
     generator = np.random.default_rng(samples)
     spread = 0.05 if samples > 1 else None
     tables: dict[str, list[dict[str, Any]]] = {}
@@ -290,11 +343,7 @@ def write_tables(
         paper |= {"interval_over": "samples", "control": 0.1, "tells": "yes"} | dict.fromkeys(
             ("beside", "null", "construction"), ""
         )
-        add("claims", id=f"sr.{number}", claim="SR of the network", **paper, verdict=verdict, reason="digits")
+        add("claims", id=f"sr.{number}", claim=f"SR of the network {number}", **paper, verdict=verdict, reason="digits")
     for name, rows in tables.items():
         (folder / "metrics").mkdir(exist_ok=True)
         pd.DataFrame(rows).to_csv(folder / f"metrics/{name}.csv", index=False)
-    for path in options_by_path(PLOTS):
-        if path.endswith(".png"):
-            (folder / path).parent.mkdir(exist_ok=True)
-            Image.new("RGB", (40, 30), (0, 114, 178)).save(folder / path)

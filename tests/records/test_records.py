@@ -113,6 +113,7 @@ def test_what_the_run_was_made_with_is_told(monkeypatch):
         {"stage": "cluster_stats", "seconds": 4.0} | stats,
         {"stage": "cluster_stats", "seconds": 9.0},  # logged before runs were told apart
         {"stage": "record_run", "seconds": 9.0} | none,
+        {"stage": "compare_experiments", "seconds": 9.0} | none,
     )
     monkeypatch.setattr(record_run, "git", lambda *arguments: "abc1234" if "rev-parse" in arguments else "")
     monkeypatch.setattr(record_run, "processor_name", lambda: "Some Processor")

@@ -87,6 +87,7 @@ ARTIFACTS = {
     "comparison": Artifact("metrics/comparison.csv", "compare_runs"),
     "comparison_text": Artifact("metrics/comparison.md", "compare_runs"),
     "vega": Artifact("plots/vega.js", "vega"),
+    "page": Artifact("plots/page.html", "vega"),
 }
 
 
@@ -222,7 +223,9 @@ def _naming_stage(name: str, place: dict[str, int]) -> Iterator[None]:
 
 
 def _of_another_run(name: str, place: dict[str, int], key: str, found: Any, expected: Any) -> InputError:
+    stage = _stage_name(name, place)
     return InputError(
         f"{path_of(name, **place)} is of another run: made with {key} {found}, where {expected} is expected. "
-        f"Make it again, with all that it is made from: dvc repro {_stage_name(name, place)}"
+        f"Make it again, with all that it is made from: dvc repro {stage}; if DVC runs nothing then, since it was told "
+        f"that the file is right (dvc commit): dvc repro --force --single-item {stage}"
     )

@@ -1,0 +1,110 @@
+"""The list of experiments, in a repository whose stages have been left out: `dvc exp save` keeps what is there."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from singlefilter.pipeline.errors import InputError
+from stages.compare_experiments import read_experiments
+from tests.tiny_project import own_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+DVC_YAML = """\
+stages:
+  numbers:
+    cmd: "true"
+    params:
+      - params.yaml:
+      - catalog.yaml:
+          - archs.${arch}
+    metrics:
+      - metrics/summary.json: {cache: false}
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A commit with two experiments, and a later commit without."""
+    environment = own_environment(tmp_path / "settings")
+    names = {"NAME": "Someone", "EMAIL": "someone@example.org"}
+    environment |= {f"GIT_{who}_{key}": value for who in ("AUTHOR", "COMMITTER") for key, value in names.items()}
+    folder = tmp_path / "project"
+    shutil.copytree(ROOT / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "src").symlink_to(ROOT / "src")
+    for name in ("params.yaml", "catalog.yaml"):
+        shutil.copy(ROOT / name, folder)
+    (folder / "metrics").mkdir()
+    (folder / "dvc.yaml").write_text(DVC_YAML, encoding="utf-8")
+    (folder / ".gitignore").write_text("/src\n/stages\n/logs\n", encoding="utf-8")
+
+    def call(*command: str) -> subprocess.CompletedProcess:
+        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, encoding="utf-8")
+
+    def commit(message: str) -> None:
+        for command in (("git", "add", "."), ("git", "commit", "-q", "-m", message)):
+            assert call(*command).returncode == 0
+
+    def python(*arguments: str) -> subprocess.CompletedProcess:
+        return call(sys.executable, "-m", *arguments)
+
+    call("git", "init", "--quiet", "--initial-branch", "trunk")
+    write(folder, {"dataset": "digits", "arch": "vgg16", "seeds": [0], "epochs_scale": 0.05}, 0.99, 0.98, 5.859, 1.06)
+    assert python("dvc", "init", "--quiet").returncode == 0
+    assert python("dvc", "commit", "--quiet", "--force").returncode == 0
+    commit("First")
+    write(folder, {"arch": "vgg16_l11to13_350", "seeds": [0, 1, 2, 3]}, 0.9512, 0.9487, 12.345, 1.2)
+    saved = python("dvc", "exp", "save", "--force", "--name", "unshorn-jabs")
+    assert saved.returncode == 0, saved.stderr
+    write(folder, {"dataset": "cifar100", "arch": "mine", "seeds": [7], "epochs_scale": 0.5}, 0.7, None, 3, 2)
+    assert python("dvc", "exp", "save", "--force", "--name", "of-mine").returncode == 0
+    call("git", "checkout", "--quiet", ".")
+    (folder / "notes.txt").write_text("later\n", encoding="utf-8")
+    commit("Second")
+    return folder, call, python
+
+
+def write(folder, params, accuracy, head, noise, clusters):
+    """Set parameters, with a row `mine` of archs that leaves its epochs out, and the numbers of the run."""
+    yaml = YAML()
+    values = yaml.load(folder / "params.yaml")
+    values.update(params)
+    yaml.dump(values, folder / "params.yaml")
+    catalog = yaml.load(folder / "catalog.yaml")
+    backbone = {"convolutions": [4], "convolutional_rates": {"learning_rate": 0.01}}
+    catalog["archs"]["mine"] = {"backbone": backbone, "examined_layers": [1], "heads": {}}
+    yaml.dump(catalog, folder / "catalog.yaml")
+    last = {"accuracy": head, "noise": noise, "clusters": clusters}
+    summary = {"accuracy": accuracy, "last_layer": last}
+    (folder / "metrics/summary.json").write_text(json.dumps(summary), encoding="utf-8")
+
+
+def test_experiments_of_an_earlier_commit_are_listed_within_100_columns(project):
+    _, call, python = project
+    commit = call("git", "rev-parse", "--short=7", "HEAD~1").stdout.strip()
+    ended = python("stages.compare_experiments")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    lines = ended.stdout.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert [line.split() for line in lines[:3]] == [
+        ["name", "dataset", "arch", "epochs", "seeds", "accuracy", "head", "noise", "clusters"],
+        ["workspace", "digits", "vgg16", "10", "0", "0.9900", "0.9800", "5.86", "1.06"],
+        ["trunk", "digits", "vgg16", "10", "0", "0.9900", "0.9800", "5.86", "1.06"],
+    ]
+    assert lines[3].split() == [commit, *lines[2].split()[1:]]
+    assert sorted(line.split() for line in lines[4:6]) == [
+        ["of-mine", "cifar100", "mine", "100", "7", "0.7000", "–", "3.00", "2.00"],
+        ["unshorn-jabs", "digits", "vgg16_l11to13_350", "10", "0,1,2,3", "0.9512", "0.9487", "12.35", "1.20"],
+    ]
+    assert lines[4].startswith("  ") and not lines[3].startswith(" ")
+    assert [line.partition(":")[0] for line in lines[6:]] == ["accuracy, head", "noise, clusters"]
+
+
+def test_where_there_is_no_dvc_one_line_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="^you are not inside of a DVC repository"):
+        read_experiments()
