@@ -215,9 +215,10 @@ def test_going_back_restores_the_earlier_outs_from_the_cache(changed, finished, 
     assert place.digests(outs) == finished.digests(outs)
 
 
-# Of each change in a line of standard input, as JSON: the stages that `dvc repro` would run, as JSON in a line.
+# Of each change in a line of standard input, as JSON: the stages whose parameters have changed, as JSON in a line.
 ASK_DVC = """
 import json, sys
+from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
 from tests.tiny_project import Place
 from pathlib import Path
@@ -226,7 +227,13 @@ files = [place.folder / name for name in ("params.yaml", "catalog.yaml")]
 before = [file.read_bytes() for file in files]
 for line in sys.stdin:
     place.set_params(json.loads(line))
-    print(json.dumps(sorted(Repo().status())))
+    changed = {
+        stage.name
+        for stage in Repo().index.stages
+        for dep in stage.deps
+        if (isinstance(dep, ParamsDependency) or dep.def_path == "catalog.yaml") and dep.status()
+    }
+    print(json.dumps(sorted(changed)))
     for file, content in zip(files, before):
         file.write_bytes(content)
 """
@@ -372,6 +379,84 @@ def test_dilution_begins_with_exactly_the_heads_success_rate(finished):
     assert whole["accuracy"].tolist() == [heads[1], heads[1], heads[2], heads[2]]
 
 
+def follow(place: Place, refusal: Ended, advice: str) -> Ended:
+    """Do what an error advises; it must be there in these words."""
+    assert refusal.code != 0 and advice in refusal.output, refusal.output
+    followed = place.dvc(*advice.split()[1:])
+    assert followed.code == 0, followed.output
+    return followed
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 255
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "refused_by", "advice", "heals"),
+    [
+        (
+            lambda folder: damage(folder / "models/heads/seed0.h5"),
+            ["dilute_filters", "--seed", "0"],
+            "dvc repro --force --single-item train_heads@0",
+            "models/heads/seed0.h5",
+        ),
+        (
+            lambda folder: (folder / "metrics/history/seed0.csv").unlink(),
+            ["cluster_stats"],
+            "dvc repro --force --single-item train_backbone@0",
+            "metrics/history/seed0.csv",
+        ),
+        (
+            lambda folder: (folder / "metrics/filters.csv").write_text(
+                (folder / "metrics/filters.csv").read_text(encoding="utf-8").replace("\n0,2,", "\n0,3,"), "utf-8"
+            ),
+            ["figures"],
+            "dvc repro --force --single-item cluster_stats",
+            "metrics/filters.csv",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_made_again_as_advised(finished, tmp_path, spoil, refused_by, advice, heals):
+    place = finished.copied(tmp_path / "project")
+    spoil(place.folder)
+    stage, *seed = refused_by
+    follow(place, place.python(f"stages.{stage}", *seed), advice)
+    assert place.digests([heals]) == finished.digests([heals])
+    assert place.python(f"stages.{stage}", *seed).code == 0
+
+
+def test_a_data_set_that_was_deleted_for_a_source_that_is_refused_comes_back_as_advised(finished, tmp_path):
+    place = finished.copied(tmp_path / "project")
+    (place.folder / "data/images/tiny/train/green/new.png").write_text("no image")
+    follow(place, place.dvc("repro"), "dvc checkout download")
+    outs = ["data/dataset.h5", "data/image_names.csv"]
+    assert place.digests(outs) == finished.digests(outs)
+
+
+def test_a_key_that_is_missing_is_written_as_advised(finished, tmp_path):
+    place = finished.copied(tmp_path / "project")
+    path = place.folder / "params.yaml"
+    path.write_text(re.sub("(?m)^threshold: .*\n", "", path.read_text(encoding="utf-8")), encoding="utf-8")
+    refused = place.python("stages.check_params")
+    assert "dvc exp run -S 'params.yaml:+threshold=…'" in refused.output
+    place.commit()
+    written = place.dvc("exp", "run", "-S", "params.yaml:+threshold=0.3")
+    assert (written.code, written.ran) == (0, []), written.output  # it is what it was
+    assert load_params(path).threshold == 0.3
+
+
+def test_images_held_out_are_held_out_though_the_run_cache_knows_the_stage(finished, tmp_path):
+    """DVC's run-cache leaves some keys out of what it compares (treeverse/dvc #10296)."""
+    place = finished.copied(tmp_path / "project")
+    for count in (8, 6):
+        place.set_params({"validation.images": count})
+        assert place.dvc("repro", "download").code == 0
+        with h5py.File(place.folder / "data/dataset.h5") as file:
+            assert len(file["validation/labels"]) == count
+
+
 def test_the_fields_of_other_heads_are_refused(finished, tmp_path):
     place = finished.copied(tmp_path / "project")
     heads = place.folder / "models/heads/seed0.h5"
@@ -382,9 +467,14 @@ def test_the_fields_of_other_heads_are_refused(finished, tmp_path):
     assert re.fullmatch(
         r"dilute_filters: metrics/filters/seed0\.h5 is of another run: "
         r"made with models/heads/seed0\.h5 \w{64}, where \w{64} is expected\. "
-        r"Make it again, with all that it is made from: dvc repro filter_matrices@0\n",
+        r"Make it again, with all that it is made from: dvc repro filter_matrices@0; if DVC runs nothing then, since "
+        r"it was told that the file is right \(dvc commit\): dvc repro --force --single-item filter_matrices@0\n",
         ended.output,
     )
+    assert place.dvc("commit", "--force", "train_heads@0", "filter_matrices@0").code == 0
+    assert follow(place, ended, "dvc repro filter_matrices@0").ran == []
+    follow(place, ended, "dvc repro --force --single-item filter_matrices@0")
+    assert place.python("stages.dilute_filters", "--seed", "0").code == 0
 
 
 def test_a_table_that_was_changed_by_hand_is_made_anew(finished, tmp_path):

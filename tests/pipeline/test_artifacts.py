@@ -128,7 +128,8 @@ def test_a_file_of_other_parameters_is_refused(files, name, place):
     path, stage = path_of(name, **place), f"{ARTIFACTS[name].stage}@0"
     assert refusal_of(Workspace(files(epochs_scale=2)), name, **place) == (
         f"{path} is of another run: made with epochs_scale 1.0, where 2.0 is expected. "
-        f"Make it again, with all that it is made from: dvc repro {stage}"
+        f"Make it again, with all that it is made from: dvc repro {stage}; if DVC runs nothing then, since it was told "
+        f"that the file is right (dvc commit): dvc repro --force --single-item {stage}"
     )
 
 

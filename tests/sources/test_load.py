@@ -195,7 +195,7 @@ def test_a_validation_set_without_a_training_set_is_refused_and_the_earlier_file
     monkeypatch.chdir(tmp_path)
     path_of("dataset").parent.mkdir()
     path_of("dataset").write_bytes(b"earlier")
-    with pytest.raises(InputError, match=r"validation\.images: is 1,497; (?s:.*)dvc checkout data/dataset\.h5"):
+    with pytest.raises(InputError, match=r"validation\.images: is 1,497; (?s:.*)dvc checkout download"):
         download.main(parameters("digits", validation=1497))
     assert path_of("dataset").read_bytes() == b"earlier"
 
@@ -205,6 +205,6 @@ def test_a_refused_source_leaves_the_earlier_file_and_names_the_way_back(tmp_pat
     monkeypatch.setenv("DATASET_MIRROR", str(tmp_path / "nowhere"))
     path_of("dataset").parent.mkdir()
     path_of("dataset").write_bytes(b"earlier")
-    with pytest.raises(InputError, match=r"nowhere is no folder(?s:.*)dvc checkout data/dataset\.h5"):
+    with pytest.raises(InputError, match=r"nowhere is no folder(?s:.*)dvc checkout download"):
         download.main(parameters("cifar10"))
     assert path_of("dataset").read_bytes() == b"earlier"
