@@ -1,3 +1,4 @@
+import io
 import os
 import struct
 import zlib
@@ -275,6 +276,38 @@ def test_colours_are_those_of_srgb(folder):
     for same in images[2:4]:
         np.testing.assert_array_equal(same, images[1])
     assert np.abs(images[4].astype(int) - random_image(7)[:, :, ::-1]).max() <= 3
+
+
+def png_with_gamma(image: Image.Image, gamma: float) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "png")
+    content = stream.getvalue()
+    chunk = b"gAMA" + struct.pack(">I", round(gamma * 100_000))
+    end_of_header = 8 + 25
+    length, checksum = struct.pack(">I", 4), struct.pack(">I", zlib.crc32(chunk))
+    return content[:end_of_header] + length + chunk + checksum + content[end_of_header:]
+
+
+def test_the_gamma_of_a_file_is_honoured_as_in_browsers(folder):
+    grey, clear = Image.new("L", (6, 6), 64), Image.new("RGBA", (6, 6), (64, 64, 64, 0))
+    (folder / "train/a/2.png").write_bytes(png_with_gamma(grey, 1 / 2.2))
+    (folder / "train/a/3.png").write_bytes(png_with_gamma(grey, 1.0))
+    (folder / "train/a/4.png").write_bytes(png_with_gamma(clear, 1.0))
+    images = load_class_folders("mine", folder, 6).train.images
+    linear = round(255 * (64 / 255) ** (1 / 2.2))
+    assert [int(image[0, 0, 0]) for image in images[1:4]] == [64, linear, 255] and linear == 136
+
+
+def test_colours_that_are_multiplied_by_their_opacity_are_divided_again(folder):
+    pixels = np.broadcast_to(np.array([100, 0, 0, 128], np.uint8), (6, 6, 4)).copy()
+    path = folder / "train/a/2.tif"
+    Image.fromarray(pixels).save(path)
+    content = path.read_bytes()
+    extra_samples = struct.pack("<HHIHH", 338, 3, 1, 2, 0)  # tag, short, one of them: 2, opacity by itself
+    assert content.count(extra_samples) == 1
+    path.write_bytes(content.replace(extra_samples, struct.pack("<HHIHH", 338, 3, 1, 1, 0)))
+    pixel = load_class_folders("mine", folder, 6).train.images[1, 0, 0].astype(int)
+    assert np.abs(pixel - [100 + 127, 127, 127]).max() <= 1  # the red as it is in the file, and white behind
 
 
 def swapped_profile() -> bytes:

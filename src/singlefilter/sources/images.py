@@ -15,6 +15,7 @@ FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 Image.init()
 ENDINGS = {"", *Image.registered_extensions(), ".heic", ".heif", ".jxl", ".svg", ".dng", ".raw"}
 WHITE = (255, 255, 255, 255)
+SRGB_GAMMA = 2.2
 SRGB = ImageCms.createProfile("sRGB")
 
 
@@ -22,8 +23,8 @@ def read_image(path: Path, image_size: int) -> np.ndarray:
     """Read an image file.
 
     The image, of an animation the first, is taken as viewers show it: turned as its EXIF data say, on white where it is
-    transparent, its colours in sRGB, 16-bit grey scaled to 8 bits. Of one that is not square, the central square is
-    taken; another size is resized bilinearly, with antialiasing.
+    transparent, its colours in sRGB as its profile or gamma say, 16-bit grey scaled to 8 bits. Of one that is not
+    square, the central square is taken; another size is resized bilinearly, with antialiasing.
 
     Args:
         path: The file.
@@ -59,15 +60,28 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     """Give an image as viewers show it."""
     if image.mode in ("I", "F"):
         raise ValueError("its pixels have 32 bits; 8 and 16 are read")
-    profile = image.info.get("icc_profile")
+    profile, gamma = image.info.get("icc_profile"), image.info.get("gamma")
+    if profile or "srgb" in image.info:
+        gamma = None  # the others say more
     image.load()
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16"):  # convert would cut it off at 255
         image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
+    if gamma:
+        image = _without_gamma(image, gamma)
+    if image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, WHITE), image)
     return _in_srgb(image, profile) if profile else image.convert("RGB")
+
+
+def _without_gamma(image: Image.Image, gamma: float) -> Image.Image:
+    """Give an image whose file has another gamma than sRGB's 1/2.2 as browsers show it (PNG, chunk gAMA)."""
+    image = image if image.mode == "RGBA" else image.convert("RGB")
+    exponent = 1 / (gamma * SRGB_GAMMA)
+    colours = [round(255 * (value / 255) ** exponent) for value in range(256)]
+    return image.point(colours * 3 + list(range(256)) * (image.mode == "RGBA"))
 
 
 def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
