@@ -105,9 +105,10 @@ def _draw_nulls(axes: Axes, rows: pd.DataFrame) -> list:
     layers = sorted(rows["layer"].unique())
     places = np.arange(len(layers))
     measured = rows.groupby("layer")["measured"].first().loc[layers]
-    look = {"color": TEST, "marker": "o", "markersize": 6 * enlarged(), "linestyle": "none", "zorder": 3}
-    entries: list = axes.plot(places - 0.3, measured, **look, label="measured")
+    look = {"color": TEST, "marker": "o", "markersize": 6 * enlarged(), "linewidth": 0.8, "zorder": 3}
+    axes.plot(places - 0.3, measured, **look | {"linestyle": "none"})
     axes.hlines(measured, places - 0.3, places + 0.35, color=TEST, linewidth=0.8)
+    entries: list = [Line2D([], [], **look, label="measured")]
     for number, (null, (name, colour, marker)) in enumerate(_NULLS.items()):
         of_null = rows[rows["null"] == null].set_index("layer").reindex(layers)
         look = {"color": colour, "marker": marker, "fillstyle": "none", "linestyle": "none"}
