@@ -1,20 +1,27 @@
 """Train one sample of the chosen network, from scratch or from where a stopped run was."""
 
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
 from singlefilter.backbone.network import Network
 from singlefilter.backbone.store import write_network
-from singlefilter.backbone.train import history_table, new_network, train
+from singlefilter.backbone.train import Epoch, history_table, new_network, train
 from singlefilter.data.dataset import Data
 from singlefilter.data.store import read_dataset
 from singlefilter.pipeline.architecture import feature_bytes
 from singlefilter.pipeline.artifacts import Workspace, path_of
+from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import require_space
 from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.tables import write_table
 from singlefilter.training.checkpoint import Checkpoint
 from singlefilter.training.device import chosen_device, warn_if_slow
 from stages import run
 
 # Of the weights: the network's file, and weights and momenta in three checkpoints, of which one is being written.
 COPIES = 7
+LIVE = "logs/training/seed{seed}.csv"  # the history so far; the out is not there before the end
 
 
 def main(params: Params, seed: int) -> None:
@@ -26,11 +33,19 @@ def main(params: Params, seed: int) -> None:
     network = new_network(data, params, seed)
     require_room(network, data, params, seed)
     checkpoint = Checkpoint.of_stage(files, "train_backbone", device, seed=seed)
-    history = train(network, data, params, seed, device, checkpoint)
+    history = train(network, data, params, seed, device, checkpoint, lambda rows: write_live(rows, seed))
     with files.write("backbone", seed=seed) as file:
         write_network(file, network)
     files.write_table("history", history_table(history), seed=seed)
     checkpoint.remove()
+
+
+def write_live(history: Sequence[Epoch], seed: int) -> None:
+    """Write the history so far, to be looked at while the network is trained; the training does not need it."""
+    try:
+        write_table(Path(LIVE.format(seed=seed)), history_table(history))
+    except (InputError, OSError) as error:
+        print(f"{error}; training goes on all the same", file=sys.stderr)
 
 
 def require_room(network: Network, data: Data, params: Params, seed: int) -> None:

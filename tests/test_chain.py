@@ -370,6 +370,11 @@ def test_a_stage_without_its_input_says_what_to_do(stage, missing, made_by, tmp_
     assert "\n" not in message
 
 
+def test_the_training_so_far_is_in_the_log_and_at_the_end_all_of_it(finished):
+    live, history = (finished.folder / f"{folder}/seed0.csv" for folder in ("logs/training", "metrics/history"))
+    assert live.read_bytes() == history.read_bytes()
+
+
 def test_dilution_begins_with_exactly_the_heads_success_rate(finished):
     table = pd.read_csv(finished.folder / "metrics/dilution/seed0.csv")
     with h5py.File(finished.folder / "models/heads/seed0.h5") as file:
@@ -465,6 +470,7 @@ def test_the_fields_of_other_heads_are_refused(finished, tmp_path):
     ended = place.python("stages.dilute_filters", "--seed", "0")
     assert ended.code == 1
     assert re.fullmatch(
+        r"stage 7 of 9: dilute_filters, sample 0 \(1 of 1\)\n"
         r"dilute_filters: metrics/filters/seed0\.h5 is of another run: "
         r"made with models/heads/seed0\.h5 \w{64}, where \w{64} is expected\. "
         r"Make it again, with all that it is made from: dvc repro filter_matrices@0; if DVC runs nothing then, since "
@@ -490,7 +496,10 @@ def test_a_table_that_was_changed_by_hand_is_made_anew(finished, tmp_path):
 def test_a_refused_command_is_one_line_on_the_terminal(tmp_path, environment):
     ended = make_place(tmp_path, environment).python("stages.train_heads", "--seed", "0")
     assert ended.code == 1
-    assert re.fullmatch(r"train_heads: data/dataset\.h5 is missing\. .+ download\n", ended.output)
+    assert re.fullmatch(
+        r"stage 5 of 9: train_heads, sample 0 \(1 of 1\)\ntrain_heads: data/dataset\.h5 is missing\. .+ download\n",
+        ended.output,
+    )
 
 
 def test_an_experiment_runs_and_metrics_diff_shows_its_change(finished, tmp_path):

@@ -135,6 +135,13 @@ def test_history_has_a_row_before_training_and_one_an_epoch(data, make_params, c
     assert all(row.validation_accuracy is None for row in history)
 
 
+def test_the_history_so_far_is_given_before_and_after_each_epoch(data, make_params, checkpoint):
+    params, seen = make_params(), []
+    network = new_network(data, params, seed=1)
+    train(network, data, params, 1, torch.device("cpu"), checkpoint, lambda history: seen.append(len(history)))
+    assert seen == [1, 2, 3, 4]
+
+
 def test_history_has_the_accuracy_on_the_validation_set_that_no_training_sees(data, make_params, checkpoint):
     params = make_params()
     held_out = hold_out(data, 9, seed=1)

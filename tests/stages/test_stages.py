@@ -44,6 +44,16 @@ def test_a_stage_that_ends_well_adds_a_line_to_the_log():
     assert all(0 <= line["seconds"] < 60 and line["cores"] >= 1 for line in lines)
 
 
+def test_a_stage_of_the_chain_says_which_one_it_is(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["stages/train_heads.py", "--seed", "3"])
+    run(lambda params, seed: None, per_sample=True)
+    monkeypatch.setattr(sys, "argv", ["stages/figures.py"])
+    run(lambda params: None)
+    monkeypatch.setattr(sys, "argv", ["stages/record_run.py"])
+    run(lambda params: None)
+    assert capsys.readouterr().out == "stage 5 of 9: train_heads, sample 3 (2 of 2)\nstage 9 of 9: figures\n"
+
+
 @pytest.mark.parametrize(
     ("error", "ending"),
     [

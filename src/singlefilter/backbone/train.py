@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pandas as pd
 import torch
@@ -54,6 +54,7 @@ def train(
     seed: int,
     device: torch.device,
     checkpoint: Checkpoint | None = None,
+    callback: Callable[[list[Epoch]], None] | None = None,
 ) -> list[Epoch]:
     """Train a network in place with cross-entropy and two groups of weights (SI, Optimization and Hyper-parameters).
 
@@ -64,6 +65,7 @@ def train(
         seed: The sample's seed, for the order and the augmentation of the images.
         device: Where to train.
         checkpoint: Where the state is kept, if at all; training goes on from what it holds.
+        callback: Called with the rows so far, before the first epoch that is trained and after each.
 
     Returns:
         A row for the state before training and one for each epoch.
@@ -79,6 +81,8 @@ def train(
             Epoch(0, None, None, None, None, **_held_out_accuracies(network, data, device, params.precision))
         )
     first, label = len(history) - 1, f"{params.arch} on {data.name}, sample {seed}"
+    if callback:
+        callback(history)
     bar = progress(range(first, epochs), label, "epoch", initial=first, total=epochs)
     for epoch in bar:
         rates = [params.rate(group, epoch) for _, group in _groups(network)]
@@ -94,6 +98,8 @@ def train(
         test_accuracy = accuracies["test_accuracy"]
         shown = f"loss {loss:.3f}, accuracy {train_accuracy:.3f}, on the test set {test_accuracy:.3f}"
         bar.set_postfix_str(shown, refresh=False)
+        if callback:
+            callback(history)
         if checkpoint and epoch + 1 < epochs:
             checkpoint.save_if_due(run.state(history))
     return history

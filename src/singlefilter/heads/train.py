@@ -136,7 +136,8 @@ def train_heads(
                     f"archs.{params.arch}.heads: layer {layer}'s head has diverged in epoch {epoch + 1} at learning "
                     f"rate {rate:g}, its loss is {mean:g}; lower learning_rate or momentum"
                 )
-        bar.set_postfix_str("loss " + " ".join(f"{mean:.3f}" for mean in means), refresh=False)
+        shown = ", ".join(f"layer {layer} {mean:.3f}" for layer, mean in zip(weights, means, strict=True))
+        bar.set_postfix_str(f"loss: {shown}", refresh=False)
         if checkpoint and epoch + 1 < epochs:
             checkpoint.save_if_due(_state(epoch + 1, weights, optimiser))
     return {layer: values.view(label_count, *features.shapes[layer]) for layer, values in weights.items()}

@@ -13,10 +13,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from singlefilter.pipeline.artifacts import digest_of_determinants
+from singlefilter.pipeline.artifacts import STAGES, digest_of_determinants
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import remove_unfinished
-from singlefilter.pipeline.params import load_params
+from singlefilter.pipeline.params import Params, load_params
 
 LOG = Path("logs/stages.jsonl")
 NO_MEMORY = ("alloc", "could not create a primitive")  # what errors of PyTorch, HDF5 and oneDNN say then
@@ -45,6 +45,8 @@ def run(
         params = load_params()
         if per_sample and given["seed"] not in params.seeds:
             raise InputError(f"--seed: is {given['seed']}; allowed are the seeds of params.yaml, {[*params.seeds]}")
+        if name in STAGES:
+            print(_place_in_chain(name, params, given.get("seed")), flush=True)
         with stopped_by_signals():
             main(params, **given)
         what = {"dataset": params.dataset, "arch": params.arch, "epochs_scale": params.epochs_scale}
@@ -74,6 +76,13 @@ def stopped_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _place_in_chain(name: str, params: Params, seed: int | None) -> str:
+    """Say which stage of the chain this is, such as "stage 5 of 9: train_heads, sample 3 (2 of 4)"."""
+    stages = [*STAGES]
+    sample = "" if seed is None else f", sample {seed} ({params.seeds.index(seed) + 1} of {len(params.seeds)})"
+    return f"stage {stages.index(name) + 1} of {len(stages)}: {name}{sample}"
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
