@@ -234,7 +234,8 @@ def test_divergence_leaves_no_out_and_no_checkpoint(data, make_params, tmp_path,
         write_dataset(file, data)
     with pytest.raises(InputError, match="has diverged"):
         train_backbone.main(params, seed=0)
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["dataset.h5"]
+    files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {"data/dataset.h5", "logs/training/seed0.csv"}
 
 
 @pytest.mark.parametrize("images_a_pass", [5, 13, 500])

@@ -147,7 +147,7 @@ def test_progress_tells_the_mean_loss_of_each_epoch(train, features, labels, mak
     ]
     _, *lines = capsys.readouterr().out.splitlines()  # the first before any epoch
     assert len(lines) == 3
-    assert all(f"loss: layer 1 {losses[0]:.3f}, layer 2 {losses[1]:.3f}," in line for line in lines)
+    assert all(f"loss: layer 2 {losses[0]:.3f}, layer 13 {losses[1]:.3f}," in line for line in lines)
 
 
 @pytest.mark.parametrize("done", [1, 2])
