@@ -1,14 +1,10 @@
 """Matrices of single filters."""
 
-import re
-
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.axes import Axes
 
 from singlefilter.figures.matrices import decisions, filter_matrices, permuted_cells, representative_filters
-from singlefilter.figures.style import save
 from tests.figures.tables import HEADING, Tables, rendered, texts, ticks
 
 # Ones of a 6-label filter. Walk: 0 starts, 3 joins (0-3, 3-0, 3-3); 1 starts, alone. Label 4's and 5's diagonal is 0.
@@ -212,19 +208,3 @@ def test_decisions_of_two_layers_are_squares_of_the_same_size():
     for extent in (first, last):
         assert extent.width == pytest.approx(extent.height, rel=0.01)
     assert first.width == pytest.approx(last.width, rel=0.01) and first.width > 0.3 * figure.bbox.width
-
-
-def test_the_svg_names_no_part_after_digits_of_the_layout_that_it_does_not_write(tmp_path):
-    written = []
-    for nudge in (0, 1e-14):
-        figure = filter_matrices({2: (0, np.eye(3))}, ("a", "b", "c"), 0.3, HEADING)
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
-        for axes in figure.findobj(Axes):
-            place = axes.get_position(original=True)
-            axes.set_position([place.x0 + nudge, place.y0, place.width, place.height])
-        save(figure, tmp_path / "filters.svg", "svg")
-        written.append((tmp_path / "filters.svg").read_bytes())
-    assert written[0] == written[1]
-    used, defined = (set(re.findall(pattern, written[0])) for pattern in (rb"url\(#(\w+)\)", rb'<clipPath id="(\w+)"'))
-    assert used == defined and len(used) > 3

@@ -9,6 +9,7 @@ from tests.robustness.harness import Options, machine, show
 
 SUBJECTS = (
     "reproducible",
+    "renderings",
     "interrupted",
     "interrupted_runs",
     "full_disk",

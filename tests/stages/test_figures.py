@@ -12,7 +12,7 @@ from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params, load_params
 from stages.figures import FirstSample, main, paper_of, paper_removal, read_first_sample
-from tests.figures.tables import ROOT, Tables, drawing_style
+from tests.figures.tables import ROOT, Tables, drawing_style, shaken_solver
 from tests.hdf5_files import edited
 
 NAMES = [
@@ -49,7 +49,7 @@ def first_sample(params: Params, filters: pd.DataFrame | None = None) -> FirstSa
     return read_first_sample(files, params, files.read_table("filters") if filters is None else filters)
 
 
-def test_stage_draws_every_figure_twice_to_the_same_bytes_and_says_where(params, capsys):
+def test_stage_draws_figures_of_the_same_bytes_whatever_the_last_digits_of_their_layout_and_says_where(params, capsys):
     with drawing_style():
         main(params)
         written = {path.name: path.read_bytes() for path in Path("plots").iterdir()}
@@ -61,7 +61,8 @@ def test_stage_draws_every_figure_twice_to_the_same_bytes_and_says_where(params,
         assert sorted(re.findall("^## (.*)", captions, re.MULTILINE)) == NAMES
         output = capsys.readouterr().out
         assert "0.6200" in output and "1 do not" in output and str(Path("plots").resolve()) in output
-        main(params)
+        with shaken_solver():
+            main(params)
     assert written == {path.name: path.read_bytes() for path in Path("plots").iterdir()}
 
 

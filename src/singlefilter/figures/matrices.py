@@ -62,8 +62,8 @@ def decisions(shown: Shown, single: Collection[int], class_names: Sequence[str],
         class_names: K names.
         heading: What the run is.
     """
-    figure = new_figure(6.5 if any(shown.values()) else 1.8, WIDTH if len(shown) > 1 else WIDTH * 0.65)
-    figure.set_layout_engine("compressed")  # keeps the squares beside each other
+    width = WIDTH if len(shown) > 1 else WIDTH * 0.65
+    figure = new_figure(6.5 if any(shown.values()) else 1.8, width, compress=True)  # the squares beside each other
     title(
         figure,
         "Decisions of one filter alone",

@@ -1,7 +1,5 @@
 """The house style of the figures: letters, colours, axes, legends and files. The other modules are the figures."""
 
-import io
-import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,8 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.transforms import Bbox
 
 # What the paper gives: (layer, statistic) -> number; None for the whole network, statistics as in layers.csv.
 Paper = Mapping[tuple[int | None, str], float]
@@ -29,6 +29,7 @@ PAPER = "#7A7A7A"  # of all that is the paper's, and of nothing else
 PAPER_NAME = "paper (CIFAR-10)"
 NAMED_LABELS = 12  # up to so many labels, axes bear the classes' names
 MANY_LABELS = 200  # beyond so many, there is no room for a bar and a marker of each
+DIGITS = 6  # of positions, fractions of the figure: a thousandth of a pixel
 LONGEST_NAME = 14  # characters of a class name on an axis
 UNKNOWN = "n/a"
 # What the figures show of each layer, as columns of layers.csv -> name at an axis
@@ -62,7 +63,6 @@ def use_style(dpi: int, font_size: float, colormap: str) -> None:
             "legend.fontsize": font_size - 1,
             "text.parse_math": False,  # a class name may hold a dollar sign
             "image.cmap": colormap,
-            "figure.constrained_layout.use": True,
             "figure.constrained_layout.w_pad": 0.07,  # inches; axes that grow may get longer numbers at their ticks
             "axes.spines.top": False,
             "axes.spines.right": False,
@@ -93,9 +93,35 @@ def bars_text(samples: int) -> str:
     return "Bars: standard deviation over samples." if samples > 1 else "One sample has no standard deviation."
 
 
-def new_figure(height: float, width: float = WIDTH) -> Figure:
-    """Make a figure of so many inches; letters beyond 9 points enlarge it, so that they find their place."""
-    return Figure(figsize=(width * enlarged(), height * enlarged()))
+class RoundedLayout(ConstrainedLayoutEngine):
+    """Constrained layout with rounded positions.
+
+    Its solver orders variables by their addresses in memory. So the last digits of the positions that it finds vary
+    from process to process, and with them coordinates in an SVG, names of its clipping paths, and pixels.
+    """
+
+    def execute(self, fig: Figure) -> None:
+        """Lay the figure out, and round where its parts, axes and titles are."""
+        super().execute(fig)
+        for part in fig.subfigs:
+            part.bbox_relative.set_points(part.bbox_relative.get_points().round(DIGITS))
+        for axes in fig.axes:
+            # The public set_position would take the axes out of the layout.
+            axes._set_position(Bbox(axes.get_position(original=True).get_points().round(DIGITS)))
+        for text in [text for part in (fig, *fig.subfigs) for text in part.texts]:
+            text.set_position(np.round(text.get_position(), DIGITS))
+
+
+def new_figure(height: float, width: float = WIDTH, compress: bool = False) -> Figure:
+    """Make a figure of so many inches; letters beyond 9 points enlarge it, so that they find their place.
+
+    Args:
+        height: Of the figure.
+        width: Of the figure.
+        compress: Whether to remove the space between axes of fixed aspect.
+    """
+    layout = RoundedLayout(compress=compress)
+    return Figure(figsize=(width * enlarged(), height * enlarged()), layout=layout)
 
 
 def enlarged() -> float:
@@ -118,12 +144,7 @@ def save(figure: Figure, path: Path, form: str) -> None:
     """
     # The library's version and the date would change the bytes.
     metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[form]
-    if form == "svg":
-        text = io.StringIO()
-        figure.savefig(text, format=form, metadata=metadata)
-        path.write_text(_number_clips(text.getvalue()), encoding="utf-8")
-    else:
-        figure.savefig(path, format=form, metadata=metadata)
+    figure.savefig(path, format=form, metadata=metadata)
     figure.set_layout_engine("none")
 
 
@@ -315,10 +336,3 @@ def _drawable(text: str) -> bool:
 
 def _replace_undrawable(text: str) -> str:
     return "".join(character if _drawable(character) else "?" for character in text)
-
-
-def _number_clips(svg: str) -> str:
-    """Name an SVG's clipping paths by their order: the library hashes layout digits that vary from run to run."""
-    names = re.findall(r'<clipPath id="(\w+)"', svg)
-    numbered = {name: f"clip{number}" for number, name in enumerate(names)}
-    return re.sub(r'(?<=["#])p[0-9a-f]{10}(?=["\)])', lambda found: numbered.get(found[0], found[0]), svg)
