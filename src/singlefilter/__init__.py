@@ -6,6 +6,8 @@ load_dataset, train_backbone, extract_features, train_heads, filter_matrices, fi
 plot_filter
 """
 
+import logging
+import os
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +21,17 @@ __all__ = [
     "layer_statistics",
     "plot_filter",
 ]
+
+# Matplotlib warns at length of a home that it cannot write to, as soon as it is imported, and does without one.
+_ABOUT_HOME = (
+    "mkdir -p failed for path",
+    "%s is not a writable directory",
+    "Matplotlib created a temporary cache directory",
+    "Matplotlib is building the font cache",
+)
+if not os.environ.get("MPLCONFIGDIR"):  # of a folder that the user has named it is to warn
+    for _name in ("matplotlib", "matplotlib.font_manager"):
+        logging.getLogger(_name).addFilter(lambda record: not str(record.msg).startswith(_ABOUT_HOME))
 
 
 def __getattr__(name: str) -> Any:  # on first use, since PyTorch takes seconds to import

@@ -115,6 +115,22 @@ def test_another_process_gives_the_same_bytes():
     assert len(found) == 1 and len(found.pop().split()) == 2
 
 
+@pytest.mark.parametrize(
+    ("environment", "warned"),
+    [
+        ({"HOME": "/dev/null/home"}, []),
+        ({"HOME": "/dev/null/home", "MPLCONFIGDIR": "/dev/null/own"}, ["mkdir -p failed", "Matplotlib created"]),
+    ],
+)
+def test_a_home_that_cannot_be_written_is_no_warning_but_a_folder_that_the_user_names_is(environment, warned):
+    code = "import stages.figures, matplotlib.font_manager as fonts; fonts.findfont('no such font')"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    *lines, true_warning = done.stderr.splitlines()
+    assert true_warning.startswith("findfont: Font family ['no such font'] not found") and done.stdout == ""
+    assert [line.startswith(start) for line, start in zip(lines, warned, strict=True)] == [True] * len(warned)
+
+
 def test_importing_the_figures_imports_neither_pyplot_nor_torch():
     modules = ", ".join(
         f"singlefilter.figures.{path.stem}" for path in (ROOT / "src/singlefilter/figures").glob("[!_]*.py")
