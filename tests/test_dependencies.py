@@ -30,7 +30,8 @@ NO_STAGES = {"__init__", "record_run", "compare_experiments"}  # the others are 
 SCRIPTS = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem not in NO_STAGES)
 
 
-# Imported by all, and part of none: the first only puts this tree's library first, the second only names what is in it.
+# Imported by all, and part of none: the first only puts this tree's library first, the second names what is in it,
+# and silences a warning.
 FORMALITIES = {"stages/__init__.py", "src/singlefilter/__init__.py"}
 BUILD_NETWORKS = {"train_backbone", "extract_features", "train_heads", "dilute_filters"}
 ORDER = [  # a package imports only those of lower rows

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[1]
 EPOCHS = 6
 SEED = ("--seed", "0")
+LIVE = "logs/training/seed0.csv"
 
 # Runs a stage that saves a checkpoint after each epoch, and kills itself before the n-th call of what a moment names.
 KILLED_STAGE = """
@@ -51,6 +52,8 @@ KILLS = [
 DONE_BY_THEN = (
     3  # one epoch before the first kill, one before the second, none kept before the third, one before the last
 )
+# The epochs in the log at each kill, 0 being before training: from the second on, each kill loses the third epoch.
+LOGGED = [[0, 1], [0, 1, 2, 3], [0, 1, 2, 3], [0, 1, 2, 3]]
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +77,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def logged_epochs(project: Path) -> list[int]:
+    """The epochs of the history so far, as they stand in the log."""
+    _, *rows = (project / LIVE).read_text(encoding="utf-8").splitlines()
+    return [int(row.split(",")[0]) for row in rows]
+
+
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"SINGLEFILTER_DEVICE": "cpu"}
     return subprocess.run(
@@ -92,13 +101,18 @@ def test_a_stage_killed_four_times_ends_with_the_bytes_of_an_undisturbed_run(pro
     undisturbed = [(project / out).read_bytes() for out in outs]
     for out in outs:
         (project / out).unlink()
+    seen = []
     for moment, count, how, status in KILLS:
         killed = run(project, "-c", KILLED_STAGE, moment, str(count), how, stage, *SEED)
         assert killed.returncode == status, killed.stderr
         assert not any((project / out).exists() for out in outs)
+        seen.append(logged_epochs(project))
     resumed = run(project, "-m", f"stages.{stage}", *SEED)
     assert resumed.returncode == 0, resumed.stderr
     epochs = [int(number) for number in re.findall(rf"epoch (\d+)/{EPOCHS}", resumed.stdout)]
     assert (epochs[0], epochs[-1]) == (DONE_BY_THEN, EPOCHS)
     assert [(project / out).read_bytes() for out in outs] == undisturbed
     assert not list((project / "checkpoints").rglob("*.pt"))
+    if stage == "train_backbone":  # the others leave its log as it was
+        assert seen == LOGGED
+        assert (project / LIVE).read_bytes() == undisturbed[1]

@@ -60,16 +60,23 @@ def check_class_folders(folder: Path) -> None:
         folder: The folder that holds train and test.
 
     Raises:
-        InputError: As load_class_folders, but for what is in the files; or a folder is a link, behind which DVC does
-            not see what changes. Links to files are followed.
+        InputError: As load_class_folders, but for what is in the files; or as refuse_links.
     """
-    _refuse_links(folder)
+    refuse_links(folder)
     class_names = find_classes(folder)
     for split in SPLITS:
         _image_files(folder / split, class_names)
 
 
-def _refuse_links(folder: Path) -> None:
+def refuse_links(folder: Path) -> None:
+    """Refuse a data set with a folder that is a link: DVC does not see what changes behind it.
+
+    Args:
+        folder: The folder that holds train and test. Links to files are followed.
+
+    Raises:
+        InputError: The folder, or one of a split or class, is a link to a folder or to nothing.
+    """
     for path in (folder, *sorted(folder.glob("*")), *sorted(folder.glob("*/*"))):
         if path.is_symlink() and not path.is_file():
             raise InputError(
@@ -134,7 +141,7 @@ def _tell_left_out(folders: Iterable[Path]) -> None:
     if left_out:
         names = sorted(set(left_out))
         listed = ", ".join(repr(name)[1:-1] for name in names[:MOST_NAMES]) + (", …" if len(names) > MOST_NAMES else "")
-        print(f"{len(left_out):,} left out, since they are no images: {listed}")
+        print(f"left out, as no images: {len(left_out):,} ({listed})")
 
 
 def _read_split(folder: Path, split: str, class_names: tuple[str, ...], image_size: int) -> Split:

@@ -10,7 +10,7 @@ from singlefilter.pipeline.artifacts import IMAGES
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Dataset
 from singlefilter.sources.cifar import KNOWN, load_cifar
-from singlefilter.sources.class_folders import check_class_folders, load_class_folders
+from singlefilter.sources.class_folders import check_class_folders, load_class_folders, refuse_links
 
 PUBLISHED = ("digits", *KNOWN)
 TEST_DIGITS = 30  # images a label
@@ -54,7 +54,7 @@ def load_source(name: str, row: Dataset, mirror: Path | None, downloads: Path) -
         return load_digits(name, row.image_size)
     if row.source in KNOWN:
         return load_cifar(name, row.source, mirror, downloads)
-    check_class_folders(IMAGES / name)
+    refuse_links(IMAGES / name)
     return load_class_folders(name, IMAGES / name, row.image_size)
 
 
