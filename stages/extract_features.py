@@ -10,6 +10,7 @@ from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.files import require_space
 from singlefilter.pipeline.params import Params
 from singlefilter.training.device import chosen_device
+from singlefilter.training.ranks import joined, leads
 from stages import run
 
 
@@ -23,9 +24,10 @@ def main(params: Params, seed: int) -> None:
     needed = feature_bytes(params.chosen_arch.backbone, params.chosen_dataset.image_size, layers, data.image_count)
     require_space(path_of("features", seed=seed, layer=layers[0]).parent, needed, "examine fewer layers")
     with ExitStack() as stack:
-        outs = {layer: stack.enter_context(files.write("features", seed=seed, layer=layer)) for layer in layers}
-        write_features(outs, network, data, chosen_device(), f"features, sample {seed}")
+        written = layers if leads() else []
+        outs = {layer: stack.enter_context(files.write("features", seed=seed, layer=layer)) for layer in written}
+        write_features(outs, layers, network, data, chosen_device(), f"features, sample {seed}")
 
 
 if __name__ == "__main__":
-    run(main, per_sample=True)
+    run(main, per_sample=True, joined=joined)

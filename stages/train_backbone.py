@@ -17,6 +17,7 @@ from singlefilter.pipeline.params import Params
 from singlefilter.pipeline.tables import write_table
 from singlefilter.training.checkpoint import Checkpoint
 from singlefilter.training.device import chosen_device, warn_if_slow
+from singlefilter.training.ranks import joined, leads
 from stages import run
 
 # Of the weights: the network's file, and weights and momenta in three checkpoints, of which one is being written.
@@ -34,6 +35,8 @@ def main(params: Params, seed: int) -> None:
     require_room(network, data, params, seed)
     checkpoint = Checkpoint.of_stage(files, "train_backbone", device, seed=seed)
     history = train(network, data, params, seed, device, checkpoint, lambda rows: write_live(rows, seed))
+    if not leads():
+        return
     with files.write("backbone", seed=seed) as file:
         write_network(file, network)
     files.write_table("history", history_table(history), seed=seed)
@@ -60,4 +63,4 @@ def require_room(network: Network, data: Data, params: Params, seed: int) -> Non
 
 
 if __name__ == "__main__":
-    run(main, per_sample=True)
+    run(main, per_sample=True, joined=joined)

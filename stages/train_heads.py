@@ -11,6 +11,7 @@ from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.params import Params
 from singlefilter.training.checkpoint import Checkpoint
 from singlefilter.training.device import chosen_device, warn_if_slow
+from singlefilter.training.ranks import joined, leads
 from stages import run
 
 
@@ -24,6 +25,8 @@ def main(params: Params, seed: int) -> None:
         warn_if_slow(device, params.precision)
     checkpoint = Checkpoint.of_stage(files, "train_heads", device, seed=seed)
     weights = train_heads(features, labels, len(class_names), params, seed, checkpoint)
+    if not leads():
+        return
     accuracies = {layer: measure_head(files, seed, layer, head) for layer, head in weights.items()}
     with files.write("heads", seed=seed) as file:
         write_heads(file, weights, accuracies)
@@ -43,4 +46,4 @@ def measure_head(files: Workspace, seed: int, layer: int, head: Tensor) -> dict[
 
 
 if __name__ == "__main__":
-    run(main, per_sample=True)
+    run(main, per_sample=True, joined=joined)

@@ -20,7 +20,7 @@ def feature_path(folder: Path, layer: int) -> Path:
 def write_features(folder: Path, network: Network, data: Data, layers: Sequence[int]) -> None:
     with ExitStack() as stack:
         files = {layer: stack.enter_context(write_hdf5(feature_path(folder, layer))) for layer in layers}
-        extract.write_features(files, network, data, torch.device("cpu"))
+        extract.write_features(files, list(files), network, data, torch.device("cpu"))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from singlefilter.data.dataset import Data, Split
 from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params, Rates
+from singlefilter.training import ranks
 from singlefilter.training.augment import augment, scale
 from singlefilter.training.batches import Batches
 from singlefilter.training.checkpoint import Checkpoint
@@ -65,7 +66,8 @@ def train(
         seed: The sample's seed, for the order and the augmentation of the images.
         device: Where to train.
         checkpoint: Where the state is kept, if at all; training goes on from what it holds.
-        callback: Called with the rows so far, before the first epoch that is trained and after each.
+        callback: Called with the rows so far, before the first epoch that is trained and after each; on the first of
+            several ranks alone.
 
     Returns:
         A row for the state before training and one for each epoch.
@@ -74,14 +76,14 @@ def train(
         InputError: The loss or a weight is no longer finite.
     """
     epochs = params.epochs(network.backbone.epochs)
-    run = _Run(network.to(device), data.train, params, seed, device)
-    history = run.restore(checkpoint.load() if checkpoint else None)
+    run = _Run(ranks.synchronise(network.to(device)), data.train, params, seed, device)
+    history = run.restore(ranks.from_first(checkpoint.load) if checkpoint else None)
     if not history:
         history.append(
             Epoch(0, None, None, None, None, **_held_out_accuracies(network, data, device, params.precision))
         )
     first, label = len(history) - 1, f"{params.arch} on {data.name}, sample {seed}"
-    if callback:
+    if callback and ranks.leads():
         callback(history)
     bar = progress(range(first, epochs), label, "epoch", initial=first, total=epochs)
     for epoch in bar:
@@ -98,6 +100,8 @@ def train(
         test_accuracy = accuracies["test_accuracy"]
         shown = f"loss {loss:.3f}, accuracy {train_accuracy:.3f}, on the test set {test_accuracy:.3f}"
         bar.set_postfix_str(shown, refresh=False)
+        if not ranks.leads():
+            continue
         if callback:
             callback(history)
         if checkpoint and epoch + 1 < epochs:
@@ -110,11 +114,12 @@ def evaluate(network: Network, split: Split, device: torch.device, precision: st
     """Measure a network's success rate: the fraction of images whose label has the largest output field."""
     network.eval()
     correct = torch.zeros((), dtype=torch.int64, device=device)
-    for start in range(0, len(split.labels), IMAGES_A_PASS):
+    for start in range(ranks.rank() * IMAGES_A_PASS, len(split.labels), ranks.count() * IMAGES_A_PASS):
         images = torch.from_numpy(split.images[start : start + IMAGES_A_PASS]).to(device)
         labels = torch.from_numpy(split.labels[start : start + IMAGES_A_PASS]).to(device)
         with autocast(device, precision):
             correct += (network(scale(images)).argmax(1) == labels).sum()
+    ranks.add(correct)
     return correct.item() / len(split.labels)
 
 
@@ -171,16 +176,19 @@ class _Run:
         self.correct.zero_()
         for _ in range(self.batches.steps):
             self.step()
+        ranks.add(self.loss)
+        ranks.add(self.correct)
         return self.loss.item() / self.batches.steps, self.correct.item() / (self.batches.steps * self.batches.size)
 
     def _step(self) -> None:
-        index, flips, shifts = self.batches.next()
+        index, flips, shifts = ranks.part(*self.batches.next())
         images, labels = augment(self.images[index], flips, shifts), self.labels[index]
         with autocast(self.device, self.precision):
             fields = self.network(images)
-            loss = nn.functional.cross_entropy(fields, labels)
+            loss = nn.functional.cross_entropy(fields, labels) * (len(labels) / self.batches.size)
         self.optimiser.zero_grad()
         loss.backward()
+        ranks.add_gradients(self.network.parameters())
         self.optimiser.step()
         self.loss += loss.detach()
         self.correct += (fields.argmax(1) == labels).sum()

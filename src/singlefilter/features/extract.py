@@ -1,6 +1,6 @@
 """The outputs of the examined layers of a frozen network, for every image."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import h5py
@@ -13,6 +13,7 @@ from singlefilter.data.dataset import Data, Split
 from singlefilter.features.store import write_largest, write_outputs, write_scales
 from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.errors import InputError
+from singlefilter.training import ranks
 from singlefilter.training.augment import scale
 
 IMAGES_A_PASS = 200  # bounds the memory: one pass's features beyond what is on disk
@@ -22,7 +23,12 @@ LARGEST = float(np.finfo(np.float16).max)
 
 @torch.no_grad()
 def write_features(
-    files: Mapping[int, h5py.File], network: Network, data: Data, device: torch.device, label: str = "features"
+    files: Mapping[int, h5py.File],
+    layers: Sequence[int],
+    network: Network,
+    data: Data,
+    device: torch.device,
+    label: str = "features",
 ) -> None:
     """Pass every image through the frozen network and write each layer's outputs (paper, Fig. 1B-C).
 
@@ -31,7 +37,9 @@ def write_features(
     holds, while its head, which does not depend on the scale, still reads it (method, section 5).
 
     Args:
-        files: For each examined layer, counted from 1, its file, open for writing; features.store has the format.
+        files: For each examined layer its file, open for writing; features.store has the format. Of several ranks the
+            first alone has files, and writes what the others compute.
+        layers: The examined layers, counted from 1.
         network: The trained network.
         data: The images.
         device: Where to compute.
@@ -41,7 +49,7 @@ def write_features(
         InputError: An output is too large for float16, or not finite.
     """
     network.to(device).eval()
-    scales = {layer: filter_scales(values) for layer, values in _largest_outputs(files, network, data, device).items()}
+    scales = {layer: filter_scales(values) for layer, values in _largest_outputs(network, layers, data, device).items()}
     for layer, file in files.items():
         file.attrs["class_names"] = list(data.class_names)
         write_scales(file, scales[layer].cpu().numpy())
@@ -58,23 +66,25 @@ def filter_scales(largest: Tensor) -> Tensor:
     return torch.where(largest > 0, torch.exp2((exponents + 3.0).clamp(-100, 100)), 1.0)
 
 
-def _largest_outputs(
-    files: Mapping[int, h5py.File], network: Network, data: Data, device: torch.device
-) -> dict[int, Tensor]:
+def _largest_outputs(network: Network, layers: Sequence[int], data: Data, device: torch.device) -> dict[int, Tensor]:
     """Give the largest output of each filter over the first training images, float32 (F,) for each layer."""
     largest: dict[int, Tensor] = {}
     images = data.train.images[:SCALED_ON]
     for start in range(0, len(images), IMAGES_A_PASS):
         part = torch.from_numpy(images[start : start + IMAGES_A_PASS]).to(device)
-        _raise_to(largest, network.layer_outputs(scale(part), list(files)))
+        for layer, values in network.layer_outputs(scale(part), layers).items():
+            _raise_to(largest, layer, _largest(values))
     return largest
 
 
-def _raise_to(largest: dict[int, Tensor], outputs: Mapping[int, Tensor]) -> None:
-    """Raise each filter's largest output, float32 (F,), to those of more images, float32 (n, F, H, W)."""
-    for layer, values in outputs.items():
-        found = values.amax((0, 2, 3))
-        largest[layer] = torch.maximum(largest[layer], found) if layer in largest else found
+def _largest(outputs: Tensor) -> Tensor:
+    """Give each filter's largest output, float32 (F,), of float32 (n, F, H, W)."""
+    return outputs.amax((0, 2, 3))
+
+
+def _raise_to(largest: dict[int, Tensor], layer: int, found: Tensor) -> None:
+    """Raise a layer's largest outputs, float32 (F,), to those of more images."""
+    largest[layer] = torch.maximum(largest[layer], found) if layer in largest else found
 
 
 def _write_split(
@@ -92,11 +102,11 @@ def _write_split(
     largest: dict[int, Tensor] = {}
     with ThreadPoolExecutor(1) as writer:  # of one pass while the next is computed
         writing: Future[None] | None = None
-        for start in progress(range(0, len(split.labels), IMAGES_A_PASS), label, "pass"):
-            images = torch.from_numpy(split.images[start : start + IMAGES_A_PASS]).to(device)
-            outputs = network.layer_outputs(scale(images), list(files))
-            _raise_to(largest, outputs)
-            stored = {layer: _stored(layer, values, scales[layer]) for layer, values in outputs.items()}
+        for start, outputs in _passes(split, scales, network, device, label):
+            stored = {}
+            for layer, (values, found) in outputs.items():
+                stored[layer] = values.cpu().numpy()
+                _raise_to(largest, layer, found)
             if writing:
                 writing.result()
             writing = writer.submit(write_outputs, files, f"{name}/features", stored, start, len(split.labels))
@@ -105,7 +115,44 @@ def _write_split(
     return largest
 
 
-def _stored(layer: int, outputs: Tensor, scales: Tensor) -> np.ndarray:
+def _passes(
+    split: Split, scales: Mapping[int, Tensor], network: Network, device: torch.device, label: str
+) -> Iterator[tuple[int, dict[int, tuple[Tensor, Tensor]]]]:
+    """Go through the images of a split, and on the first rank give what all ranks have computed, in order.
+
+    A pass is never divided: its outputs are the same, whoever computes them.
+
+    Yields:
+        The number of the first image, and for each layer its outputs as they are stored, float16 (n, F, H, W), and the
+        largest of each filter, float32 (F,).
+    """
+    count = len(split.labels)
+    for turn in progress(range(0, count, IMAGES_A_PASS * ranks.count()), label, "pass"):
+        starts = range(turn, min(turn + IMAGES_A_PASS * ranks.count(), count), IMAGES_A_PASS)  # of the ranks' passes
+        if ranks.rank() >= len(starts):
+            continue
+        start = starts[ranks.rank()]
+        images = torch.from_numpy(split.images[start : start + IMAGES_A_PASS]).to(device)
+        outputs = {
+            layer: (_stored(layer, values, scales[layer]), _largest(values))
+            for layer, values in network.layer_outputs(scale(images), [*scales]).items()
+        }
+        if not ranks.leads():
+            ranks.send(tensor for pair in outputs.values() for tensor in pair)
+            continue
+        yield start, outputs
+        for sender, start in enumerate(starts[1:], start=1):
+            images_there = min(IMAGES_A_PASS, count - start)
+            yield (
+                start,
+                {
+                    layer: ranks.receive(sender, [(images_there, *values.shape[1:]), found.shape], (values, found))
+                    for layer, (values, found) in outputs.items()
+                },
+            )
+
+
+def _stored(layer: int, outputs: Tensor, scales: Tensor) -> Tensor:
     """Give a layer's outputs as they are stored, float16 (n, F, H, W); refuse those that are too large for it."""
     outputs = outputs / scales[:, None, None]
     smallest, largest = outputs.aminmax()
@@ -115,4 +162,4 @@ def _stored(layer: int, outputs: Tensor, scales: Tensor) -> np.ndarray:
             f"first {SCALED_ON:,} training images: training has diverged or only begun; raise epochs_scale, or lower "
             "the backbone's learning rates"
         )
-    return outputs.to(torch.float16, memory_format=torch.contiguous_format).cpu().numpy()
+    return outputs.to(torch.float16, memory_format=torch.contiguous_format)

@@ -14,6 +14,7 @@ from singlefilter.features.store import LayerFeatures
 from singlefilter.heads.train import Features, StoredFeatures
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.params import Params
+from singlefilter.training import ranks
 from singlefilter.training.device import main_memory
 
 SHARE_OF_MEMORY = 0.5  # that the features of a sample may take
@@ -47,7 +48,8 @@ def training_features(
         moved = AugmentedFeatures(network, pixels, layers, row.translation, row.flip, params.precision, device)
         return moved, labels
     paths = {layer: path_of("features", seed=seed, layer=layer) for layer in layers}
-    in_memory = device.type != "cpu" or _fit_in_memory(paths.values())
+    # On one processor several ranks share what the system keeps of the files.
+    in_memory = device.type != "cpu" or (ranks.count() == 1 and _fit_in_memory(paths.values()))
     features, scales = {}, {}
     for layer, path in paths.items():
         with files.read("features", seed=seed, layer=layer) as file:

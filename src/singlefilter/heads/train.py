@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params
+from singlefilter.training import ranks
 from singlefilter.training.batches import Batches
 from singlefilter.training.checkpoint import Checkpoint
 from singlefilter.training.device import Step
@@ -108,16 +109,18 @@ def train_heads(
     losses = torch.zeros(len(weights), device=device)
 
     def step() -> None:
-        index, flips, shifts = batches.next()
+        index, flips, shifts = ranks.part(*batches.next())
         chosen = labels[index]
         for number, (layer, rows) in enumerate(features.rows(index, flips, shifts)):
             head = weights[layer]
             fields = product(rows, head)  # (n, F * S) @ (F * S, K) -> (n, K)
-            losses[number] += nn.functional.cross_entropy(fields, chosen)
-            head.grad = product(_slopes(fields, chosen).T, rows.T)  # (K, n) @ (n, F * S) -> (K, F * S)
+            losses[number] += nn.functional.cross_entropy(fields, chosen) * (len(chosen) / batches.size)
+            slopes = _slopes(fields, chosen, batches.size)
+            head.grad = product(slopes.T, rows.T)  # (K, n) @ (n, F * S) -> (K, F * S)
+        ranks.add_gradients(weights.values())
         optimiser.step()
 
-    first = _restore(checkpoint.load() if checkpoint else None, weights, optimiser)
+    first = _restore(ranks.from_first(checkpoint.load) if checkpoint else None, weights, optimiser)
     epochs = params.epochs(heads.epochs)
     recorded_step = Step(step, device)
     label = f"heads of {params.arch}, sample {seed}"
@@ -129,6 +132,7 @@ def train_heads(
         losses.zero_()
         for _ in range(batches.steps):
             recorded_step()
+        ranks.add(losses)
         means = (losses / batches.steps).tolist()
         for (layer, head), mean in zip(weights.items(), means, strict=True):
             if not (math.isfinite(mean) and all_finite([head])):
@@ -138,7 +142,7 @@ def train_heads(
                 )
         shown = ", ".join(f"layer {layer} {mean:.3f}" for layer, mean in zip(weights, means, strict=True))
         bar.set_postfix_str(f"loss: {shown}", refresh=False)
-        if checkpoint and epoch + 1 < epochs:
+        if checkpoint and ranks.leads() and epoch + 1 < epochs:
             checkpoint.save_if_due(_state(epoch + 1, weights, optimiser))
     return {layer: values.view(label_count, *features.shapes[layer]) for layer, values in weights.items()}
 
@@ -171,13 +175,14 @@ def _initial_weights(layer: int, inputs: int, label_count: int, seed: int) -> Te
     return torch.from_numpy(draws.astype(np.float32))
 
 
-def _slopes(fields: Tensor, labels: Tensor) -> Tensor:
-    """Give the gradient of the mean cross-entropy with respect to the fields, (n, K): probability minus truth, over n.
+def _slopes(fields: Tensor, labels: Tensor, images: int) -> Tensor:
+    """Give the gradient of the mean cross-entropy of a batch with respect to fields, (n, K): probability minus truth,
+    over the batch's images.
 
     Written out, since nothing else is differentiated, and each layer's rows are still in the cache for its gradient.
     """
     truth = labels[:, None] == torch.arange(fields.shape[1], device=labels.device)
-    return (fields.softmax(1) - truth.float()) / len(labels)
+    return (fields.softmax(1) - truth.float()) / images
 
 
 def _state(done: int, weights: Mapping[int, Tensor], optimiser: torch.optim.SGD) -> dict:

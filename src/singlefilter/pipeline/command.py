@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,14 +16,19 @@ from typing import Any
 from singlefilter.pipeline.artifacts import STAGES, digest_of_determinants
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import remove_unfinished
+from singlefilter.pipeline.launcher import launch, launched, rank
 from singlefilter.pipeline.params import Params, load_params
 
 LOG = Path("logs/stages.jsonl")
 NO_MEMORY = ("alloc", "could not create a primitive")  # what errors of PyTorch, HDF5 and oneDNN say then
+NO_PEER = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL")  # and of gloo and NCCL
 
 
 def run(
-    main: Callable[..., None], per_sample: bool = False, arguments: Mapping[str, Mapping[str, Any]] | None = None
+    main: Callable[..., None],
+    per_sample: bool = False,
+    arguments: Mapping[str, Mapping[str, Any]] | None = None,
+    joined: Callable[[], AbstractContextManager[None]] | None = None,
 ) -> None:
     """Run a stage from the command line: read params.yaml, call the stage, and turn a user's mistake into one line.
 
@@ -31,6 +36,7 @@ def run(
         main: The stage, called with the parameters, and with the command line's arguments by name.
         per_sample: Whether the command line takes --seed.
         arguments: What else it takes: name -> options of argparse's add_argument.
+        joined: How the processes join that SINGLEFILTER_LAUNCHER starts; without, the stage runs in one process.
     """
     name = Path(sys.argv[0]).stem
     parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=sys.modules["__main__"].__doc__)
@@ -40,15 +46,21 @@ def run(
         parser.add_argument(argument, **options)
     given = vars(parser.parse_args())
     sys.stdout.reconfigure(errors="replace")  # a terminal may not know every character
+    if rank() > 0:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # the first process speaks for all
     began = time.monotonic()
     try:
         params = load_params()
         if per_sample and given["seed"] not in params.seeds:
             raise InputError(f"--seed: is {given['seed']}; allowed are the seeds of params.yaml, {[*params.seeds]}")
+        if joined:
+            launch(f"stages.{name}", sys.argv[1:])
         if name in STAGES:
             print(_place_in_chain(name, params, given.get("seed")), flush=True)
-        with stopped_by_signals():
+        with stopped_by_signals(), joined() if joined else nullcontext():
             main(params, **given)
+        if rank() > 0:
+            return
         what = {"dataset": params.dataset, "arch": params.arch, "epochs_scale": params.epochs_scale}
         what["determinants"] = digest_of_determinants(params, name)
         _log({"stage": name, **given, **what, "seconds": round(time.monotonic() - began, 1)})
@@ -59,9 +71,12 @@ def run(
     except OSError as error:
         sys.exit(f"{name}: {type(error).__name__}: {error}")
     except RuntimeError as error:
+        first_line = str(error).splitlines()[0]
+        if launched() and any(said in str(error) for said in NO_PEER):
+            sys.exit(f"{name}: process {rank()}: another process has ended: {first_line}")
         if not any(said in str(error) for said in NO_MEMORY):
             raise
-        sys.exit(f"{name}: too little memory: {str(error).splitlines()[0]}")
+        sys.exit(f"{name}: too little memory: {first_line}")
 
 
 @contextmanager

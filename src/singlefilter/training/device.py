@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 
 from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.launcher import launched
 
 WARM_UP_CALLS = 3  # what PyTorch's notes on CUDA graphs ask for before a recording
 
@@ -13,12 +14,16 @@ WARM_UP_CALLS = 3  # what PyTorch's notes on CUDA graphs ask for before a record
 def chosen_device() -> torch.device:
     """Give the device that SINGLEFILTER_DEVICE names; by default the GPU if there is one, else the processor.
 
+    Of several processes that torchrun has started on a machine, each has a GPU of its own.
+
     With SINGLEFILTER_DETERMINISTIC=1 only algorithms are used that add in a fixed order; on a processor all do.
 
     Raises:
         InputError: A variable names a device that is not here, or is neither 0 nor 1.
     """
     name = os.environ.get("SINGLEFILTER_DEVICE", "cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and launched():
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
