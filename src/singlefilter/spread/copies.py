@@ -1,0 +1,51 @@
+"""A copy of the project in which a part of its chain can run while the project itself is worked on."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from singlefilter.pipeline.artifacts import CHECKPOINTS, IMAGES
+from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.params import load_params
+
+DVC = [sys.executable, "-m", "dvc"]
+# Links where the disk has them: what is in the cache is there once. Git is of the project's folder, not of the copy's.
+CONFIG = "[core]\nno_scm = true\n[cache]\ndir = {}\ntype = reflink,hardlink,symlink,copy\n"
+
+
+def copy_project(folder: Path, changes: Mapping[str, Any]) -> None:
+    """Copy what Git tracks or would track, and all images, to a folder that shares DVC's cache and the checkpoints.
+
+    Args:
+        folder: On the project's disk; what it held is removed.
+        changes: Values of params.yaml that the copy has instead of the project's.
+
+    Raises:
+        InputError: The project is not under Git and DVC, or the copy's parameters are not allowed.
+    """
+    cache = Path(_said_by(*DVC, "cache", "dir").strip()).absolute()
+    listed = _said_by("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    shutil.rmtree(folder, ignore_errors=True)
+    for path in {*map(Path, listed), *IMAGES.rglob("*")}:
+        if path.is_file():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, folder / path)
+    (folder / ".dvc/config.local").write_text(CONFIG.format(cache), encoding="utf-8")
+    CHECKPOINTS.mkdir(exist_ok=True)
+    (folder / CHECKPOINTS).symlink_to(CHECKPOINTS.absolute())
+    params = folder / "params.yaml"
+    values = yaml.safe_load(params.read_text(encoding="utf-8"))
+    params.write_text(yaml.safe_dump(values | dict(changes)), encoding="utf-8")
+    load_params(params)
+
+
+def _said_by(*command: str) -> str:
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8")
+    if ended.returncode:
+        raise InputError(f"a copy is made of what Git and DVC know, and they say: {ended.stderr.strip()}")
+    return ended.stdout

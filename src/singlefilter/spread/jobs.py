@@ -1,0 +1,153 @@
+"""Samples' chains as jobs: on this machine, or of a SLURM cluster by submitit."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Protocol
+
+from singlefilter.pipeline.errors import InputError
+from singlefilter.spread.copies import DVC
+
+MOST_REQUEUES = 1000  # of a job whose time is up; submitit's own limit is 3
+# SLURM sends these to all processes of a job whose time is up, or that gives way; submitit answers for them all.
+SIGNALS_OF_SLURM = (signal.SIGUSR2, signal.SIGTERM)
+
+
+@dataclass
+class Job:
+    """The chain of one sample, in a copy of the project.
+
+    Attributes:
+        name: What it is called.
+        seed: The sample.
+        folder: The copy, an absolute path.
+        log: What DVC and its stages print, an absolute path.
+    """
+
+    name: str
+    seed: int
+    folder: Path
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def __call__(self, **environment: str) -> int:
+        """Run the chain up to the last stage of a sample; give DVC's exit status.
+
+        Args:
+            **environment: More of it, where the user has set nothing else.
+        """
+        shutil.rmtree(self.folder / ".dvc/tmp", ignore_errors=True)  # locks of a machine that is no more
+        if cores := os.environ.get("SLURM_CPUS_PER_TASK"):
+            environment |= {"OMP_NUM_THREADS": cores}
+        command, settings = [*DVC, "repro", f"dilute_filters@{self.seed}"], environment | os.environ
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=settings,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+                preexec_fn=_ignore_signals_of_slurm if "SUBMITIT_EXECUTOR" in os.environ else None,
+            )
+        return self.process.wait()
+
+    def checkpoint(self) -> Any:
+        """Say what runs when the job is queued again; submitit calls this when the job's time is up."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(replace(self, process=None))
+
+    def end(self) -> None:
+        """End DVC and its stage, if they run here."""
+        if self.process and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+
+
+def _ignore_signals_of_slurm() -> None:
+    for number in SIGNALS_OF_SLURM:
+        signal.signal(number, signal.SIG_IGN)
+
+
+class Handle(Protocol):
+    """A job that was submitted."""
+
+    def result(self) -> int:
+        """Wait for the job; give DVC's exit status."""
+
+
+Submit = Callable[[Job], Handle]
+
+
+@contextmanager
+def local(at_once: int, gpus: Sequence[str]) -> Iterator[Submit]:
+    """Run jobs on this machine, and end those that still run if the block raises.
+
+    Args:
+        at_once: How many run at once; each has its share of the cores.
+        gpus: The GPUs, of which each job has one, as CUDA_VISIBLE_DEVICES names them.
+    """
+    slots: SimpleQueue[str] = SimpleQueue()
+    for slot in range(at_once):
+        slots.put(gpus[slot % len(gpus)] if gpus else "")
+    environment = {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // at_once, 1))}
+    started: list[Job] = []
+
+    def work(job: Job) -> int:
+        gpu = slots.get()
+        started.append(job)
+        try:
+            return job(CUDA_VISIBLE_DEVICES=gpu, **environment)
+        finally:
+            slots.put(gpu)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        try:
+            yield lambda job: pool.submit(work, job)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for job in started:
+                job.end()
+            raise
+
+
+@contextmanager
+def slurm(logs: Path, options: Sequence[str]) -> Iterator[Submit]:
+    """Submit jobs to SLURM, and cancel them if the block raises; one whose time is up is queued again.
+
+    Args:
+        logs: Where submitit keeps its files, on a disk that all machines share.
+        options: Of sbatch, such as --gres=gpu:1; --time, in minutes, must be among them.
+
+    Raises:
+        InputError: submitit is not installed, there is no SLURM here, or no time is given.
+    """
+    given = {key: value or True for key, _, value in (option.lstrip("-").partition("=") for option in options)}
+    minutes = given.pop("time", "")
+    if not str(minutes).isdecimal():
+        raise InputError(f"--time: is {minutes!r}; give the minutes of a job at the end: -- --time=240")
+    try:
+        from submitit import SlurmExecutor
+
+        executor = SlurmExecutor(logs, max_num_timeout=MOST_REQUEUES)
+    except ImportError as error:
+        raise InputError("--cluster slurm needs submitit: pip install -r requirements-slurm.txt") from error
+    except RuntimeError as error:
+        raise InputError("--cluster slurm: there is no srun on this machine; submit from one of the cluster") from error
+    executor.update_parameters(
+        job_name="singlefilter", time=int(minutes), stderr_to_stdout=True, additional_parameters=given
+    )
+    submitted = []
+    try:
+        yield lambda job: submitted.append(executor.submit(job)) or submitted[-1]
+    except BaseException:
+        for job in submitted:
+            job.cancel(check=False)
+        raise

@@ -1,0 +1,122 @@
+"""Run the samples' chains as jobs beside each other, in copies of the project, and then the rest of the chain here.
+
+Jobs share the project's DVC cache and checkpoints. Ctrl-C ends them; the same command goes on from their checkpoints.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from singlefilter.pipeline.artifacts import IMAGES
+from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.params import Params
+from singlefilter.spread.copies import DVC, copy_project
+from singlefilter.spread.jobs import Handle, Job, local, slurm
+from stages import run
+
+LAST_LINES = 5  # of a failed job's log, that are shown
+COPIES, LOGS = Path(".dvc/tmp/spread"), Path("logs/spread")
+
+
+def main(
+    params: Params,
+    cluster: str,
+    at_once: int,
+    arch: Sequence[str] | None,
+    seeds: Sequence[int] | None,
+    options: Sequence[str],
+) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)  # an exception, so that jobs are ended first
+    archs, samples = arch or [params.arch], [*(seeds or params.seeds)]
+    experiments = [["exp", "run", "--temp", "-S", f"arch={name}", "-S", f"seeds={samples}"] for name in archs]
+    engine = slurm(LOGS / "slurm", options) if cluster == "slurm" else local(at_once, visible_gpus())
+    if arch or seeds:
+        require_known_images(params.dataset)
+    try:
+        jobs = [prepare(name, seed, samples) for name in archs for seed in samples]
+        dvc("repro", "download")
+        with engine as submit:
+            handles = [submit(job) for job in jobs]
+            failed = [job for job, handle in zip(jobs, handles, strict=True) if not succeeds(job, handle)]
+        if failed:
+            raise InputError(
+                f"{len(failed)} of {len(jobs)} failed; the others are kept; the same command runs the rest"
+            )
+        for command in experiments if arch or seeds else [["repro"]]:
+            dvc(*command)
+    except KeyboardInterrupt:
+        raise InputError("stopped, and its jobs are ended; the same command goes on from their checkpoints") from None
+
+
+def require_known_images(dataset: str) -> None:
+    """Refuse a sweep whose experiments, which run in copies of what Git and DVC know, would lack the images."""
+    folder = IMAGES / dataset
+    tracked = subprocess.run(["git", "ls-files", folder, f"{folder}.dvc"], capture_output=True).stdout
+    if not tracked:
+        raise InputError(f"{folder} is not known to DVC, and experiments would not have it; dvc add {folder} first")
+
+
+def prepare(arch: str, seed: int, samples: Sequence[int]) -> Job:
+    """Copy the project for the job of a sample, with all samples of its network in the parameters."""
+    name = f"{arch}-seed{seed}"
+    job = Job(name, seed, (COPIES / name).absolute(), (LOGS / f"{name}.log").absolute())
+    copy_project(job.folder, {"arch": arch, "seeds": [*samples]})
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    job.log.unlink(missing_ok=True)
+    print(f"{name}: {LOGS / name}.log", flush=True)
+    return job
+
+
+def succeeds(job: Job, handle: Handle) -> bool:
+    """Wait for a job, and say how it has ended; the copy of one that did well is removed."""
+    try:
+        status: Any = handle.result()
+    except Exception as error:  # submitit's, of a job that the cluster has ended
+        status = error
+    if status:
+        print(f"{job.name}: failed ({status}); {os.path.relpath(job.log)} ends with:")
+        print(*job.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:], sep="\n", flush=True)
+        return False
+    print(f"{job.name}: done", flush=True)
+    shutil.rmtree(job.folder)
+    return True
+
+
+def visible_gpus() -> list[str]:
+    named = os.environ.pop("CUDA_VISIBLE_DEVICES", None)  # each job has its own
+    return [*map(str, range(torch.cuda.device_count()))] if named is None else list(filter(None, named.split(",")))
+
+
+def dvc(*arguments: str) -> None:
+    if subprocess.run([*DVC, *arguments]).returncode:
+        raise InputError(f"dvc {' '.join(arguments)} failed, as it says above")
+
+
+def read_names(text: str) -> list[str]:
+    return text.split(",")
+
+
+def read_seeds(text: str) -> list[int]:
+    """Read seeds such as 0-4 or 0,2,5."""
+    ranges = (part.split("-") for part in text.split(","))
+    return [seed for ends in ranges for seed in range(int(ends[0]), int(ends[-1]) + 1)]
+
+
+if __name__ == "__main__":
+    run(
+        main,
+        arguments={
+            "--cluster": {"choices": ["local", "slurm"], "default": "local", "help": "where jobs run (default: here)"},
+            "--at-once": {"type": int, "default": 2, "help": "jobs at once, here; they share the cores and the GPUs"},
+            "--arch": {"type": read_names, "help": "rows of archs, such as vgg6,vgg16; an experiment for each"},
+            "--seeds": {"type": read_seeds, "help": "samples, such as 0-4 or 0,2 (default: those of params.yaml)"},
+            "options": {"nargs": "*", "help": "of sbatch, after --: --gres=gpu:1 --time=240 (minutes)"},
+        },
+    )
