@@ -80,3 +80,16 @@ def test_a_sweep_is_an_experiment_for_each_network(project, tmp_path):
     listed = place.python("stages.compare_experiments").output
     assert len(re.findall(r"tiny +vgg6 +3 +3 +[01]\.\d", listed)) == 1, listed
     assert "arch: tiny" in (place.folder / "params.yaml").read_text(encoding="utf-8")
+
+
+def test_a_sample_that_another_machine_has_pushed_is_pulled_and_not_trained(project, one_by_one, tmp_path):
+    """As docs/many_machines.md has it for machines without a common disk."""
+    here, there = project.copied(tmp_path / "here"), one_by_one
+    for place in (here, there):
+        assert place.dvc("remote", "add", "-d", "storage", str(tmp_path / "remote")).code == 0
+    assert there.dvc("push", "--run-cache").code == 0
+    ended = here.dvc("repro", "--pull")
+    assert ended.code == 0, ended.output
+    assert ended.ran == ["check_params"]
+    outs = there.outs()
+    assert here.digests(outs) == there.digests(outs)

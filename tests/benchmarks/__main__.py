@@ -12,6 +12,7 @@ SUBJECTS = (
     "filter_matrices",
     "cluster_statistics",
     "growth",
+    "processes",
     "gpu",
 )
 SEPARATE = ("chain",)

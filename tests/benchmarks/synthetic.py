@@ -25,9 +25,9 @@ def random_data(train: int, test: int) -> Data:
     return Data("random", CLASS_NAMES, random_split(train, 0), random_split(test, 1))
 
 
-def random_split(count: int, seed: int) -> Split:
+def random_split(count: int, seed: int, side: int = IMAGE_SIZE) -> Split:
     generator = np.random.default_rng(seed)
-    images = generator.integers(256, size=(count, IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8)
+    images = generator.integers(256, size=(count, side, side, 3), dtype=np.uint8)
     return Split(images, random_labels(count, LABELS, seed))
 
 
