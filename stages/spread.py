@@ -4,42 +4,34 @@ Jobs share the project's DVC cache and checkpoints. Ctrl-C ends them; the same c
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
+from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from singlefilter.pipeline.artifacts import IMAGES
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params
-from singlefilter.spread.copies import DVC, copy_project
-from singlefilter.spread.jobs import Handle, Job, local, slurm
+from singlefilter.spread.copies import DVC, copy_project, require_known_images
+from singlefilter.spread.jobs import Handle, Job, local, slurm, visible_gpus
 from stages import run
 
 LAST_LINES = 5  # of a failed job's log, that are shown
 COPIES, LOGS = Path(".dvc/tmp/spread"), Path("logs/spread")
 
 
-def main(
-    params: Params,
-    cluster: str,
-    at_once: int,
-    arch: Sequence[str] | None,
-    seeds: Sequence[int] | None,
-    options: Sequence[str],
-) -> None:
+def main(params: Params, cluster: str, at_once: int, arch: list[str], seeds: list[int], options: list[str]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)  # an exception, so that jobs are ended first
     archs, samples = arch or [params.arch], [*(seeds or params.seeds)]
     experiments = [["exp", "run", "--temp", "-S", f"arch={name}", "-S", f"seeds={samples}"] for name in archs]
     engine = slurm(LOGS / "slurm", options) if cluster == "slurm" else local(at_once, visible_gpus())
-    if arch or seeds:
-        require_known_images(params.dataset)
     try:
+        if arch or seeds:
+            require_known_images(params.dataset)
         jobs = [prepare(name, seed, samples) for name in archs for seed in samples]
         dvc("repro", "download")
         with engine as submit:
@@ -53,14 +45,6 @@ def main(
             dvc(*command)
     except KeyboardInterrupt:
         raise InputError("stopped, and its jobs are ended; the same command goes on from their checkpoints") from None
-
-
-def require_known_images(dataset: str) -> None:
-    """Refuse a sweep whose experiments, which run in copies of what Git and DVC know, would lack the images."""
-    folder = IMAGES / dataset
-    tracked = subprocess.run(["git", "ls-files", folder, f"{folder}.dvc"], capture_output=True).stdout
-    if not tracked:
-        raise InputError(f"{folder} is not known to DVC, and experiments would not have it; dvc add {folder} first")
 
 
 def prepare(arch: str, seed: int, samples: Sequence[int]) -> Job:
@@ -89,11 +73,6 @@ def succeeds(job: Job, handle: Handle) -> bool:
     return True
 
 
-def visible_gpus() -> list[str]:
-    named = os.environ.pop("CUDA_VISIBLE_DEVICES", None)  # each job has its own
-    return [*map(str, range(torch.cuda.device_count()))] if named is None else list(filter(None, named.split(",")))
-
-
 def dvc(*arguments: str) -> None:
     if subprocess.run([*DVC, *arguments]).returncode:
         raise InputError(f"dvc {' '.join(arguments)} failed, as it says above")
@@ -105,8 +84,16 @@ def read_names(text: str) -> list[str]:
 
 def read_seeds(text: str) -> list[int]:
     """Read seeds such as 0-4 or 0,2,5."""
-    ranges = (part.split("-") for part in text.split(","))
-    return [seed for ends in ranges for seed in range(int(ends[0]), int(ends[-1]) + 1)]
+    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
+        raise ArgumentTypeError(f"is {text!r}; allowed are numbers and ranges, such as 0-4 or 0,2,5")
+    ranges = (sorted(map(int, part.split("-"))) for part in text.split(","))
+    return [seed for ends in ranges for seed in range(ends[0], ends[-1] + 1)]
+
+
+def read_count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise ArgumentTypeError(f"is {text!r}; allowed are whole numbers from 1 on")
+    return int(text)
 
 
 if __name__ == "__main__":
@@ -114,7 +101,11 @@ if __name__ == "__main__":
         main,
         arguments={
             "--cluster": {"choices": ["local", "slurm"], "default": "local", "help": "where jobs run (default: here)"},
-            "--at-once": {"type": int, "default": 2, "help": "jobs at once, here; they share the cores and the GPUs"},
+            "--at-once": {
+                "type": read_count,
+                "default": 2,
+                "help": "jobs at once, here; they share the cores and the GPUs",
+            },
             "--arch": {"type": read_names, "help": "rows of archs, such as vgg6,vgg16; an experiment for each"},
             "--seeds": {"type": read_seeds, "help": "samples, such as 0-4 or 0,2 (default: those of params.yaml)"},
             "options": {"nargs": "*", "help": "of sbatch, after --: --gres=gpu:1 --time=240 (minutes)"},

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,20 @@ place = Path()
 """
 # Says that it has begun, and waits until a test lets it go on, or ends it.
 WAITING = "(place / 'begun').open('w').close()\nprint((place / 'go_on').open().read())\n"
+
+
+@pytest.fixture(autouse=True)
+def not_for_ever() -> Iterator[None]:
+    """Let a test fail that waits for a job which never comes to its pipe."""
+
+    def too_late(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, too_late)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 def wait_until_begun(job: Job) -> None:

@@ -42,6 +42,14 @@ def test_default_is_the_gpu_if_there_is_one(monkeypatch):
     assert chosen_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def test_each_process_that_torchrun_starts_has_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setenv("SINGLEFILTER_DEVICE", "cuda")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("LOCAL_RANK", "97")
+    with pytest.raises(InputError, match="'cuda:97' is not a device of this machine"):
+        chosen_device()
+
+
 @pytest.mark.parametrize("name", ["gpu", "", "cpu0", "cuda:99"])
 def test_device_that_is_not_here_is_refused_by_name(monkeypatch, name):
     monkeypatch.setenv("SINGLEFILTER_DEVICE", name)

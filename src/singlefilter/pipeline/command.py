@@ -48,6 +48,7 @@ def run(
     sys.stdout.reconfigure(errors="replace")  # a terminal may not know every character
     if rank() > 0:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # the first process speaks for all
+    speaker = f"{name}, process {rank()}" if launched() else name
     began = time.monotonic()
     try:
         params = load_params()
@@ -65,18 +66,18 @@ def run(
         what["determinants"] = digest_of_determinants(params, name)
         _log({"stage": name, **given, **what, "seconds": round(time.monotonic() - began, 1)})
     except InputError as error:
-        sys.exit(f"{name}: {error}")
+        sys.exit(f"{speaker}: {error}")
     except MemoryError as error:
-        sys.exit(f"{name}: too little memory{f': {error}' if str(error) else ''}")
+        sys.exit(f"{speaker}: too little memory{f': {error}' if str(error) else ''}")
     except OSError as error:
-        sys.exit(f"{name}: {type(error).__name__}: {error}")
+        sys.exit(f"{speaker}: {type(error).__name__}: {error}")
     except RuntimeError as error:
         first_line = str(error).splitlines()[0]
         if launched() and any(said in str(error) for said in NO_PEER):
-            sys.exit(f"{name}: process {rank()}: another process has ended: {first_line}")
+            sys.exit(f"{speaker}: another process has ended: {first_line}")
         if not any(said in str(error) for said in NO_MEMORY):
             raise
-        sys.exit(f"{name}: too little memory: {first_line}")
+        sys.exit(f"{speaker}: too little memory: {first_line}")
 
 
 @contextmanager

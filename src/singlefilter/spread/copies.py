@@ -44,6 +44,13 @@ def copy_project(folder: Path, changes: Mapping[str, Any]) -> None:
     load_params(params)
 
 
+def require_known_images(dataset: str) -> None:
+    """Refuse a sweep whose experiments, which run in copies of what Git and DVC know, would lack the images."""
+    folder = IMAGES / dataset
+    if not _said_by("git", "ls-files", str(folder), f"{folder}.dvc"):
+        raise InputError(f"{folder} is not known to DVC, and experiments would not have it; dvc add {folder} first")
+
+
 def _said_by(*command: str) -> str:
     ended = subprocess.run(command, capture_output=True, encoding="utf-8")
     if ended.returncode:

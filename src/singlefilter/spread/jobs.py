@@ -12,6 +12,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Protocol
 
+import torch
+
 from singlefilter.pipeline.errors import InputError
 from singlefilter.spread.copies import DVC
 
@@ -84,6 +86,12 @@ class Handle(Protocol):
 
 
 Submit = Callable[[Job], Handle]
+
+
+def visible_gpus() -> list[str]:
+    """Take the GPUs of this process, for jobs that have one each."""
+    named = os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+    return [*map(str, range(torch.cuda.device_count()))] if named is None else [*filter(None, named.split(","))]
 
 
 @contextmanager

@@ -1,0 +1,124 @@
+"""What becomes of the jobs of spread, where each is a function of the test's."""
+
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.params import Params
+from singlefilter.spread.jobs import Job
+from stages import spread
+
+
+class Ended:
+    """A job's handle, with the job's exit status."""
+
+    def __init__(self, status: int | BaseException):
+        self.status = status
+
+    def result(self) -> int:
+        if isinstance(self.status, BaseException):
+            raise self.status
+        return self.status
+
+
+@pytest.fixture
+def run_spread(make_params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Run spread with jobs that end with the given statuses; give the commands of DVC that it runs itself."""
+    monkeypatch.chdir(tmp_path)
+    commands: list[str] = []
+    monkeypatch.setattr(spread, "dvc", lambda *arguments: commands.append(" ".join(arguments)))
+    monkeypatch.setattr(spread, "require_known_images", lambda dataset: None)
+
+    def copy_project(folder: Path, changes: object) -> None:
+        folder.mkdir(parents=True)
+        (tmp_path / "logs/spread").mkdir(parents=True, exist_ok=True)
+
+    monkeypatch.setattr(spread, "copy_project", copy_project)
+
+    def run(*statuses: int | BaseException, arch: list[str] | None = None, seeds: list[int] | None = None) -> list[str]:
+        left = list(statuses)
+
+        def submit(job: Job) -> Ended:
+            job.log.write_text(f"a line\nthe last line of {job.name}\n", encoding="utf-8")
+            return Ended(left.pop(0))
+
+        @contextmanager
+        def local(at_once: int, gpus: list[str]) -> Iterator[Callable[[Job], Ended]]:
+            yield submit
+
+        monkeypatch.setattr(spread, "local", local)
+        params: Params = make_params(seeds=[4, 7])
+        spread.main(params, "local", 2, arch, seeds, [])
+        assert not left
+        return commands
+
+    run.commands = commands
+    return run
+
+
+def test_the_rest_of_the_chain_runs_after_the_samples(run_spread):
+    assert run_spread(0, 0) == ["repro download", "repro"]
+    assert not [*spread.COPIES.iterdir()]
+
+
+def test_a_sweep_ends_in_an_experiment_for_each_network(run_spread):
+    assert run_spread(0, 0, 0, 0, arch=["vgg6", "tiny"], seeds=[0, 1]) == [
+        "repro download",
+        "exp run --temp -S arch=vgg6 -S seeds=[0, 1]",
+        "exp run --temp -S arch=tiny -S seeds=[0, 1]",
+    ]
+    run_spread.commands.clear()
+    assert run_spread(0, seeds=[9])[1:] == ["exp run --temp -S arch=tiny -S seeds=[9]"]
+
+
+def test_a_failed_sample_is_named_with_its_log_and_the_others_end(run_spread, capsys):
+    with pytest.raises(InputError, match="^1 of 2 failed; the others are kept; the same command runs the rest$"):
+        run_spread(1, 0)
+    assert run_spread.commands == ["repro download"]
+    failed = "tiny-seed4: failed (1); logs/spread/tiny-seed4.log ends with:\na line\nthe last line of tiny-seed4\n"
+    assert failed in capsys.readouterr().out
+    assert [path.name for path in spread.COPIES.iterdir()] == ["tiny-seed4"]
+
+
+def test_a_job_that_the_cluster_has_ended_has_failed(run_spread, capsys):
+    with pytest.raises(InputError, match="2 of 2 failed"):
+        run_spread(RuntimeError("has not produced any output (state: TIMEOUT)"), 1)
+    assert "tiny-seed4: failed (has not produced any output (state: TIMEOUT))" in capsys.readouterr().out
+
+
+def test_ctrl_c_says_how_to_go_on(run_spread):
+    with pytest.raises(InputError, match="stopped, and its jobs are ended; the same command goes on"):
+        run_spread(KeyboardInterrupt(), 0)
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"), [("1,3", ["1", "3"]), ("GPU-5", ["GPU-5"]), ("", [])], ids=["two", "one", "none"]
+)
+def test_jobs_share_the_gpus_that_are_visible(named, expected, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert spread.visible_gpus() == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("0-4", [0, 1, 2, 3, 4]), ("0,2,7", [0, 2, 7]), ("3", [3]), ("0-1,5", [0, 1, 5]), ("3-1", [1, 2, 3])],
+)
+def test_seeds_are_ranges_and_lists(text, expected):
+    assert spread.read_seeds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "a", "0-", "1--2", "0,,1"])
+def test_what_are_no_seeds_is_refused(text):
+    with pytest.raises(ArgumentTypeError, match="allowed are numbers and ranges, such as 0-4 or 0,2,5"):
+        spread.read_seeds(text)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5"])
+def test_no_jobs_at_once_are_refused(text):
+    assert spread.read_count("2") == 2
+    with pytest.raises(ArgumentTypeError, match="allowed are whole numbers from 1 on"):
+        spread.read_count(text)
