@@ -3,7 +3,6 @@
 Jobs share the project's DVC cache and checkpoints. Ctrl-C ends them; the same command goes on from their checkpoints.
 """
 
-import os
 import re
 import shutil
 import signal
@@ -11,15 +10,13 @@ import subprocess
 from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params
 from singlefilter.spread.copies import DVC, copy_project, require_known_images
-from singlefilter.spread.jobs import Handle, Job, local, slurm, visible_gpus
+from singlefilter.spread.jobs import Job, local, slurm, succeeds, visible_gpus
 from stages import run
 
-LAST_LINES = 5  # of a failed job's log, that are shown
 COPIES, LOGS = Path(".dvc/tmp/spread"), Path("logs/spread")
 
 
@@ -27,14 +24,16 @@ def main(params: Params, cluster: str, at_once: int, arch: list[str], seeds: lis
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)  # an exception, so that jobs are ended first
     archs, samples = arch or [params.arch], [*(seeds or params.seeds)]
+    require_usable(params, cluster, archs, options)
     experiments = [["exp", "run", "--temp", "-S", f"arch={name}", "-S", f"seeds={samples}"] for name in archs]
-    engine = slurm(LOGS / "slurm", options) if cluster == "slurm" else local(at_once, visible_gpus())
+    jobs: list[Job] = []
     try:
         if arch or seeds:
             require_known_images(params.dataset)
-        jobs = [prepare(name, seed, samples) for name in archs for seed in samples]
-        dvc("repro", "download")
-        with engine as submit:
+        with slurm(LOGS / "slurm", options) if cluster == "slurm" else local(at_once, visible_gpus()) as submit:
+            jobs += [prepare(name, seed, samples) for name in archs for seed in samples]
+            dvc("repro", "download")
+            print(f"{len(jobs)} jobs; each prints to its file in {LOGS}", flush=True)
             handles = [submit(job) for job in jobs]
             failed = [job for job, handle in zip(jobs, handles, strict=True) if not succeeds(job, handle)]
         if failed:
@@ -45,6 +44,17 @@ def main(params: Params, cluster: str, at_once: int, arch: list[str], seeds: lis
             dvc(*command)
     except KeyboardInterrupt:
         raise InputError("stopped, and its jobs are ended; the same command goes on from their checkpoints") from None
+    finally:
+        for job in jobs:
+            shutil.rmtree(job.folder, ignore_errors=True)  # what is worth keeping is in the project
+
+
+def require_usable(params: Params, cluster: str, archs: Sequence[str], options: Sequence[str]) -> None:
+    for name in archs:
+        if name not in params.archs:
+            raise InputError(f"--arch: {name!r} is not a row of archs; allowed are {', '.join(params.archs)}")
+    if options and cluster != "slurm":
+        raise InputError(f"{' '.join(options)}: is for sbatch; leave it out, or add --cluster slurm before the --")
 
 
 def prepare(arch: str, seed: int, samples: Sequence[int]) -> Job:
@@ -54,23 +64,7 @@ def prepare(arch: str, seed: int, samples: Sequence[int]) -> Job:
     copy_project(job.folder, {"arch": arch, "seeds": [*samples]})
     job.log.parent.mkdir(parents=True, exist_ok=True)
     job.log.unlink(missing_ok=True)
-    print(f"{name}: {LOGS / name}.log", flush=True)
     return job
-
-
-def succeeds(job: Job, handle: Handle) -> bool:
-    """Wait for a job, and say how it has ended; the copy of one that did well is removed."""
-    try:
-        status: Any = handle.result()
-    except Exception as error:  # submitit's, of a job that the cluster has ended
-        status = error
-    if status:
-        print(f"{job.name}: failed ({status}); {os.path.relpath(job.log)} ends with:")
-        print(*job.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:], sep="\n", flush=True)
-        return False
-    print(f"{job.name}: done", flush=True)
-    shutil.rmtree(job.folder)
-    return True
 
 
 def dvc(*arguments: str) -> None:
@@ -84,9 +78,9 @@ def read_names(text: str) -> list[str]:
 
 def read_seeds(text: str) -> list[int]:
     """Read seeds such as 0-4 or 0,2,5."""
-    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", text):
+    ranges = [[*map(int, part.split("-"))] for part in text.split(",") if re.fullmatch(r"\d+(-\d+)?", part)]
+    if len(ranges) <= text.count(",") or any(ends != sorted(ends) for ends in ranges):
         raise ArgumentTypeError(f"is {text!r}; allowed are numbers and ranges, such as 0-4 or 0,2,5")
-    ranges = (sorted(map(int, part.split("-"))) for part in text.split(","))
     return [seed for ends in ranges for seed in range(ends[0], ends[-1] + 1)]
 
 
@@ -100,7 +94,11 @@ if __name__ == "__main__":
     run(
         main,
         arguments={
-            "--cluster": {"choices": ["local", "slurm"], "default": "local", "help": "where jobs run (default: here)"},
+            "--cluster": {
+                "choices": ["local", "slurm"],
+                "default": "local",
+                "help": "where jobs run (default: local, on this machine)",
+            },
             "--at-once": {
                 "type": read_count,
                 "default": 2,
@@ -108,6 +106,6 @@ if __name__ == "__main__":
             },
             "--arch": {"type": read_names, "help": "rows of archs, such as vgg6,vgg16; an experiment for each"},
             "--seeds": {"type": read_seeds, "help": "samples, such as 0-4 or 0,2 (default: those of params.yaml)"},
-            "options": {"nargs": "*", "help": "of sbatch, after --: --gres=gpu:1 --time=240 (minutes)"},
+            "options": {"nargs": "*", "help": "of sbatch, after --, such as --gres=gpu:1; --time=<minutes> is needed"},
         },
     )

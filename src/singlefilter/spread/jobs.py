@@ -17,6 +17,7 @@ import torch
 from singlefilter.pipeline.errors import InputError
 from singlefilter.spread.copies import DVC
 
+LAST_LINES = 5  # of a failed job's log, that are shown
 MOST_REQUEUES = 1000  # of a job whose time is up; submitit's own limit is 3
 # SLURM sends these to all processes of a job whose time is up, or that gives way; submitit answers for them all.
 SIGNALS_OF_SLURM = (signal.SIGUSR2, signal.SIGTERM)
@@ -111,6 +112,7 @@ def local(at_once: int, gpus: Sequence[str]) -> Iterator[Submit]:
     def work(job: Job) -> int:
         gpu = slots.get()
         started.append(job)
+        print(f"{job.name}: begins", flush=True)
         try:
             return job(CUDA_VISIBLE_DEVICES=gpu, **environment)
         finally:
@@ -159,3 +161,17 @@ def slurm(logs: Path, options: Sequence[str]) -> Iterator[Submit]:
         for job in submitted:
             job.cancel(check=False)
         raise
+
+
+def succeeds(job: Job, handle: Handle) -> bool:
+    """Wait for a job, and say how it has ended."""
+    try:
+        status: Any = handle.result()
+    except Exception as error:  # submitit's, of a job that the cluster has ended
+        status = error
+    if status:
+        print(f"{job.name}: failed ({status}); {os.path.relpath(job.log)} ends with:")
+        print(*job.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:], sep="\n", flush=True)
+        return False
+    print(f"{job.name}: done", flush=True)
+    return True
