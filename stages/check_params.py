@@ -8,6 +8,10 @@ from stages import run
 
 def main(params: Params) -> None:
     check_source(params.dataset, params.chosen_dataset)
+    if not params.chosen_arch.backbone.is_chain:
+        from singlefilter.backbone.check import check_network  # and with it torch, which takes seconds
+
+        check_network(params)
     with Workspace(params).replacing("params_checked") as path:
         path.write_text("params.yaml is valid\n", encoding="utf-8")
 

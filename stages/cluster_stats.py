@@ -11,7 +11,7 @@ from singlefilter.filters.store import read_layer
 from singlefilter.pipeline.architecture import multiply_accumulates
 from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.console import progress
-from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params import LayerName, Params
 from singlefilter.records.store import read_control
 from singlefilter.statistics.bootstrap import intervals
 from singlefilter.statistics.layer import measure_layer
@@ -28,7 +28,7 @@ from singlefilter.statistics.over_samples import (
 from stages import run
 
 MEASURED_BY_EPOCH = dict.fromkeys(("test_accuracy", "validation_accuracy", "test_accuracy_without_bias"), float)
-MEASURED_DILUTED = {"layer": int, "removed_filters": float, "accuracy": float}
+MEASURED_DILUTED = {"layer": object, "removed_filters": float, "accuracy": float}
 
 
 def main(params: Params) -> None:
@@ -37,7 +37,7 @@ def main(params: Params) -> None:
     dilution = files.read_samples("dilution", MEASURED_DILUTED)
     measured = measure(files, params)
     layers = layers_table(measured["samples"], intervals(measured["draws"].drop(columns="seed")))
-    layers = layers.merge(places_and_costs(params, measured["labels"]["label"].nunique()), on="layer")
+    layers = layers.merge(places_and_costs(files, params, measured["labels"]["label"].nunique()), on="layer")
     thresholds = thresholds_table(measured["thresholds"])
     nulls = nulls_table(measured["nulls"])
     run = Run(params, layers, thresholds, nulls, histories, dilution)
@@ -60,14 +60,19 @@ def main(params: Params) -> None:
         path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 
-def places_and_costs(params: Params, label_count: int) -> pd.DataFrame:
+def places_and_costs(files: Workspace, params: Params, label_count: int) -> pd.DataFrame:
     """Where each examined layer is in the network, and the cost of an image up to there, with a head on it.
 
     Returns:
-        A row a layer: layer; depth, its number over that of all convolutional layers; multiply_accumulates, and their
-        share of the whole network's.
+        A row a layer: layer; depth, its number over that of all convolutional layers, or of all layers with weights;
+        multiply_accumulates, and their share of the whole network's.
     """
     backbone, layers = params.chosen_arch.backbone, list(params.chosen_arch.examined_layers)
+    if not backbone.is_chain:
+        with files.read("matrices", seed=params.seeds[0]) as file:
+            places = [{"layer": layer} | read_layer(file, layer).place for layer in layers]
+        table = pd.DataFrame(places)[["layer", "depth", "multiply_accumulates", "multiply_accumulates_share"]]
+        return table.assign(layer=in_order(table["layer"], params))
     cut, whole = multiply_accumulates(backbone, label_count, params.chosen_dataset.image_size)
     counts = [cut[layer - 1] for layer in layers]
     shares = [count / whole for count in counts]
@@ -84,10 +89,17 @@ def measure(files: Workspace, params: Params) -> dict[str, pd.DataFrame]:
     for seed, layer in progress(items, "clusters", "layer"):
         for name, table in measure_sample(files, params, seed, layer).items():
             parts[name].append(table.assign(seed=seed, layer=layer))
-    return {name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()}
+    joined = {name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()}
+    return {name: table.assign(layer=in_order(table["layer"], params)) for name, table in joined.items()}
 
 
-def measure_sample(files: Workspace, params: Params, seed: int, layer: int) -> dict[str, pd.DataFrame]:
+def in_order(layers: pd.Series, params: Params) -> pd.Series:
+    """Give names of layers the network's order, which sorting and grouping keep; numbers have it."""
+    examined = params.chosen_arch.examined_layers
+    return layers if isinstance(examined[0], int) else layers.astype(pd.CategoricalDtype(examined, ordered=True))
+
+
+def measure_sample(files: Workspace, params: Params, seed: int, layer: LayerName) -> dict[str, pd.DataFrame]:
     """Give the tables of one layer of one sample, the success rates of its head beside its statistics.
 
     These are the whole head's, and what it loses on the test set without each single filter.

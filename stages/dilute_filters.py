@@ -14,7 +14,7 @@ from singlefilter.filters.layer_clusters import cluster_layer
 from singlefilter.filters.store import FilterMatrices, read_layer
 from singlefilter.heads.store import read_head
 from singlefilter.pipeline.artifacts import Workspace, path_of
-from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params import LayerName, Params, layer_key
 from singlefilter.training.checkpoint import Checkpoint
 from singlefilter.training.device import chosen_device
 from stages import run
@@ -24,7 +24,7 @@ def main(params: Params, seed: int) -> None:
     files = Workspace(params)
     rows, checkpoints = [], []
     for layer in params.diluted_layers:
-        measurements = list(dilute(read_diluted_layer(files, params, seed, layer), (seed, layer)))
+        measurements = list(dilute(read_diluted_layer(files, params, seed, layer), (seed, layer_key(layer))))
         if params.dilution.retrain_heads:
             retrained, checkpoint = retrain_layer(files, params, seed, layer)
             measurements += retrained
@@ -36,7 +36,7 @@ def main(params: Params, seed: int) -> None:
         checkpoint.remove()
 
 
-def read_diluted_layer(files: Workspace, params: Params, seed: int, layer: int) -> Layer:
+def read_diluted_layer(files: Workspace, params: Params, seed: int, layer: LayerName) -> Layer:
     """Read a layer's head and test set, and its clusters in the training set: the test set only measures."""
     with files.read("heads", seed=seed) as file:
         weights, _ = read_head(file, layer)
@@ -58,7 +58,9 @@ def find_member(matrices: FilterMatrices, threshold: float) -> np.ndarray:
     return cluster_layer(matrices.fields, matrices.images_per_label, [threshold])[threshold].numbers >= 0
 
 
-def retrain_layer(files: Workspace, params: Params, seed: int, layer: int) -> tuple[list[Measurement], Checkpoint]:
+def retrain_layer(
+    files: Workspace, params: Params, seed: int, layer: LayerName
+) -> tuple[list[Measurement], Checkpoint]:
     """Train a layer's head anew on what random removals leave; its checkpoint is to be removed when all is written."""
     device = chosen_device()
     features, labels = training_features(files, params, seed, [layer], device)
@@ -67,7 +69,7 @@ def retrain_layer(files: Workspace, params: Params, seed: int, layer: int) -> tu
         test_features, test_labels = (torch.from_numpy(part).to(device) for part in read_test_set(stored))
     checkpoint = Checkpoint.of_stage(files, "dilute_filters", device, seed=seed, layer=layer)
     label_count, test = len(stored.class_names), (test_features, test_labels)
-    return retrain_heads(features, labels, test, label_count, params, (seed, layer), checkpoint), checkpoint
+    return retrain_heads(features, labels, test, label_count, params, (seed, layer_key(layer)), checkpoint), checkpoint
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ from contextlib import ExitStack
 from singlefilter.backbone.store import read_network
 from singlefilter.data.store import read_dataset
 from singlefilter.features.extract import write_features
-from singlefilter.pipeline.architecture import feature_bytes
-from singlefilter.pipeline.artifacts import Workspace, path_of
+from singlefilter.features.store import write_place
+from singlefilter.pipeline.artifacts import Workspace, feature_bytes, path_of
 from singlefilter.pipeline.files import require_space
 from singlefilter.pipeline.params import Params
 from singlefilter.training.device import chosen_device
@@ -21,11 +21,14 @@ def main(params: Params, seed: int) -> None:
     with files.read("backbone", seed=seed) as file:
         network = read_network(file)
     layers = params.chosen_arch.examined_layers
-    needed = feature_bytes(params.chosen_arch.backbone, params.chosen_dataset.image_size, layers, data.image_count)
+    needed = feature_bytes(network.outputs_an_image(layers), data.image_count)
     require_space(path_of("features", seed=seed, layer=layers[0]).parent, needed, "examine fewer layers")
     with ExitStack() as stack:
         written = layers if leads() else []
         outs = {layer: stack.enter_context(files.write("features", seed=seed, layer=layer)) for layer in written}
+        for layer, out in outs.items():
+            if not network.backbone.is_chain:
+                write_place(out, network.place_of(layer))
         write_features(outs, layers, network, data, chosen_device(), f"features, sample {seed}")
 
 

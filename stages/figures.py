@@ -1,6 +1,6 @@
 """Draw the figures from the tables and matrices."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ from singlefilter.pipeline.architecture import layer_shapes
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import replacing
-from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params import LayerName, Params
 from stages import run
 
 TABLES = ("claims", "filters", "histograms", "labels", "layers", "nulls", "thresholds", "training")
@@ -39,19 +39,21 @@ class FirstSample:
         class_names: K names.
         fields: Of some layers one filter's normalised fields, float64 (K, K).
         decisions: Of the first and the last layer one filter's counts of decisions, int64 (K, K).
+        outputs: Filters and positions of each layer of a network that is no chain.
         totals: The last layer's normalised fields, summed over its filters, float64 (K, K).
     """
 
     class_names: list[str]
     fields: Shown
     decisions: Shown
+    outputs: Mapping[LayerName, tuple[int, int]]
     totals: np.ndarray
 
 
 def main(params: Params) -> None:
     files = Workspace(params)
     tables = {name: files.read_table(name, **TEXTS.get(name, {})) for name in TABLES}
-    removals = files.read_samples("dilution", {"layer": int, "accuracy": float})
+    removals = files.read_samples("dilution", {"layer": object, "accuracy": float})
     sample = read_first_sample(files, params, tables["filters"])
 
     use_style(params.figures.dpi, params.figures.font_size, params.figures.colormap)
@@ -70,21 +72,30 @@ def draw(
     layers, history, paper, heading = tables["layers"], tables["training"], paper_of(params), heading_of(params)
     about = params.threshold, paper, heading
     names, size, row = sample.class_names, params.chosen_dataset.image_size, params.chosen_arch
-    single = [shape.number for shape in layer_shapes(row.backbone.convolutions, size) if shape.pooled_side == 1]
-    yield "network", network(row.backbone, size, len(names), row.examined_layers, heading)
+    yield "network", network(row.backbone, size, len(names), row.examined_layers, heading, sample.outputs)
     yield "success_rates", success_rates(layers, history, paper, heading)
     yield "training", training(history, heading)
     yield "layer_statistics", layer_statistics(layers, *about)
     yield "layer_table", layer_table(layers, history, *about)
     yield "cluster_sizes", cluster_sizes(layers, *about)
     yield "label_appearances", label_appearances(tables["labels"], *about)
-    yield "decisions", decisions(sample.decisions, single, names, heading)
+    yield "decisions", decisions(sample.decisions, single_positions(params), names, heading)
     yield "filters", filter_matrices(sample.fields, names, params.threshold, heading)
     yield "field_histograms", field_histograms(tables["histograms"], layers, params.threshold, heading)
     yield "signal_to_noise", signal_to_noise(layers, sample.totals, names, paper, heading)
     yield "nulls", nulls(tables["nulls"], params.threshold, heading)
     yield "thresholds", thresholds(tables["thresholds"], heading)
     yield "dilution", dilution(removals, names, paper_removal(params, layers, paper), heading)
+
+
+def single_positions(params: Params) -> list[LayerName]:
+    """List the layers whose filters decide alike for all images: those with one position, after a ReLU.
+
+    What other networks put out may be below 0, and then the largest field is on another output.
+    """
+    convolutions = params.chosen_arch.backbone.convolutions or ()
+    shapes = layer_shapes(convolutions, params.chosen_dataset.image_size)
+    return [shape.number for shape in shapes if shape.pooled_side == 1]
 
 
 def heading_of(params: Params) -> str:
@@ -95,17 +106,20 @@ def read_first_sample(files: Workspace, params: Params, filters: pd.DataFrame) -
     """Read the matrices of the filters that represent their layers."""
     seed, layers = params.seeds[0], params.chosen_arch.examined_layers
     chosen = representative_filters(filters[filters["seed"] == seed])
-    if sorted(chosen) != [*layers]:
+    if [*chosen] != [*layers]:
         raise InputError(
-            f"{path_of('filters')} is of another run: it has layers {sorted(chosen)} of sample {seed}, "
+            f"{path_of('filters')} is of another run: it has layers {[*chosen]} of sample {seed}, "
             f"where {[*layers]} are expected. Make it again: dvc repro --force --single-item cluster_stats"
         )
     with files.read("matrices", seed=seed) as file:
-        tests = {layer: read_layer(file, layer).splits["test"] for layer in layers}
+        matrices = {layer: read_layer(file, layer) for layer in layers}
+        tests = {layer: of_layer.splits["test"] for layer, of_layer in matrices.items()}
+        places = {layer: of_layer.place for layer, of_layer in matrices.items() if of_layer.place}
         return FirstSample(
             class_names=[str(name) for name in file.attrs["class_names"]],
             fields={layer: read_fields(tests[layer], chosen[layer]) for layer in choose_layers(layers)},
             decisions={layer: read_decisions(tests[layer], chosen[layer]) for layer in choose_layers(layers, 2)},
+            outputs={layer: (len(tests[layer].fields), place["positions"]) for layer, place in places.items()},
             totals=sum_fields(tests[layers[-1]]),
         )
 

@@ -25,7 +25,8 @@ def main(params: Params, seed: int) -> None:
                     split: filter_matrices(features.stream(split, images_a_pass(scaled)), scaled, chosen_device())
                     for split in ("train", "test")
                 }
-            write_layer(out, layer, LayerMatrices(features.class_names, accuracies, features.faded, splits))
+            found = LayerMatrices(features.class_names, accuracies, features.faded, splits, features.place)
+            write_layer(out, layer, found)
 
 
 if __name__ == "__main__":

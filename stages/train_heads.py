@@ -8,7 +8,7 @@ from singlefilter.features.store import LayerFeatures
 from singlefilter.heads.store import write_heads
 from singlefilter.heads.train import accuracy, train_heads
 from singlefilter.pipeline.artifacts import Workspace, path_of
-from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params import LayerName, Params
 from singlefilter.training.checkpoint import Checkpoint
 from singlefilter.training.device import chosen_device, warn_if_slow
 from singlefilter.training.ranks import joined, leads
@@ -33,7 +33,7 @@ def main(params: Params, seed: int) -> None:
     checkpoint.remove()
 
 
-def measure_head(files: Workspace, seed: int, layer: int, head: Tensor) -> dict[str, float]:
+def measure_head(files: Workspace, seed: int, layer: LayerName, head: Tensor) -> dict[str, float]:
     """Give a head's success rates on the plain images of each split, such as test_accuracy."""
     found = {}
     with files.read("features", seed=seed, layer=layer) as file:

@@ -26,14 +26,20 @@ from singlefilter.pipeline.params import (
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 PARAMS = YAML(typ="safe").load(ROOT / "params.yaml") | YAML(typ="safe").load(ROOT / "catalog.yaml")
-NO_STAGES = {"__init__", "record_run", "compare_experiments", "spread"}  # the others are commands, run by hand
+NO_STAGES = {
+    "__init__",
+    "record_run",
+    "compare_experiments",
+    "list_layers",
+    "spread",
+}  # the others are commands, run by hand
 SCRIPTS = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem not in NO_STAGES)
 
 
 # Imported by all, and part of none: the first only puts this tree's library first, the second names what is in it,
 # and silences a warning.
 FORMALITIES = {"stages/__init__.py", "src/singlefilter/__init__.py"}
-BUILD_NETWORKS = {"train_backbone", "extract_features", "train_heads", "dilute_filters"}
+BUILD_NETWORKS = {"check_params", "train_backbone", "extract_features", "train_heads", "dilute_filters"}
 ORDER = [  # a package imports only those of lower rows
     {"statistics", "figures", "dilution", "features", "spread"},
     {"filters", "records", "backbone", "heads", "sources"},

@@ -1,12 +1,14 @@
 """The Python API: its examples, its agreement with the pipeline's own steps, and its refusals."""
 
 import doctest
+import runpy
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 import singlefilter
@@ -124,6 +126,30 @@ def test_clusters_of_hand_made_filters():
 def test_what_does_not_fit_is_said_with_its_shape_and_the_expected_one(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_the_script_about_any_network_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
+    runpy.run_path(str(ROOT / "docs/any_network.py"))
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in printed] == ["layer1", "layer3"]
+    assert (tmp_path / "filter.png").stat().st_size > 10_000
+
+
+def test_features_of_a_transformer_have_the_dimensions_of_the_embedding_first():
+    network = torchvision.models.VisionTransformer(16, 8, 1, 2, 6, 12, num_classes=3).eval()
+    images = np.random.default_rng(0).integers(256, size=(4, 16, 16, 3), dtype=np.uint8)
+    found = singlefilter.extract_features(network, images, ["encoder.ln", "conv_proj"])
+    assert found["encoder.ln"].shape == (4, 6, 5) and found["conv_proj"].shape == (4, 6, 2, 2)
+
+
+def test_features_are_those_before_a_layer_that_changes_them_in_place():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(inplace=True))
+    images = torch.randn(5, 3, 6, 6)
+    found = singlefilter.extract_features(network, images, ["0"])["0"]
+    assert found.min() < 0 and torch.equal(found, network[0](images))
 
 
 def test_the_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from singlefilter.backbone.layers import tapped
 from singlefilter.backbone.network import Network
 from singlefilter.backbone.train import new_network, train
 from singlefilter.data.dataset import Data, Split
@@ -135,7 +136,8 @@ def extract_features(
             network.named_modules() has them.
 
     Returns:
-        For each layer its outputs, float32 (N, F, …), on the processor.
+        For each layer its outputs, float32 (N, F, …), on the processor. Of a transformer F are the dimensions of the
+        embedding, and the tokens come after.
 
     Raises:
         InputError: The network has no such layer, or the images have another shape.
@@ -147,7 +149,7 @@ def extract_features(
     """
     if isinstance(layers, str):
         raise InputError(f"layers: is {layers!r}; a list is needed, such as [{layers!r}]")
-    modules = {layer: _layer(network, layer) for layer in layers}
+    names = {layer: _name_of_layer(network, layer) for layer in layers}
     device, values = chosen_device(), torch.as_tensor(images)
     if values.dtype == torch.uint8 and (values.ndim != 4 or values.shape[3] != 3):
         raise InputError(
@@ -155,17 +157,12 @@ def extract_features(
         )
     network.to(device).eval()
     found: dict[int | str, list[Tensor]] = {layer: [] for layer in layers}
-    hooks = [
-        module.register_forward_hook(lambda module, inputs, output, layer=layer: found[layer].append(output.float()))
-        for layer, module in modules.items()
-    ]
-    try:
-        for start in range(0, len(values), IMAGES_A_PASS):
-            batch = values[start : start + IMAGES_A_PASS].to(device)
+    for start in range(0, len(values), IMAGES_A_PASS):
+        batch = values[start : start + IMAGES_A_PASS].to(device)
+        with tapped(network, names.values()) as outputs:
             network(scale(batch) if batch.dtype == torch.uint8 else batch)
-    finally:
-        for hook in hooks:
-            hook.remove()
+        for layer, name in names.items():
+            found[layer].append(outputs[name].float())
     return {layer: torch.cat(parts).cpu() for layer, parts in found.items()}
 
 
@@ -398,15 +395,15 @@ def _positions(features: ArrayLike | Tensor, images: int) -> Tensor:
     return values.cpu().reshape(images, values.shape[1], -1)  # (N, F, H, W) -> (N, F, S)
 
 
-def _layer(network: nn.Module, layer: int | str) -> nn.Module:
+def _name_of_layer(network: nn.Module, layer: int | str) -> str:
     if isinstance(network, Network) and isinstance(layer, int):
         if not 1 <= layer <= len(network.layers):
             raise InputError(f"layers: the network has no layer {layer}; allowed are 1 to {len(network.layers)}")
-        return network.layers[layer - 1]
+        return f"layers.{layer - 1}"
     modules = dict(network.named_modules())
     if layer not in modules:
         raise InputError(f"layers: the network has no module {layer!r}; it has {', '.join(filter(None, modules))}")
-    return modules[layer]
+    return layer
 
 
 def _fields(matrices: FilterMatrices | ArrayLike) -> tuple[np.ndarray, np.ndarray]:

@@ -104,8 +104,8 @@ def test_feature_sizes_are_those_of_the_paper(arch, sizes, inputs):
     assert network.classifier[0].in_features == inputs
 
 
-@pytest.mark.parametrize("arch", ARCHS)
-def test_every_row_gives_a_network_without_bias_on_its_output(arch):
+@pytest.mark.parametrize("arch", [name for name, row in ARCHS.items() if row.backbone.is_chain])
+def test_every_chain_gives_a_network_without_bias_on_its_output(arch):
     network = network_without_memory(arch, labels=100)
     assert network(torch.empty(2, 3, 32, 32, device="meta")).shape == (2, 100)
     assert network.classifier[-1].bias is None

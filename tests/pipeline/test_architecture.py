@@ -7,7 +7,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from singlefilter.backbone.network import Network
-from singlefilter.pipeline.architecture import LayerShape, feature_bytes, layer_shapes, multiply_accumulates
+from singlefilter.pipeline.architecture import LayerShape, layer_shapes, multiply_accumulates
+from singlefilter.pipeline.artifacts import feature_bytes
 from singlefilter.pipeline.params import load_params
 
 ARCHS = load_params(Path(__file__).resolve().parents[2] / "params.yaml").archs
@@ -63,6 +64,8 @@ def test_multiply_accumulates_are_half_of_what_pytorch_counts(arch):
 def test_features_of_a_cifar10_vgg16_take_3_7_gigabytes():
     vgg16 = ARCHS["vgg16"]
     outputs = 64 * 16**2 + 128 * 8**2 + 256 * 4**2 + 512 * 2**2 + 512  # after each of the five pools
-    needed = feature_bytes(vgg16.backbone, 32, vgg16.examined_layers, 60_000)
+    with torch.device("meta"):
+        assert Network(vgg16.backbone, 10, 32).outputs_an_image(vgg16.examined_layers) == outputs
+    needed = feature_bytes(outputs, 60_000)
     assert needed == outputs * 60_000 * 2
     assert round(needed / 1e9, 1) == 3.7

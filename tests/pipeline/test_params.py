@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import Backbone, Decay, Heads, Params, Rates, load_params, parse_params
+from singlefilter.pipeline.params import (
+    OF_OTHERS,
+    Backbone,
+    Decay,
+    Heads,
+    Params,
+    Rates,
+    layer_key,
+    layer_text,
+    load_params,
+    parse_params,
+)
 from singlefilter.pipeline.yaml_files import load_yaml
 
 FILE = Path(__file__).resolve().parents[2] / "params.yaml"
@@ -293,9 +304,11 @@ def test_variant_differs_from_its_parent_in_these_keys_alone(values, arch, paren
 
 def test_rows_are_these_and_written_out_whole(values):
     variants = "vgg14 vgg14_l13_350 vgg16_l11to13_350 vgg16_l11to13_120 avgg16_l13_100 vgg16_fc4096".split()
-    assert list(values["archs"]) == ["vgg16", "vgg6", "avgg16", *variants]
-    for row in values["archs"].values():
-        assert row["backbone"].keys() == Backbone.model_fields.keys()
+    papers, others = ["vgg16", "vgg6", "avgg16", *variants], ["vgg11", "resnet18", "efficientnet_b0", "vit_small"]
+    assert list(values["archs"]) == [*papers, *others]
+    for name in papers:
+        row = values["archs"][name]
+        assert row["backbone"].keys() == Backbone.model_fields.keys() - {*OF_OTHERS, "torchvision", "module"}
         assert row["heads"].keys() == Heads.model_fields.keys()
 
 
@@ -303,7 +316,31 @@ def test_rows_are_these_and_written_out_whole(values):
 @pytest.mark.parametrize("dataset", PARAMS.datasets)
 def test_every_network_can_be_chosen_with_every_data_set(values, arch, dataset):
     params = parse_params({**values, "arch": arch, "dataset": dataset})
-    assert params.chosen_arch.examined_layers[-1] >= 5
+    assert len(params.chosen_arch.examined_layers) >= 1
+
+
+def test_what_a_row_does_not_have_is_not_written():
+    """Keys that came later must not change what files of the paper's rows are made with."""
+    chain, other = (PARAMS.archs[arch].backbone.model_dump(mode="json") for arch in ("vgg6", "resnet18"))
+    rates = ["epochs", "batch_size", "convolutional_rates", "fully_connected_rates"]
+    assert [*chain] == ["convolutions", "fully_connected", "activation", "output_bias", *rates]
+    assert [*other] == ["torchvision", *rates]
+    assert Backbone.model_validate_json(PARAMS.archs["resnet18"].backbone.model_dump_json()).torchvision == "resnet18"
+
+
+def test_a_digest_that_is_none_is_refused(values):
+    row = values["archs"]["resnet18"]["backbone"] | {"weights": {"file": "a.pt", "sha256": "12"}}
+    values["archs"]["resnet18"]["backbone"] = row
+    with pytest.raises(
+        InputError, match=r"weights\.sha256: is '12'; must have 64 digits of 0-9 and a-f; sha256sum a\.pt"
+    ):
+        parse_params(values)
+
+
+def test_a_layer_seeds_draws_by_its_number_or_name():
+    assert layer_key(13) == 13
+    assert layer_key("123456789") == 0xCBF43926  # CRC-32's published check value
+    assert layer_text("layer3.1") == "layer3.1" and layer_text(2) == "layer 2"
 
 
 def test_values_are_frozen():
@@ -316,6 +353,7 @@ def test_values_are_frozen():
 RATES = "archs.vgg16.backbone.convolutional_rates"
 DECAY = f"{RATES}.decay"
 CONVOLUTIONS = "archs.vgg16.backbone.convolutions"
+BACKBONE = "archs.vgg16.backbone"
 LAYERS = "archs.vgg16.examined_layers"
 HEADS = "archs.vgg16.heads"
 WHOLE = "must be a valid integer"
@@ -374,7 +412,19 @@ ROWS = "must hold rows of `name: value`"
         ("dilution.retrain_heads", 1, "is 1; must be true or false"),
         # layers
         (LAYERS, [2, 14], "the network has no layer 14; allowed are 1 to 13"),
-        (f"{LAYERS}.0", 0, "is 0; must be greater than or equal to 1"),
+        (f"{LAYERS}.0", 0, "is 0; must be the number of a layer, from 1 on, or its name, such as layer3.1; python -m"),
+        (f"{LAYERS}.0", "1.2", 'is "1.2"; must be the number of a layer, from 1 on, or its name, such as layer3.1'),
+        (LAYERS, ["layer1"], "the network has no layer layer1; allowed are 1 to 13"),
+        ("archs.resnet18.examined_layers", ["layer1", "layer1"], "['layer1', 'layer1'] must rise, without repeats"),
+        ("archs.resnet18.examined_layers", [1, "layer1"], "[1, 'layer1'] has names and numbers; give all by name, or"),
+        # other networks
+        (CONVOLUTIONS, None, "the row names no network; needed is one of convolutions, torchvision, module"),
+        (f"{BACKBONE}.torchvision", "vgg16", "does not go with convolutions; leave one of them out"),
+        (f"{BACKBONE}.weights", "random", "weights: does not go with convolutions; leave it out"),
+        ("archs.resnet18.backbone.activation", "relu", "activation: does not go with torchvision; leave it out"),
+        ("archs.resnet18.backbone.weights", 3, "is 3; must be random, the name of torchvision's weights, such as IMAG"),
+        ("archs.resnet18.backbone.normalisation", "none", "must be 'symmetric' or 'imagenet'"),
+        ("archs.vit_small.backbone.module", "vit.py:make", 'is "vit.py:make"; must be networks/<file>.py:<function>'),
         (LAYERS, [], "is []; must have at least 1 item"),
         (LAYERS, [4, 2], "[4, 2] must rise, without repeats"),
         (LAYERS, [2, 2], "[2, 2] must rise, without repeats"),

@@ -288,7 +288,7 @@ def test_dilution_of_another_layer_is_refused():
     write(tables(), record=False)
     path = Path("metrics/dilution/seed1.csv")
     pd.read_csv(path).assign(layer=10).to_csv(path, index=False)
-    assert "is of layers [10, 13], and params.yaml of [13]" in refusal()
+    assert "is of layers [13, 10], and params.yaml of [13]" in refusal()
 
 
 def test_the_log_tells_runs_apart():

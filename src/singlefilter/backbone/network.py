@@ -1,12 +1,56 @@
-"""A row of catalog.yaml's archs as a network, with its layers to tap."""
+"""A row of catalog.yaml's archs as a network, with its layers to tap; the paper's are chains of convolutions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from singlefilter.pipeline.architecture import LayerShape, layer_shapes
-from singlefilter.pipeline.params import POOLS, Backbone
+from singlefilter.pipeline.params import POOLS, Backbone, LayerName
+
+
+class Tapped(Protocol):
+    """What the stages ask of a network, beside being an nn.Module.
+
+    Attributes:
+        backbone: Its row of archs.
+        labels: The number of output labels, K.
+        image_size: Height and width of the images, in pixels.
+        output_layer: The last layer with weights.
+    """
+
+    backbone: Backbone
+    labels: int
+    image_size: int
+    output_layer: nn.Module
+
+    def weight_groups(self) -> tuple[Iterable[nn.Parameter], Iterable[nn.Parameter]]:
+        """Give the weights in two groups: of convolutional_rates, and of fully_connected_rates."""
+
+    def layer_outputs(self, images: Tensor, layers: Sequence[LayerName]) -> dict[LayerName, Tensor]:
+        """Give the outputs of some layers, each float (N, F, H, W), for images float (N, 3, H, W) in [-1, 1]."""
+
+    def outputs_an_image(self, layers: Sequence[LayerName]) -> int:
+        """Count the numbers that some layers put out for an image."""
+
+
+def build_network(backbone: Backbone, labels: int, image_size: int) -> "Network":
+    """Build the network of a row, a Network or an AnyNetwork, with weights drawn from PyTorch's generator.
+
+    Args:
+        backbone: The row.
+        labels: The number of output labels, K.
+        image_size: Height and width of the images, in pixels.
+
+    Raises:
+        InputError: The row's network cannot be built for these images.
+    """
+    if backbone.is_chain:
+        return Network(backbone, labels, image_size)
+    from singlefilter.backbone.any_network import AnyNetwork  # and with it torchvision, which takes a second
+
+    return AnyNetwork(backbone, labels, image_size)
 
 
 class Network(nn.Module):
@@ -33,6 +77,20 @@ class Network(nn.Module):
         for layer in self.layers:
             images = layer(images)
         return self.classifier(images.flatten(1))  # (N, F, H, W) -> (N, F * H * W) -> (N, K)
+
+    @property
+    def output_layer(self) -> nn.Linear:
+        """The last fully connected layer."""
+        return self.classifier[-1]
+
+    def weight_groups(self) -> tuple[Iterable[nn.Parameter], Iterable[nn.Parameter]]:
+        """Give the weights of the convolutional and those of the fully connected layers."""
+        return self.layers.parameters(), self.classifier.parameters()
+
+    def outputs_an_image(self, layers: Sequence[int]) -> int:
+        """Count the numbers that some layers put out for an image."""
+        shapes = layer_shapes(self.backbone.convolutions, self.image_size)
+        return sum(shapes[layer - 1].outputs for layer in layers)
 
     def layer_outputs(self, images: Tensor, layers: Sequence[int]) -> dict[int, Tensor]:
         """Give the outputs of some layers, after the pool where one follows.

@@ -3,7 +3,7 @@
 import h5py
 import torch
 
-from singlefilter.backbone.network import Network
+from singlefilter.backbone.network import Network, build_network
 from singlefilter.pipeline.params import Backbone
 
 
@@ -19,6 +19,6 @@ def write_network(file: h5py.File, network: Network) -> None:
 def read_network(file: h5py.File) -> Network:
     """Build the network that write_network wrote; nothing in the file is executed."""
     backbone = Backbone.model_validate_json(file.attrs["backbone"])
-    network = Network(backbone, int(file.attrs["labels"]), int(file.attrs["image_size"]))
+    network = build_network(backbone, int(file.attrs["labels"]), int(file.attrs["image_size"]))
     network.load_state_dict({name: torch.as_tensor(file[name][()]) for name in network.state_dict()})
     return network

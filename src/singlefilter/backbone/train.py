@@ -5,11 +5,12 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from singlefilter.backbone.network import Network
+from singlefilter.backbone.network import Network, build_network
 from singlefilter.data.dataset import Data, Split
 from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.errors import InputError
@@ -43,9 +44,15 @@ class Epoch:
 
 
 def new_network(data: Data, params: Params, seed: int) -> Network:
-    """Build the chosen network with initial weights that depend on the seed alone."""
+    """Build the chosen network with initial weights that depend on the seed alone, or with those its row asks for."""
     torch.manual_seed(seed)
-    return Network(params.chosen_arch.backbone, len(data.class_names), data.train.images.shape[1])
+    network = build_network(params.chosen_arch.backbone, len(data.class_names), data.train.images.shape[1])
+    if not network.backbone.is_chain:
+        from singlefilter.backbone.weights import load_weights  # and with it torchvision, which takes a second
+
+        network.require_layers(params.chosen_arch.examined_layers)
+        load_weights(network)
+    return network
 
 
 def train(
@@ -126,7 +133,7 @@ def evaluate(network: Network, split: Split, device: torch.device, precision: st
 def without_output_bias(network: Network) -> Network:
     """Give a copy of a network without the biases of its output layer (SI, Architectures)."""
     copied = copy.deepcopy(network)
-    copied.classifier[-1].bias = None
+    copied.output_layer.bias = None
     return copied
 
 
@@ -136,7 +143,8 @@ def history_table(history: Iterable[Epoch]) -> pd.DataFrame:
 
 
 def _held_out_accuracies(network: Network, data: Data, device: torch.device, precision: str) -> dict[str, float | None]:
-    unbiased = without_output_bias(network) if network.backbone.output_bias else None
+    biased = getattr(network.output_layer, "bias", None) is not None
+    unbiased = without_output_bias(network) if biased else None
     return {
         "test_accuracy": evaluate(network, data.test, device, precision),
         "validation_accuracy": evaluate(network, data.validation, device, precision) if data.validation else None,
@@ -146,10 +154,8 @@ def _held_out_accuracies(network: Network, data: Data, device: torch.device, pre
 
 def _groups(network: Network) -> list[tuple[Iterable[Tensor], Rates]]:
     """Give the two groups of weights, each with its rates."""
-    return [
-        (network.layers.parameters(), network.backbone.convolutional_rates),
-        (network.classifier.parameters(), network.backbone.fully_connected_rates),
-    ]
+    first, last = network.weight_groups()
+    return [(first, network.backbone.convolutional_rates), (last, network.backbone.fully_connected_rates)]
 
 
 class _Run:
@@ -157,7 +163,7 @@ class _Run:
 
     def __init__(self, network: Network, split: Split, params: Params, seed: int, device: torch.device):
         row = params.chosen_dataset
-        self.network, self.device, self.precision = network, device, params.precision
+        self.network, self.device, self.precision, self.seed = network, device, params.precision, seed
         self.images = torch.from_numpy(split.images).to(device)
         self.labels = torch.from_numpy(split.labels).to(device)
         size = network.backbone.batch_size
@@ -170,6 +176,8 @@ class _Run:
     def epoch(self, epoch: int, rates: list[float]) -> tuple[float, float]:
         """Train for one epoch; give the mean loss and the fraction of images that were right."""
         self.network.train()
+        # Dropout and its like draw from here; a resumed run draws as one that was not stopped.
+        torch.manual_seed(int(np.random.SeedSequence([self.seed, epoch, ranks.rank()]).generate_state(1)[0]))
         self.batches.start(epoch)
         set_rates(self.optimiser, rates)
         self.loss.zero_()

@@ -120,7 +120,7 @@ def differences_of_row(arch: str, row: Arch) -> list[str]:
     paper, backbone = FIXED[arch], row.backbone.model_dump(mode="json")
     heads = {name: row.heads.model_dump(mode="json")[name] for name in paper["heads"]}
     found = {
-        "backbone.convolutions": (backbone["convolutions"], paper["convolutions"]),
+        "backbone.convolutions": (backbone.get("convolutions", []), paper["convolutions"]),
         "number of backbone.fully_connected": (len(backbone["fully_connected"]), paper["hidden"]),
         "backbone.epochs": (backbone["epochs"], paper["epochs"]),
         "backbone.batch_size": (backbone["batch_size"], paper["batch_size"]),

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from singlefilter.backbone.network import Network
+from singlefilter.backbone.network import Tapped
+from singlefilter.pipeline.params import LayerName
 from singlefilter.training.augment import augment
 from singlefilter.training.device import autocast
 
@@ -28,9 +29,9 @@ class AugmentedFeatures:
 
     def __init__(
         self,
-        network: Network,
+        network: Tapped,
         images: Tensor,
-        layers: Sequence[int],
+        layers: Sequence[LayerName],
         translation: int,
         flip: bool,
         precision: str,
@@ -43,12 +44,12 @@ class AugmentedFeatures:
         outputs = self._outputs(moves[0], moves[0].bool(), moves[1])
         self.shapes = {layer: (values.shape[1], values[0, 0].numel()) for layer, values in outputs.items()}
 
-    def rows(self, index: Tensor, flips: Tensor, shifts: Tensor) -> Iterator[tuple[int, Tensor]]:
+    def rows(self, index: Tensor, flips: Tensor, shifts: Tensor) -> Iterator[tuple[LayerName, Tensor]]:
         """Give a step's features by layer; see heads.train.Features."""
         for layer, values in self._outputs(index, flips, shifts).items():
             yield layer, values.float().flatten(1)  # (n, F, H, W) -> (n, F * S)
 
     @torch.no_grad()
-    def _outputs(self, index: Tensor, flips: Tensor, shifts: Tensor) -> dict[int, Tensor]:
+    def _outputs(self, index: Tensor, flips: Tensor, shifts: Tensor) -> dict[LayerName, Tensor]:
         with autocast(self._device, self._precision):
             return self._network.layer_outputs(augment(self._images[index], flips, shifts), self._layers)

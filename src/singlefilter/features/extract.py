@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from singlefilter.backbone.network import Network
+from singlefilter.backbone.network import Tapped
 from singlefilter.data.dataset import Data, Split
 from singlefilter.features.store import write_largest, write_outputs, write_scales
 from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.params import LayerName, layer_text
 from singlefilter.training import ranks
 from singlefilter.training.augment import scale
 
@@ -23,9 +24,9 @@ LARGEST = float(np.finfo(np.float16).max)
 
 @torch.no_grad()
 def write_features(
-    files: Mapping[int, h5py.File],
-    layers: Sequence[int],
-    network: Network,
+    files: Mapping[LayerName, h5py.File],
+    layers: Sequence[LayerName],
+    network: Tapped,
     data: Data,
     device: torch.device,
     label: str = "features",
@@ -66,9 +67,11 @@ def filter_scales(largest: Tensor) -> Tensor:
     return torch.where(largest > 0, torch.exp2((exponents + 3.0).clamp(-100, 100)), 1.0)
 
 
-def _largest_outputs(network: Network, layers: Sequence[int], data: Data, device: torch.device) -> dict[int, Tensor]:
-    """Give the largest output of each filter over the first training images, float32 (F,) for each layer."""
-    largest: dict[int, Tensor] = {}
+def _largest_outputs(
+    network: Tapped, layers: Sequence[LayerName], data: Data, device: torch.device
+) -> dict[LayerName, Tensor]:
+    """Give how large each filter's outputs get over the first training images, float32 (F,) for each layer."""
+    largest: dict[LayerName, Tensor] = {}
     images = data.train.images[:SCALED_ON]
     for start in range(0, len(images), IMAGES_A_PASS):
         part = torch.from_numpy(images[start : start + IMAGES_A_PASS]).to(device)
@@ -78,28 +81,28 @@ def _largest_outputs(network: Network, layers: Sequence[int], data: Data, device
 
 
 def _largest(outputs: Tensor) -> Tensor:
-    """Give each filter's largest output, float32 (F,), of float32 (n, F, H, W)."""
-    return outputs.amax((0, 2, 3))
+    """Give each filter's output that is farthest from 0, without its sign, float32 (F,), of float32 (n, F, H, W)."""
+    return torch.maximum(outputs.amax((0, 2, 3)), -outputs.amin((0, 2, 3)))
 
 
-def _raise_to(largest: dict[int, Tensor], layer: int, found: Tensor) -> None:
+def _raise_to(largest: dict[LayerName, Tensor], layer: LayerName, found: Tensor) -> None:
     """Raise a layer's largest outputs, float32 (F,), to those of more images."""
     largest[layer] = torch.maximum(largest[layer], found) if layer in largest else found
 
 
 def _write_split(
-    files: Mapping[int, h5py.File],
+    files: Mapping[LayerName, h5py.File],
     name: str,
     split: Split,
-    scales: Mapping[int, Tensor],
-    network: Network,
+    scales: Mapping[LayerName, Tensor],
+    network: Tapped,
     device: torch.device,
     label: str,
-) -> dict[int, Tensor]:
-    """Write the outputs of a split's images; give the largest of each filter, float32 (F,) for each layer."""
+) -> dict[LayerName, Tensor]:
+    """Write the outputs of a split's images; give how large each filter's get, float32 (F,) for each layer."""
     for file in files.values():
         file[f"{name}/labels"] = split.labels
-    largest: dict[int, Tensor] = {}
+    largest: dict[LayerName, Tensor] = {}
     with ThreadPoolExecutor(1) as writer:  # of one pass while the next is computed
         writing: Future[None] | None = None
         for start, outputs in _passes(split, scales, network, device, label):
@@ -116,15 +119,15 @@ def _write_split(
 
 
 def _passes(
-    split: Split, scales: Mapping[int, Tensor], network: Network, device: torch.device, label: str
-) -> Iterator[tuple[int, dict[int, tuple[Tensor, Tensor]]]]:
+    split: Split, scales: Mapping[LayerName, Tensor], network: Tapped, device: torch.device, label: str
+) -> Iterator[tuple[int, dict[LayerName, tuple[Tensor, Tensor]]]]:
     """Go through the images of a split, and on the first rank give what all ranks have computed, in order.
 
     A pass is never divided: its outputs are the same, whoever computes them.
 
     Yields:
         The number of the first image, and for each layer its outputs as they are stored, float16 (n, F, H, W), and the
-        largest of each filter, float32 (F,).
+        largest of each filter, as _largest gives them.
     """
     count = len(split.labels)
     for turn in progress(range(0, count, IMAGES_A_PASS * ranks.count()), label, "pass"):
@@ -152,14 +155,14 @@ def _passes(
             )
 
 
-def _stored(layer: int, outputs: Tensor, scales: Tensor) -> Tensor:
+def _stored(layer: LayerName, outputs: Tensor, scales: Tensor) -> Tensor:
     """Give a layer's outputs as they are stored, float16 (n, F, H, W); refuse those that are too large for it."""
     outputs = outputs / scales[:, None, None]
     smallest, largest = outputs.aminmax()
     if not (smallest >= -LARGEST and largest <= LARGEST):  # neither is NaN
         raise InputError(
-            f"layer {layer}: outputs are infinite, or beyond float16 although they are stored on the scale of the "
-            f"first {SCALED_ON:,} training images: training has diverged or only begun; raise epochs_scale, or lower "
-            "the backbone's learning rates"
+            f"{layer_text(layer)}: outputs are infinite, or beyond float16 although they are stored on the scale of "
+            f"the first {SCALED_ON:,} training images: training has diverged or only begun; raise epochs_scale, or "
+            "lower the backbone's learning rates"
         )
     return outputs.to(torch.float16, memory_format=torch.contiguous_format)

@@ -13,7 +13,7 @@ from singlefilter.features.augmented import AugmentedFeatures
 from singlefilter.features.store import LayerFeatures
 from singlefilter.heads.train import Features, StoredFeatures
 from singlefilter.pipeline.artifacts import Workspace, path_of
-from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params import LayerName, Params
 from singlefilter.training import ranks
 from singlefilter.training.device import main_memory
 
@@ -21,7 +21,7 @@ SHARE_OF_MEMORY = 0.5  # that the features of a sample may take
 
 
 def training_features(
-    files: Workspace, params: Params, seed: int, layers: Sequence[int], device: torch.device
+    files: Workspace, params: Params, seed: int, layers: Sequence[LayerName], device: torch.device
 ) -> tuple[Features, Tensor]:
     """Give what the heads of some layers are trained on (method, section 4).
 

@@ -1,16 +1,19 @@
 """The format of features/seed*/layer*.h5."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+from singlefilter.pipeline.params import LayerName
+
 FADED = 1e-4  # of the layer's median: below it, a filter's largest output tells nothing (method, section 5)
 
 
 def write_outputs(
-    files: Mapping[int, h5py.File], name: str, outputs: Mapping[int, np.ndarray], start: int, count: int
+    files: Mapping[LayerName, h5py.File], name: str, outputs: Mapping[LayerName, np.ndarray], start: int, count: int
 ) -> None:
     """Write the outputs of consecutive images of a split.
 
@@ -35,8 +38,13 @@ def write_scales(file: h5py.File, scales: np.ndarray) -> None:
 
 
 def write_largest(file: h5py.File, largest: np.ndarray) -> None:
-    """Write each filter's largest output over the training set, float32 (F,)."""
+    """Write how far from 0 each filter's outputs get over the training set, float32 (F,)."""
     file["largest"] = largest
+
+
+def write_place(file: h5py.File, place: Mapping[str, float]) -> None:
+    """Write where a layer is in a network that is no chain: depth, positions, and the costs of layers.csv."""
+    file.attrs["place"] = json.dumps(place)
 
 
 class LayerFeatures:
@@ -53,6 +61,7 @@ class LayerFeatures:
             what the network puts out. Exact in float32, and beyond float16.
         faded: Which filters are far weaker than the layer's others, bool (F,): their weights have got no gradient for
             so long that weight decay has shrunk them, and their heads keep their random start.
+        place: What write_place wrote; empty for a chain of convolutions, whose row says it.
     """
 
     def __init__(self, file: h5py.File, path: Path):
@@ -60,6 +69,7 @@ class LayerFeatures:
         self.class_names = [str(name) for name in file.attrs["class_names"]]
         self.held_out = [name for name in ("test", "validation") if name in file]
         self.scales = file["scales"][()]
+        self.place: dict[str, float] = json.loads(file.attrs.get("place", "{}"))
         largest = file["largest"][()]
         self.faded = largest < FADED * np.median(largest)
 

@@ -17,6 +17,7 @@ from singlefilter.figures.style import (
     VALIDATION,
     label_axis,
     label_texts,
+    layer_name,
     legend_above,
     legend_below,
     mark_points,
@@ -59,7 +60,7 @@ def dilution(table: pd.DataFrame, class_names: Sequence[str], paper: tuple[int, 
     figure = new_figure(6.8)
     title(
         figure,
-        f"Dilution of the head on layer {layer}",
+        f"Dilution of the head on {layer_name(layer)}",
         heading,
         "Success rates on the test set; a filter is silenced by setting all of its weights in the head to 0.",
         "Upper left: filters drawn at random.",
@@ -105,7 +106,7 @@ def _draw_random(axes: Axes, rows: pd.DataFrame, others: pd.DataFrame, paper: tu
         _, marker, line, name = _RANDOM[kind]
         means = means_over_samples(of_layer, "removed_filters")["mean"]
         look = {"color": OTHERS, "marker": marker, "linestyle": line, "linewidth": 1, "markersize": 3}
-        entries += axes.plot(means.index, means, label=f"layer {layer}, {name}", **look)
+        entries += axes.plot(means.index, means, label=f"{layer_name(layer)}, {name}", **look)
     for kind, (colour, marker, line, name) in _RANDOM.items():
         of_kind = rows[rows["kind"] == kind]
         if of_kind.empty:

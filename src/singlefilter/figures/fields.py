@@ -25,6 +25,7 @@ from singlefilter.figures.style import (
     label_axis,
     label_layers,
     label_texts,
+    layer_name,
     legend_above,
     legend_below,
     log_axis,
@@ -35,6 +36,7 @@ from singlefilter.figures.style import (
     say_nothing,
     title,
 )
+from singlefilter.pipeline.params import LayerName
 
 # rows of histograms.csv -> what they are, and the column of layers.csv with their mean
 _ROWS = {
@@ -73,7 +75,7 @@ def field_histograms(histograms: pd.DataFrame, layers: pd.DataFrame, threshold: 
     figure = new_figure(3.7)
     title(
         figure,
-        f"Fields of layer {last['layer']:.0f} not above {threshold:g}",
+        f"Fields of {layer_name(layers['layer'].iloc[-1])} not above {threshold:g}",
         heading,
         "Fields are divided by their filter's largest; test set, all samples.",
         "Left: in the rows of input labels that are in a cluster of the filter; right: in its other rows.",
@@ -186,7 +188,7 @@ def _mark_counted_ratio(axes: Axes, layers: pd.Series, paper: Paper) -> list[Art
     return marks
 
 
-def _draw_input_label(axes: Axes, layer: int, totals: NDArray[np.float64], class_names: Sequence[str]) -> None:
+def _draw_input_label(axes: Axes, layer: LayerName, totals: NDArray[np.float64], class_names: Sequence[str]) -> None:
     """Draw the summed fields of the input label whose own one is closest to the median over labels."""
     own = np.diagonal(totals)
     if not np.isfinite(own).any():
@@ -201,7 +203,7 @@ def _draw_input_label(axes: Axes, layer: int, totals: NDArray[np.float64], class
     line = axes.axhline(noise, color=NETWORK, linestyle="--", label="the others, root mean square")
     axes.axhline(0, color=NETWORK, linewidth=0.8)
     name = drawable_names(class_names)[label]
-    own_bar = Patch(color=TEST, label=f"layer {layer}, first sample,\ninput label {name}")
+    own_bar = Patch(color=TEST, label=f"{layer_name(layer)}, first sample,\ninput label {name}")
     legend_above(axes, [own_bar, line])
     axes.set_ylabel("summed fields\n(a filter's largest is 1)")
     axes.set_xlabel("output label")

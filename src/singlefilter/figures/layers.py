@@ -30,6 +30,9 @@ from singlefilter.figures.style import (
     label_axis,
     label_layers,
     label_texts,
+    layer_name,
+    layer_places,
+    layer_texts,
     legend_below,
     mark_paper,
     mean_last_accuracy,
@@ -64,7 +67,7 @@ def layer_statistics(layers: pd.DataFrame, threshold: float, paper: Paper, headi
     for axes, (name, text) in zip(panels, STATISTICS.items(), strict=True):
         curve = draw_curve(axes, layers, name, color=TEST, marker="o", zorder=3, label="filters that are not silent")
         interval = [layers[f"{name}_low"], layers[f"{name}_high"]]
-        band = axes.fill_between(layers["layer"], *interval, color=TEST, alpha=0.2, linewidth=0)
+        band = axes.fill_between(layer_places(layers["layer"]), *interval, color=TEST, alpha=0.2, linewidth=0)
         marks = mark_paper(axes, layers["layer"], paper, name) or marks
         axes.set_ylabel(text)
         axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
@@ -136,7 +139,7 @@ def cluster_sizes(layers: pd.DataFrame, threshold: float, paper: Paper, heading:
         mean = layers.set_index("layer").loc[layer]
         _draw_sizes(axes, of_layer[:largest], last=layer == chosen[-1])
         text = mean_text(mean["cluster_size_mean"], mean["cluster_size_std"], 2)
-        axes.set_title(f"layer {layer}: mean {text}{_below(paper.get((layer, 'cluster_size')))}")
+        axes.set_title(f"{layer_name(layer)}: mean {text}{_below(paper.get((layer, 'cluster_size')))}")
     for axes in panels[len(chosen) :]:
         axes.remove()
     figure.supxlabel("cluster size (labels)", fontsize=font_size())
@@ -155,10 +158,10 @@ def label_appearances(labels: pd.DataFrame, threshold: float, paper: Paper, head
         paper: What the paper gives.
         heading: What the run is.
     """
-    layers = sorted(labels["layer"].unique())
+    layers = [*dict.fromkeys(labels["layer"])]
     given = [layer for layer in layers[:-1] if (layer, "appearances") in paper]
     before = given[-1] if given else layers[(len(layers) - 1) // 2]
-    chosen = sorted({before, layers[-1]})
+    chosen = [*dict.fromkeys([before, layers[-1]])]
     figure = new_figure(3.9)
     about = f"In how many clusters of a layer each label is, mean over samples; test set, threshold {threshold:g}."
     bars = [bars_text(labels["seed"].nunique())] if labels["label"].nunique() <= MANY_LABELS else []
@@ -182,10 +185,11 @@ def layers_text(layers: pd.DataFrame) -> str:
     Args:
         layers: As layers_table gives them, or read from their file.
     """
-    lines = [f"{'layer':>5}  {'accuracy':>15}  {'noise':>7}  {'clusters per filter':>19}  {'cluster size':>12}"]
+    width = max(map(len, ["layer", *layers["layer"].astype(str)]))
+    lines = [f"{'layer':>{width}}  {'accuracy':>15}  {'noise':>7}  {'clusters per filter':>19}  {'cluster size':>12}"]
     for row in layers.itertuples():
         lines.append(
-            f"{row.layer:>5}  {_mean_and_std_text(row.accuracy_mean, row.accuracy_std):>15}  "
+            f"{row.layer:>{width}}  {_mean_and_std_text(row.accuracy_mean, row.accuracy_std):>15}  "
             f"{_two_decimals(row.noise_mean):>7}  {_two_decimals(row.clusters_mean):>19}  "
             f"{_two_decimals(row.cluster_size_mean):>12}"
         )
@@ -200,7 +204,7 @@ def _draw_appearances(axes: Axes, labels: pd.DataFrame) -> Line2D:
     bars = deviations if labels["seed"].nunique() > 1 and len(means) <= MANY_LABELS else None
     thin = {"ecolor": "#333333", "elinewidth": 0.5 if many else 1, "capsize": 0 if many else 2.5}
     axes.bar(range(len(means)), means, yerr=bars, color=TEST, width=1 if many else 0.8, error_kw=thin)
-    axes.set_title(f"layer {labels['layer'].iloc[0]}: mean {rounded_text(means.mean(), 1)}")
+    axes.set_title(f"{layer_name(labels['layer'].iloc[0])}: mean {rounded_text(means.mean(), 1)}")
     axes.set_xlabel("label")
     axes.set_xlim(-0.6, len(means) - 0.4)
     label_axis(axes, "x", label_texts(by_label["class_name"]["first"].tolist()))
@@ -235,7 +239,7 @@ def _table_row(row: pd.Series, sizes: int) -> list[str]:
     if len(shares) > TABLED_SIZES:
         shares = np.append(shares[:TABLED_SIZES], shares[TABLED_SIZES:].sum())
     return [
-        f"{row['layer']:.0f}",
+        *layer_texts([row["layer"] if isinstance(row["layer"], str) else int(row["layer"])]),
         f"{row['filters']:.0f}",
         f"{round(row['silent_filters_mean'], 1):g}",
         mean_text(row["accuracy_mean"], row["accuracy_std"], 3),

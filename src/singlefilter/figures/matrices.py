@@ -19,12 +19,14 @@ from singlefilter.figures.style import (
     font_size,
     label_axis,
     label_texts,
+    layer_name,
     new_figure,
     say_nothing,
     title,
     wrap,
 )
 from singlefilter.filters.clusters import clip, clusters, decision_shares, noise, order
+from singlefilter.pipeline.params import LayerName
 
 ROW_HEIGHT, SILENT_HEIGHT = 2.3, 0.4  # inches of a filter's matrices, and of the word that there is none
 DARK, NOISE, CLUSTER = "#33334D", "#F0C419", "#FFFFFF"  # a deeper yellow than the palette's, apart from white
@@ -34,10 +36,12 @@ PICTURE_LABELS = 40  # from so many labels on, a matrix is a picture, also in an
 
 _CHOICE = "First sample; of each layer the filter closest to the median noise, cluster count and cluster size."
 
-Shown = Mapping[int, tuple[int, NDArray] | None]  # layer -> a filter's number and (K, K) matrix; None: all are silent
+Shown = Mapping[
+    LayerName, tuple[int, NDArray] | None
+]  # layer -> a filter's number and (K, K) matrix; None: all are silent
 
 
-def representative_filters(filters: pd.DataFrame) -> dict[int, int | None]:
+def representative_filters(filters: pd.DataFrame) -> dict[LayerName, int | None]:
     """Choose one filter a layer by rule: of those that are not silent, the one closest to the layer's median.
 
     Close in noise, cluster count and mean cluster size (0 without a cluster): the least sum of absolute differences,
@@ -49,10 +53,10 @@ def representative_filters(filters: pd.DataFrame) -> dict[int, int | None]:
     Returns:
         For each layer the filter's index, or None where all are silent.
     """
-    return {int(layer): _closest_to_median(rows) for layer, rows in filters.groupby("layer")}
+    return {layer: _closest_to_median(rows) for layer, rows in filters.groupby("layer", sort=False)}
 
 
-def decisions(shown: Shown, single: Collection[int], class_names: Sequence[str], heading: str) -> Figure:
+def decisions(shown: Shown, single: Collection[LayerName], class_names: Sequence[str], heading: str) -> Figure:
     """Draw what one filter a layer decides, alone, for the images of each label (Fig. 3B).
 
     Args:
@@ -79,7 +83,7 @@ def decisions(shown: Shown, single: Collection[int], class_names: Sequence[str],
     for axes, (layer, counts) in zip(panels, shown.items(), strict=True):
         if counts is None:
             axes.axis("off")
-            say_nothing(axes, f"layer {layer}:\nall filters are silent")
+            say_nothing(axes, f"{layer_name(layer)}:\nall filters are silent")
         else:
             mesh = _draw_decisions(axes, layer, *counts, layer in single, class_names)
     if mesh:
@@ -116,11 +120,11 @@ def filter_matrices(shown: Shown, class_names: Sequence[str], threshold: float, 
     parts = [figure.add_subfigure(place) for place in grid]
     for part, (layer, filter_fields) in zip(parts, shown.items(), strict=True):
         if filter_fields is None:
-            part.suptitle(f"layer {layer}: all filters are silent", x=0.01, ha="left")
+            part.suptitle(f"{layer_name(layer)}: all filters are silent", x=0.01, ha="left")
             part.subplots().axis("off")  # without axes, the layout would forget the titles
         else:
             index, fields = filter_fields
-            _draw_filter(part, f"layer {layer}, filter {index}", fields, class_names, threshold)
+            _draw_filter(part, f"{layer_name(layer)}, filter {index}", fields, class_names, threshold)
     _name_panels([part for part in parts if part.axes[0].axison], threshold)
     _make_square(figure, grid, parts)
     return figure
@@ -221,7 +225,7 @@ def _draw_filter(
 
 
 def _draw_decisions(
-    axes: Axes, layer: int, index: int, counts: NDArray[np.int64], single: bool, class_names: Sequence[str]
+    axes: Axes, layer: LayerName, index: int, counts: NDArray[np.int64], single: bool, class_names: Sequence[str]
 ) -> ScalarMappable:
     """Draw the decisions of one filter; give the cells, for a colour bar."""
     shares = decision_shares(counts)
@@ -232,7 +236,7 @@ def _draw_decisions(
         share = 100 * counts[:, favourite].sum() / decided
         about = f"picks {drawable_names(class_names)[favourite]} for {share:.0f} %\nof {decided:,} decided images"
     limit = "\none position: all images alike" if single else ""
-    axes.set_title(f"layer {layer}, filter {index}\n{about}{limit}")
+    axes.set_title(f"{layer_name(layer)}, filter {index}\n{about}{limit}")
     mesh = _draw_cells(axes, shares, vmin=0, vmax=1)
     axes.set_aspect("equal")
     axes.set_xlabel("output label")

@@ -1,6 +1,6 @@
 """The network as a band of blocks, drawn from its row of catalog.yaml (Figs. 1, 7A and 8A)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import log2
 
@@ -8,9 +8,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from singlefilter.figures.style import TEST, TRAIN, VALIDATION, WIDTH, font_size, legend_below, new_figure, title
+from singlefilter.figures.style import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    WIDTH,
+    font_size,
+    layer_texts,
+    legend_below,
+    new_figure,
+    title,
+)
 from singlefilter.pipeline.architecture import LayerShape, layer_shapes
-from singlefilter.pipeline.params import POOLS, Backbone
+from singlefilter.pipeline.params import POOLS, Backbone, LayerName
 
 # Sizes in inches where letters have 9 points; the figure grows with them.
 SLOT, WIDEST_SLOT = 0.25, 0.5  # the least and the largest width that a layer has
@@ -38,18 +48,33 @@ class _Block:
     head: str | None = None
 
 
-def network(backbone: Backbone, image_size: int, labels: int, examined: Collection[int], heading: str) -> Figure:
+def network(
+    backbone: Backbone,
+    image_size: int,
+    labels: int,
+    examined: Collection[LayerName],
+    heading: str,
+    outputs: Mapping[LayerName, tuple[int, int]] | None = None,
+) -> Figure:
     """Draw the network, and the head attached to each examined layer (Figs. 1, 7A and 8A).
 
     Args:
         backbone: The network's row.
         image_size: Height and width of the images, in pixels.
         labels: K.
-        examined: The examined layers' numbers.
+        examined: The examined layers.
         heading: What the run is.
+        outputs: Filters and positions of each of them, for a network that is no chain: nothing else of it is drawn.
     """
-    shapes = layer_shapes(backbone.convolutions, image_size)
-    groups = _groups(shapes, backbone.fully_connected, image_size, labels, examined)
+    if backbone.is_chain:
+        shapes = layer_shapes(backbone.convolutions, image_size)
+        groups = _groups(shapes, backbone.fully_connected, image_size, labels, examined)
+        about = "A layer is a convolution 3 × 3, batch-norm and ReLU, with the pools that follow."
+        shown = "filters × side × side"
+    else:
+        groups = _examined_groups(outputs or {}, image_size, labels)
+        about = f"Of {backbone.torchvision or backbone.module} the examined layers alone are drawn."
+        shown = "layer: filters × positions"
     bands = _break(groups, WIDTH / SLOT)
     width = min(WIDEST_SLOT, WIDTH / max(map(len, bands)))
     band_height = HIGH + HEAD + 2 * GAP + NUMBER
@@ -59,7 +84,7 @@ def network(backbone: Backbone, image_size: int, labels: int, examined: Collecti
         figure,
         "The network and its heads",
         heading,
-        "A layer is a convolution 3 × 3, batch-norm and ReLU, with the pools that follow.",
+        about,
         "A head is a linear layer, trained on the outputs of one layer of the frozen network.",
     )
     axes = figure.subplots()
@@ -71,8 +96,8 @@ def network(backbone: Backbone, image_size: int, labels: int, examined: Collecti
         _draw_band(axes, band, left, middle, width)
     between = ", ReLU between" if backbone.activation == "relu" else ", no activation between"
     names = {
-        "convolution": "filters × side × side",
-        "pool": "pool",
+        "convolution": shown,
+        **({"pool": "pool"} if backbone.is_chain else {}),
         "full": f"fully connected{between if backbone.fully_connected else ''}",
         "head": "head: inputs → labels",
     }
@@ -99,6 +124,16 @@ def _groups(
         *([_Block("full", f"{width:,}", LOW)] for width in widths),
         [_Block("full", f"{labels:,} labels", LOW)],
     ]
+
+
+def _examined_groups(outputs: Mapping[LayerName, tuple[int, int]], image_size: int, labels: int) -> list[list[_Block]]:
+    """List the examined layers of a network that is no chain."""
+    groups = [[_Block("image", f"image 3 × {image_size} × {image_size}", HIGH)]]
+    for layer, (filters, positions) in outputs.items():
+        (name,) = layer_texts([layer])
+        text = f"{name}\n{filters:,} × {positions:,}"
+        groups.append([_Block("convolution", text, HIGH, head=f"{filters * positions:,} → {labels:,}")])
+    return [*groups, [_Block("full", f"{labels:,} labels", LOW)]]
 
 
 def _height(side: int, image_size: int) -> float:

@@ -18,9 +18,11 @@ from singlefilter.figures.style import (
     bars_text,
     choose_layers,
     enlarged,
+    layer_name,
     legend_below,
     new_figure,
     say_if_unknown,
+    tick_layers,
     title,
 )
 
@@ -69,7 +71,7 @@ def thresholds(table: pd.DataFrame, heading: str) -> Figure:
         table: thresholds.csv; a row a layer, split, walk and threshold.
         heading: What the run is.
     """
-    layers = choose_layers(sorted(table["layer"].unique()), MOST_LAYERS)
+    layers = choose_layers([*dict.fromkeys(table["layer"])], MOST_LAYERS)
     figure = new_figure(4.6)
     title(
         figure,
@@ -87,7 +89,7 @@ def thresholds(table: pd.DataFrame, heading: str) -> Figure:
         marker = _MARKERS[number]
         for axes, statistic in zip(panels, STATISTICS, strict=True):
             entry = _draw_thresholds(axes, rows, statistic, colour, marker)
-        entry.set_label(f"layer {layer}")
+        entry.set_label(f"{layer_name(layer)}")
         entries.append(entry)
     for axes, (statistic, name) in zip(panels, STATISTICS.items(), strict=True):
         axes.set_ylabel(name)
@@ -102,7 +104,7 @@ def thresholds(table: pd.DataFrame, heading: str) -> Figure:
 
 def _draw_nulls(axes: Axes, rows: pd.DataFrame) -> list:
     """Draw one statistic, the layers side by side; give the legend's entries."""
-    layers = sorted(rows["layer"].unique())
+    layers = [*dict.fromkeys(rows["layer"])]
     places = np.arange(len(layers))
     measured = rows.groupby("layer")["measured"].first().loc[layers]
     look = {"color": TEST, "marker": "o", "markersize": 6 * enlarged(), "linewidth": 0.8, "zorder": 3}
@@ -116,7 +118,7 @@ def _draw_nulls(axes: Axes, rows: pd.DataFrame) -> list:
         entries.append(
             axes.errorbar(places + shift, of_null["null_mean"], yerr=of_null["null_std"], **look, label=name)
         )
-    axes.set_xticks(places, layers)
+    tick_layers(axes, places, layers)
     axes.set_xlim(-0.6, len(layers) - 0.4)
     axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
     axes.yaxis.grid(True)

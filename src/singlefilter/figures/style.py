@@ -1,7 +1,7 @@
 """The house style of the figures: letters, colours, axes, legends and files. The other modules are the figures."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -17,8 +17,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
 
+from singlefilter.pipeline.params import LayerName
+
 # What the paper gives: (layer, statistic) -> number; None for the whole network, statistics as in layers.csv.
-Paper = Mapping[tuple[int | None, str], float]
+Paper = Mapping[tuple[LayerName | None, str], float]
 
 WIDTH = 7.2  # inches
 FONT = "DejaVu Sans"  # comes with matplotlib, so that every machine draws the same letters
@@ -31,6 +33,8 @@ NAMED_LABELS = 12  # up to so many labels, axes bear the classes' names
 MANY_LABELS = 200  # beyond so many, there is no room for a bar and a marker of each
 DIGITS = 6  # of positions, fractions of the figure: a thousandth of a pixel
 LONGEST_NAME = 14  # characters of a class name on an axis
+LONGEST_NUMBER = 3  # characters of a layer that are written level on an axis
+LONGEST_LAYER = 24  # of its name there
 UNKNOWN = "n/a"
 # What the figures show of each layer, as columns of layers.csv -> name at an axis
 STATISTICS = {
@@ -202,7 +206,7 @@ def draw_curve(axes: Axes, layers: pd.DataFrame, name: str, **look: object) -> E
     """Draw a statistic's mean against the layer; bars of one standard deviation if there is more than one sample."""
     deviations = layers.get(f"{name}_std")
     bars = deviations if deviations is not None and (layers["samples"] > 1).any() else None
-    return axes.errorbar(layers["layer"], layers[f"{name}_mean"], yerr=bars, **look)
+    return axes.errorbar(layer_places(layers["layer"]), layers[f"{name}_mean"], yerr=bars, **look)
 
 
 def mark_paper(axes: Axes, layers: pd.Series, paper: Paper, statistic: str, **look: object) -> list[Line2D]:
@@ -237,12 +241,37 @@ def draw_paper_line(axes: Axes, value: float | None) -> list[Line2D]:
     return [axes.axhline(value, color=PAPER, linestyle=":", label=PAPER_NAME)]
 
 
+def layer_places(layers: pd.Series) -> list[float]:
+    """Give where layers are on an axis: at their numbers, or, those with names, one after the other."""
+    return layers.tolist() if pd.api.types.is_numeric_dtype(layers) else [*range(1, len(layers) + 1)]
+
+
 def label_layers(axes: Axes, layers: pd.Series) -> None:
     """Put a tick at each examined layer."""
+    places = layer_places(layers)
     axes.set_xlabel("layer")
-    axes.set_xticks(layers)
-    axes.set_xlim(layers.min() - 0.7, layers.max() + 0.7)
+    tick_layers(axes, places, layers)
+    axes.set_xlim(min(places) - 0.7, max(places) + 0.7)
     axes.grid(True)
+
+
+def tick_layers(axes: Axes, places: Sequence[float], layers: Iterable[LayerName]) -> None:
+    """Write layers at their places on the x axis, names upright."""
+    texts = layer_texts(layers)
+    axes.set_xticks(places, texts)
+    if max(map(len, texts)) > LONGEST_NUMBER:
+        axes.tick_params("x", rotation=90)
+
+
+def layer_name(layer: LayerName) -> str:
+    """Name a layer in a text: "layer 13", or its own name."""
+    return layer_texts([layer])[0] if isinstance(layer, str) else f"layer {layer}"
+
+
+def layer_texts(layers: Iterable[LayerName]) -> list[str]:
+    """Give what layers are called; of a long name the end, which tells it from others."""
+    texts = [str(layer) for layer in layers]
+    return [text if len(text) <= LONGEST_LAYER else f"…{text[1 - LONGEST_LAYER :]}" for text in texts]
 
 
 def label_axis(axes: Axes, which: str, texts: Sequence[str]) -> None:
@@ -290,7 +319,7 @@ def log_axis(axes: Axes) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
 
 
-def choose_layers(layers: Sequence[int], most: int = 5) -> list[int]:
+def choose_layers(layers: Sequence[LayerName], most: int = 5) -> list[LayerName]:
     """Choose layers to show: all if they are few, else the first, the last, and others evenly between."""
     if len(layers) <= most:
         return list(layers)

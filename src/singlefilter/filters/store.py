@@ -1,10 +1,13 @@
 """The format of metrics/filters/seed*.h5."""
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import h5py
 import numpy as np
+
+from singlefilter.pipeline.params import LayerName
 
 
 @dataclass(frozen=True)
@@ -33,29 +36,33 @@ class LayerMatrices:
     Attributes:
         class_names: K names.
         accuracies: The head's success rates, such as test_accuracy.
-        faded: Which filters are far weaker than the layer's others, bool (F,); see features.store.LayerFeatures.
+        faded: Which filters are far weaker than the layer's others, bool (F,).
         splits: The matrices by split: train and test.
+        place: Where the layer is in a network that is no chain, as features.store.LayerFeatures has it.
     """
 
     class_names: Sequence[str]
     accuracies: Mapping[str, float]
     faded: np.ndarray
     splits: Mapping[str, FilterMatrices]
+    place: Mapping[str, float] = field(default_factory=dict)
 
 
-def write_layer(file: h5py.File, layer: int, matrices: LayerMatrices) -> None:
+def write_layer(file: h5py.File, layer: LayerName, matrices: LayerMatrices) -> None:
     """Write a layer's matrices.
 
     Args:
         file: Gets `layer<m>/<split>/fields`, `decisions` and `correct_without`, `layer<m>/faded`, and as the attributes
-            of `layer<m>` the success rates; and for all layers `<split>/images_per_label` and the attribute
-            class_names.
-        layer: The layer, counted from 1.
+            of `layer<m>` the success rates, and `place`, if there is one; and for all layers
+            `<split>/images_per_label` and the attribute class_names.
+        layer: The layer.
         matrices: Its matrices.
     """
     file.attrs["class_names"] = matrices.class_names
     group = file.create_group(f"layer{layer}")
     group.attrs.update(matrices.accuracies)
+    if matrices.place:
+        group.attrs["place"] = json.dumps(matrices.place)
     group["faded"] = matrices.faded
     for name, split in matrices.splits.items():
         group[f"{name}/fields"] = split.fields
@@ -65,7 +72,7 @@ def write_layer(file: h5py.File, layer: int, matrices: LayerMatrices) -> None:
             file[f"{name}/images_per_label"] = split.images_per_label
 
 
-def read_layer(file: h5py.File, layer: int) -> LayerMatrices:
+def read_layer(file: h5py.File, layer: LayerName) -> LayerMatrices:
     """Read what write_layer wrote; fields and decisions stay in the file until they are indexed."""
     group = file[f"layer{layer}"]
     splits = {
@@ -78,5 +85,7 @@ def read_layer(file: h5py.File, layer: int) -> LayerMatrices:
         for name, split in group.items()
         if isinstance(split, h5py.Group)
     }
-    accuracies = {name: float(value) for name, value in group.attrs.items()}
-    return LayerMatrices([str(name) for name in file.attrs["class_names"]], accuracies, group["faded"][:], splits)
+    accuracies = {name: float(value) for name, value in group.attrs.items() if name != "place"}
+    class_names = [str(name) for name in file.attrs["class_names"]]
+    place = json.loads(group.attrs.get("place", "{}"))
+    return LayerMatrices(class_names, accuracies, group["faded"][:], splits, place)

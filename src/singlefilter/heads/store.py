@@ -6,8 +6,12 @@ import h5py
 import numpy as np
 from torch import Tensor
 
+from singlefilter.pipeline.params import LayerName
 
-def write_heads(file: h5py.File, weights: Mapping[int, Tensor], accuracies: Mapping[int, Mapping[str, float]]) -> None:
+
+def write_heads(
+    file: h5py.File, weights: Mapping[LayerName, Tensor], accuracies: Mapping[LayerName, Mapping[str, float]]
+) -> None:
     """Write the heads of a sample.
 
     Args:
@@ -21,7 +25,7 @@ def write_heads(file: h5py.File, weights: Mapping[int, Tensor], accuracies: Mapp
         group.attrs.update(accuracies[layer])
 
 
-def read_head(file: h5py.File, layer: int) -> tuple[np.ndarray, dict[str, float]]:
+def read_head(file: h5py.File, layer: LayerName) -> tuple[np.ndarray, dict[str, float]]:
     """Read a layer's head.
 
     Returns:

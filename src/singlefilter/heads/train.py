@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params import LayerName, Params, layer_key, layer_text
 from singlefilter.training import ranks
 from singlefilter.training.batches import Batches
 from singlefilter.training.checkpoint import Checkpoint
@@ -30,11 +30,11 @@ class Features(Protocol):
         flip: Whether it is asked for mirrored images.
     """
 
-    shapes: Mapping[int, tuple[int, int]]
+    shapes: Mapping[LayerName, tuple[int, int]]
     translation: int
     flip: bool
 
-    def rows(self, index: Tensor, flips: Tensor, shifts: Tensor) -> Iterator[tuple[int, Tensor]]:
+    def rows(self, index: Tensor, flips: Tensor, shifts: Tensor) -> Iterator[tuple[LayerName, Tensor]]:
         """Give a step's features, a layer after the other.
 
         Args:
@@ -57,7 +57,7 @@ class StoredFeatures:
 
     translation, flip = 0, False
 
-    def __init__(self, features: Mapping[int, Tensor], scales: Mapping[int, Tensor] | None = None):
+    def __init__(self, features: Mapping[LayerName, Tensor], scales: Mapping[LayerName, Tensor] | None = None):
         self.shapes = {layer: (values.shape[1], values.shape[2]) for layer, values in features.items()}
         self._inputs = {layer: values.flatten(1) for layer, values in features.items()}  # (N, F, S) -> (N, F * S)
         self._scales = {
@@ -65,7 +65,7 @@ class StoredFeatures:
             for layer, values in (scales or {}).items()
         }
 
-    def rows(self, index: Tensor, flips: Tensor, shifts: Tensor) -> Iterator[tuple[int, Tensor]]:
+    def rows(self, index: Tensor, flips: Tensor, shifts: Tensor) -> Iterator[tuple[LayerName, Tensor]]:
         """Give a step's features by layer; see Features."""
         for layer, values in self._inputs.items():
             rows = values.index_select(0, index)
@@ -79,7 +79,7 @@ def train_heads(
     params: Params,
     seed: int,
     checkpoint: Checkpoint | None = None,
-) -> dict[int, Tensor]:
+) -> dict[LayerName, Tensor]:
     """Train one linear layer without bias on each layer's features (SI, Training the fully connected layer).
 
     A head's result does not depend on which other heads are trained beside it: they share the order of the images
@@ -137,10 +137,10 @@ def train_heads(
         for (layer, head), mean in zip(weights.items(), means, strict=True):
             if not (math.isfinite(mean) and all_finite([head])):
                 raise InputError(
-                    f"archs.{params.arch}.heads: layer {layer}'s head has diverged in epoch {epoch + 1} at learning "
-                    f"rate {rate:g}, its loss is {mean:g}; lower learning_rate or momentum"
+                    f"archs.{params.arch}.heads: {layer_text(layer)}'s head has diverged in epoch {epoch + 1} at "
+                    f"learning rate {rate:g}, its loss is {mean:g}; lower learning_rate or momentum"
                 )
-        shown = ", ".join(f"layer {layer} {mean:.3f}" for layer, mean in zip(weights, means, strict=True))
+        shown = ", ".join(f"{layer_text(layer)} {mean:.3f}" for layer, mean in zip(weights, means, strict=True))
         bar.set_postfix_str(f"loss: {shown}", refresh=False)
         if checkpoint and ranks.leads() and epoch + 1 < epochs:
             checkpoint.save_if_due(_state(epoch + 1, weights, optimiser))
@@ -168,10 +168,10 @@ def accuracy(features: Tensor, labels: Tensor, weights: Tensor) -> float:
     return correct.item() / len(labels)
 
 
-def _initial_weights(layer: int, inputs: int, label_count: int, seed: int) -> Tensor:
+def _initial_weights(layer: LayerName, inputs: int, label_count: int, seed: int) -> Tensor:
     """Draw a head's weights as torch.nn.Linear does, from the seed and the layer alone."""
     bound = inputs**-0.5
-    draws = np.random.default_rng([seed, layer]).uniform(-bound, bound, (label_count, inputs))
+    draws = np.random.default_rng([seed, layer_key(layer)]).uniform(-bound, bound, (label_count, inputs))
     return torch.from_numpy(draws.astype(np.float32))
 
 
@@ -185,7 +185,7 @@ def _slopes(fields: Tensor, labels: Tensor, images: int) -> Tensor:
     return (fields.softmax(1) - truth.float()) / images
 
 
-def _state(done: int, weights: Mapping[int, Tensor], optimiser: torch.optim.SGD) -> dict:
+def _state(done: int, weights: Mapping[LayerName, Tensor], optimiser: torch.optim.SGD) -> dict:
     return {
         "done": done,
         "weights": dict(weights),
@@ -193,7 +193,7 @@ def _state(done: int, weights: Mapping[int, Tensor], optimiser: torch.optim.SGD)
     }
 
 
-def _restore(state: dict | None, weights: Mapping[int, Tensor], optimiser: torch.optim.SGD) -> int:
+def _restore(state: dict | None, weights: Mapping[LayerName, Tensor], optimiser: torch.optim.SGD) -> int:
     """Put a checkpoint's values in place; give the number of epochs that are done."""
     if state is None:
         return 0

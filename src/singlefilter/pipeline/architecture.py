@@ -54,12 +54,6 @@ def layer_shapes(convolutions: Sequence[int | str], image_size: int) -> list[Lay
     return shapes
 
 
-def feature_bytes(backbone: Backbone, image_size: int, layers: Sequence[int], images: int) -> int:
-    """Count the bytes of the features of some layers, counted from 1, for a number of images; in float16."""
-    shapes = layer_shapes(backbone.convolutions, image_size)
-    return 2 * images * sum(shapes[layer - 1].outputs for layer in layers)
-
-
 def multiply_accumulates(backbone: Backbone, label_count: int, image_size: int) -> tuple[list[int], int]:
     """Count the multiply-accumulates of one image's way through the network (Discussion; method, section 6).
 

@@ -19,7 +19,7 @@ import pandas as pd
 
 from singlefilter.pipeline.errors import InputError, UnusableFile
 from singlefilter.pipeline.files import read_hdf5, replacing, write_hdf5
-from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params import LayerName, Params
 from singlefilter.pipeline.tables import read_table, write_table
 
 CHECKPOINTS = Path("checkpoints")  # outside the outs, which DVC deletes when a stage starts
@@ -96,6 +96,11 @@ def path_of(name: str, **place: Any) -> Path:
     return Path(ARTIFACTS[name].path.format(**place))
 
 
+def feature_bytes(outputs: int, images: int) -> int:
+    """Count the bytes of the features of so many outputs an image, in float16."""
+    return 2 * outputs * images
+
+
 class Workspace:
     """The files of one run, from the project's root.
 
@@ -110,7 +115,7 @@ class Workspace:
         self._digests: dict[str, str] = {}  # of the files that were read, and of those that they were made from
 
     @contextmanager
-    def read(self, name: str, **place: int) -> Iterator[h5py.File]:
+    def read(self, name: str, **place: LayerName) -> Iterator[h5py.File]:
         """Open an HDF5 file of this run.
 
         Args:
@@ -125,7 +130,7 @@ class Workspace:
             yield file
 
     @contextmanager
-    def write(self, name: str, **place: int) -> Iterator[h5py.File]:
+    def write(self, name: str, **place: LayerName) -> Iterator[h5py.File]:
         """Open an HDF5 file that replaces the artifact's once the block has ended without an error.
 
         The file keeps the parameters that it is made with, and the checksums of all files that were read before.
@@ -154,7 +159,7 @@ class Workspace:
             tables.append(table)
         return pd.concat(tables, ignore_index=True)
 
-    def write_table(self, name: str, table: pd.DataFrame, float_format: str | None = None, **place: int) -> None:
+    def write_table(self, name: str, table: pd.DataFrame, float_format: str | None = None, **place: LayerName) -> None:
         """Write a table; see tables.write_table."""
         write_table(path_of(name, **place), table, float_format)
 
@@ -162,14 +167,14 @@ class Workspace:
         """Give a temporary name to write to, which replaces the artifact at the end; see files.replacing."""
         return replacing(path_of(name, **place))
 
-    def determinants(self, stage: str, **place: int) -> dict[str, Any]:
+    def determinants(self, stage: str, **place: LayerName) -> dict[str, Any]:
         """List all that determines what a stage makes, once it has read its inputs: for a checkpoint's key."""
         return place | determinants(self._params, stage) | {"made_from": self._digests}
 
-    def _made_with(self, name: str, place: dict[str, int]) -> dict[str, Any]:
+    def _made_with(self, name: str, place: dict[str, LayerName]) -> dict[str, Any]:
         return {"file": name} | place | determinants(self._params, ARTIFACTS[name].stage)
 
-    def _require_same_run(self, file: h5py.File, digest: str, name: str, place: dict[str, int]) -> None:
+    def _require_same_run(self, file: h5py.File, digest: str, name: str, place: dict[str, LayerName]) -> None:
         found = json.loads(file.attrs["made_with"])
         for key, value in self._made_with(name, place).items():
             if key not in found or found[key] != value:
@@ -207,13 +212,13 @@ def _flat(key: str, value: Any) -> dict[str, Any]:
     return {name: leaf for inner, part in value.items() for name, leaf in _flat(f"{key}.{inner}", part).items()}
 
 
-def _stage_name(name: str, place: dict[str, int]) -> str:
+def _stage_name(name: str, place: dict[str, LayerName]) -> str:
     """Name the stage that makes an artifact as DVC does, such as train_heads@0."""
     return f"{ARTIFACTS[name].stage}@{place['seed']}" if "seed" in place else ARTIFACTS[name].stage
 
 
 @contextmanager
-def _naming_stage(name: str, place: dict[str, int]) -> Iterator[None]:
+def _naming_stage(name: str, place: dict[str, LayerName]) -> Iterator[None]:
     """Say of a file that cannot be used how it is made again."""
     try:
         yield
@@ -222,7 +227,7 @@ def _naming_stage(name: str, place: dict[str, int]) -> Iterator[None]:
         raise InputError(f"{error}. Make it again: dvc repro --force --single-item {stage}") from error
 
 
-def _of_another_run(name: str, place: dict[str, int], key: str, found: Any, expected: Any) -> InputError:
+def _of_another_run(name: str, place: dict[str, LayerName], key: str, found: Any, expected: Any) -> InputError:
     stage = _stage_name(name, place)
     return InputError(
         f"{path_of(name, **place)} is of another run: made with {key} {found}, where {expected} is expected. "

@@ -4,12 +4,21 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Iterable
+import zlib
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from singlefilter.pipeline.errors import InputError, UnusableFile
@@ -18,6 +27,11 @@ from singlefilter.pipeline.yaml_files import UnclearYaml, load_yaml
 MOST_COUNT = 1_000_000  # of filters, epochs, images in a batch
 POOLS = {"M": 2, "A4": 4}  # name in a convolution list -> window and stride, in pixels
 MOST_BYTES = 100_000  # of a file; catalog.yaml has some 10,000
+NAMED_LAYER = (
+    r"(?=.*[A-Za-z_])\w+(\.\w+)*"  # of a module in a network; with a letter, lest a table takes it for a number
+)
+NETWORKS = ("convolutions", "torchvision", "module")  # what a backbone is; one of them
+OF_CHAIN, OF_OTHERS = ("fully_connected", "activation", "output_bias"), ("weights", "normalisation")
 TABLES = ("datasets", "archs")  # what catalog.yaml holds
 MOST_MISTAKES = 20  # that are listed
 MOST_CHARACTERS = 500  # of each
@@ -27,6 +41,7 @@ ALLOWED = {
     "bool_type": "must be true or false",
     "dict_type": "must hold rows of `name: value`",
     "model_type": "must hold rows of `name: value`",
+    "string_pattern_mismatch": "must be networks/<file>.py:<function>",
     "string_too_short": "must not be empty",
     "string_type": "must be text",
     "too_short": "must have at least 1 item",
@@ -44,7 +59,44 @@ def _check_convolution(item: Any) -> int | str:
     raise ValueError(f"must be a number of filters, 1 to {MOST_COUNT:,}, or a pool: {', '.join(POOLS)}")
 
 
+def _check_layer(item: Any) -> int | str:
+    if (type(item) is int and 1 <= item <= MOST_COUNT) or (type(item) is str and re.fullmatch(NAMED_LAYER, item)):
+        return item
+    raise ValueError(
+        "must be the number of a layer, from 1 on, or its name, such as layer3.1; python -m stages.list_layers lists "
+        "both. A name without a letter, such as 0.1, is asked for by its number"
+    )
+
+
+def _check_weights(value: Any) -> "str | WeightsFile | None":
+    if value is None or (type(value) is str and value) or isinstance(value, WeightsFile):
+        return value
+    if isinstance(value, dict) and value.keys() == {"file", "sha256"}:
+        if re.fullmatch("[0-9a-f]{64}", str(value["sha256"])):
+            return WeightsFile(**value)
+        raise ValueError(
+            f"sha256: is {str(value['sha256'])!r}; must have 64 digits of 0-9 and a-f; sha256sum {value['file']} "
+            "gives it"
+        )
+    raise ValueError(
+        "must be random, the name of torchvision's weights, such as IMAGENET1K_V1, or {file: …, sha256: …} of a "
+        "state dict"
+    )
+
+
 Convolution = Annotated[Any, PlainValidator(_check_convolution)]
+LayerName = int | str  # its number in the network, counted from 1, or its name
+ExaminedLayer = Annotated[Any, PlainValidator(_check_layer)]
+
+
+def layer_key(layer: LayerName) -> int:
+    """Give what a layer's draws are seeded with: its number, or a checksum of its name."""
+    return layer if isinstance(layer, int) else zlib.crc32(layer.encode())
+
+
+def layer_text(layer: LayerName) -> str:
+    """Name a layer in a sentence: "layer 13", or its own name."""
+    return layer if isinstance(layer, str) else f"layer {layer}"
 
 
 class _Values(BaseModel):
@@ -85,10 +137,24 @@ class Rates(_Values):
         return rate
 
 
-class Backbone(_Values):
-    """A network and how it is trained (SI, Hyper-parameters)."""
+class WeightsFile(_Values):
+    """A state dict that torch.save has written, and its SHA-256 in hex."""
 
-    convolutions: Annotated[tuple[Convolution, ...], Field(min_length=1)]
+    file: str
+    sha256: str
+
+
+class Backbone(_Values):
+    """A network and how it is trained (SI, Hyper-parameters).
+
+    The network is a chain of convolutions, one of torchvision's, or what a function in networks/ gives.
+    """
+
+    convolutions: Annotated[tuple[Convolution, ...], Field(min_length=1)] | None = None
+    torchvision: Annotated[str, Field(min_length=1)] | None = None
+    module: Annotated[str, Field(pattern=r"^networks/[\w/.-]+\.py:[A-Za-z_]\w*$")] | None = None
+    weights: Annotated[Any, PlainValidator(_check_weights)] = None
+    normalisation: Literal["symmetric", "imagenet"] | None = None
     fully_connected: tuple[Count, ...] = ()
     activation: Literal["relu", "none"] = "relu"
     output_bias: bool = False
@@ -97,11 +163,28 @@ class Backbone(_Values):
     convolutional_rates: Rates
     fully_connected_rates: Annotated[Rates, Field(default_factory=lambda values: values["convolutional_rates"])]
 
+    @property
+    def is_chain(self) -> bool:
+        """Whether the network is a chain of 3x3 convolutions, as the paper's are."""
+        return self.convolutions is not None
+
     @model_validator(mode="after")
-    def _starts_with_filters(self) -> "Backbone":
-        if self.convolutions[0] in POOLS:
+    def _is_one_network(self) -> "Backbone":
+        given = [name for name in NETWORKS if getattr(self, name) is not None]
+        if not given:
+            raise ValueError(f"{NETWORKS[0]}: the row names no network; needed is one of {', '.join(NETWORKS)}")
+        if len(given) > 1:
+            raise ValueError(f"{given[1]}: does not go with {given[0]}; leave one of them out")
+        for name in sorted(self.model_fields_set & {*(OF_OTHERS if self.is_chain else OF_CHAIN)}):
+            raise ValueError(f"{name}: does not go with {given[0]}; leave it out")
+        if self.is_chain and self.convolutions[0] in POOLS:
             raise ValueError(f"convolutions: begins with the pool {self.convolutions[0]}; it must begin with filters")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, dump: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        left_out = () if self.is_chain else OF_CHAIN
+        return {name: value for name, value in dump(self).items() if value is not None and name not in left_out}
 
 
 class Heads(Rates):
@@ -119,17 +202,22 @@ class Arch(_Values):
     """A row of archs."""
 
     backbone: Backbone
-    examined_layers: Annotated[tuple[Count, ...], Field(min_length=1)]
+    examined_layers: Annotated[tuple[ExaminedLayer, ...], Field(min_length=1)]
     heads: Heads
 
     @model_validator(mode="after")
     def _has_the_layers(self) -> "Arch":
-        layers = sum(item not in POOLS for item in self.backbone.convolutions)
-        unknown = [layer for layer in self.examined_layers if layer > layers]
-        if unknown:
-            raise ValueError(f"examined_layers: the network has no layer {unknown[0]}; allowed are 1 to {layers}")
-        if list(self.examined_layers) != sorted(set(self.examined_layers)):
-            raise ValueError(f"examined_layers: {list(self.examined_layers)} must rise, without repeats")
+        examined = list(self.examined_layers)
+        named = [layer for layer in examined if isinstance(layer, str)]
+        if self.backbone.is_chain:
+            layers = sum(item not in POOLS for item in self.backbone.convolutions)
+            unknown = [layer for layer in examined if layer in named or layer > layers]
+            if unknown:
+                raise ValueError(f"examined_layers: the network has no layer {unknown[0]}; allowed are 1 to {layers}")
+        elif named and len(named) < len(examined):
+            raise ValueError(f"examined_layers: {examined} has names and numbers; give all by name, or all by number")
+        if (named and len(set(named)) < len(named)) or (not named and examined != sorted(set(examined))):
+            raise ValueError(f"examined_layers: {examined} must rise, without repeats")
         return self
 
 
@@ -160,7 +248,7 @@ class Validation(_Values):
 class Dilution(_Values):
     """What is diluted after training, besides the last examined layer without retraining (Discussion)."""
 
-    other_layers: tuple[Count, ...]
+    other_layers: tuple[ExaminedLayer, ...]
     retrain_heads: bool
 
 
@@ -206,7 +294,7 @@ class Params(_Values):
                 f"archs.{self.arch}.examined_layers, {[*examined]}"
             )
         size = self.chosen_dataset.image_size
-        for position, item in enumerate(self.chosen_arch.backbone.convolutions):
+        for position, item in enumerate(self.chosen_arch.backbone.convolutions or ()):
             if item in POOLS and size < POOLS[item]:
                 raise ValueError(
                     f"archs.{self.arch}.backbone.convolutions: the pool {item} at place {position + 1} needs "
@@ -217,9 +305,10 @@ class Params(_Values):
         return self
 
     @property
-    def diluted_layers(self) -> list[int]:
+    def diluted_layers(self) -> list[LayerName]:
         """The layers that are diluted, in order: the last examined one, and the others that are asked for."""
-        return sorted({*self.dilution.other_layers, self.chosen_arch.examined_layers[-1]})
+        examined = self.chosen_arch.examined_layers
+        return [layer for layer in examined if layer in {*self.dilution.other_layers, examined[-1]}]
 
     @property
     def chosen_dataset(self) -> Dataset:
@@ -302,10 +391,11 @@ def _file_of(detail: ErrorDetails, folder: Path) -> Path:
 
 def _check_row(key: str, name: str, rows: dict[str, Any]) -> None:
     if name not in rows:
-        raise ValueError(f"{key}: {name!r} is not a row of {key}s; {_near(name, rows)}allowed are {', '.join(rows)}")
+        raise ValueError(f"{key}: {name!r} is not a row of {key}s; {near(name, rows)}allowed are {', '.join(rows)}")
 
 
-def _near(name: str, allowed: Iterable[str]) -> str:
+def near(name: str, allowed: Iterable[str]) -> str:
+    """Ask whether a name that is alike was meant, if there is one."""
     near = difflib.get_close_matches(name.lower(), allowed, n=1)
     return f"did you mean {near[0]}? " if near else ""
 
@@ -330,9 +420,9 @@ def _explain(detail: ErrorDetails) -> str:
 
 def _place_of(name: str) -> str:
     """Say where a key belongs, or which key is meant."""
-    models = (Params, Validation, Dilution, Figures, Dataset, Arch, Backbone, Rates, Heads, Decay)
+    models = (Params, Validation, Dilution, Figures, Dataset, Arch, Backbone, WeightsFile, Rates, Heads, Decay)
     owners = [model.__name__ for model in models if name in model.model_fields]
     if owners:
         return f"it belongs into {' or '.join(owners).lower()}"
     known = sorted({key for model in models for key in model.model_fields})
-    return f"{_near(name, known)}check its spelling and place"
+    return f"{near(name, known)}check its spelling and place"

@@ -115,15 +115,20 @@ def _what_it_is_of(run: Run) -> list[tuple[str, str, list[int], list[int]]]:
     """File, what is compared, what the file has, and what the parameters say."""
     params, backbone = run.params, run.params.chosen_arch.backbone
     examined, first = list(params.chosen_arch.examined_layers), params.seeds[0]
-    widths = [item for item in backbone.convolutions if item not in POOLS]
+    filters = run.layers["filters"].tolist()
+    if backbone.is_chain:
+        widths = [item for item in backbone.convolutions if item not in POOLS]
+        expected = [widths[layer - 1] for layer in examined]
+    else:
+        expected = filters  # what they should be is known to the network alone
     epochs = [params.epochs(backbone.epochs)] * run.samples
     return [
         ("layers.csv", "layers", run.layers["layer"].tolist(), examined),
-        ("layers.csv", "filters", run.layers["filters"].tolist(), [widths[layer - 1] for layer in examined]),
+        ("layers.csv", "filters", filters, expected),
         ("layers.csv", "samples", run.layers["samples"].tolist(), [run.samples] * len(examined)),
-        ("thresholds.csv", "layers", sorted(set(run.thresholds["layer"])), examined),
+        ("thresholds.csv", "layers", [*dict.fromkeys(run.thresholds["layer"])], examined),
         (f"history-seed{first}.csv", "epochs", run.last_epochs["epoch"].tolist(), epochs),
-        (f"dilution-seed{first}.csv", "layers", sorted(set(run.dilution["layer"])), params.diluted_layers),
+        (f"dilution-seed{first}.csv", "layers", [*dict.fromkeys(run.dilution["layer"])], params.diluted_layers),
     ]
 
 

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from singlefilter.pipeline.params import LayerName, layer_key
+
 _LOW, _HIGH = 0.025, 0.975
 
 
@@ -15,7 +17,7 @@ def bootstrap_draws(label_count: int) -> int:
     return max(20, min(1000, 2**25 // label_count**2))
 
 
-def resampling_weights(filters: int, label_count: int, layer: int, seed: int) -> np.ndarray:
+def resampling_weights(filters: int, label_count: int, layer: LayerName, seed: int) -> np.ndarray:
     """Draw how often each filter of a layer is in each resampled layer.
 
     Args:
@@ -27,7 +29,7 @@ def resampling_weights(filters: int, label_count: int, layer: int, seed: int) ->
     Returns:
         float64 (1 + D, F). The first row is ones, the layer as it is; the rows sum to F.
     """
-    generator = np.random.default_rng([layer, seed])
+    generator = np.random.default_rng([layer_key(layer), seed])
     drawn = generator.multinomial(filters, np.full(filters, 1 / filters), size=bootstrap_draws(label_count))
     return np.concatenate([np.ones((1, filters)), drawn])
 

@@ -15,6 +15,7 @@ from singlefilter.filters.layer_clusters import (
     normalised_slabs,
 )
 from singlefilter.filters.store import FilterMatrices
+from singlefilter.pipeline.params import LayerName
 from singlefilter.statistics.bootstrap import resampling_weights
 from singlefilter.statistics.cluster_means import (
     appearance_statistics,
@@ -36,7 +37,7 @@ def measure_layer(
     faded: np.ndarray,
     class_names: list[str],
     threshold: float,
-    layer: int,
+    layer: LayerName,
     seed: int,
 ) -> dict[str, pd.DataFrame]:
     """Compute every statistic of method, section 5, of one layer of one sample.

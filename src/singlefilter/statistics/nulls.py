@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from singlefilter.filters.clusters import cluster_sizes, number_clusters
+from singlefilter.pipeline.params import LayerName, layer_key
 
 # ones: as many ones of each filter's clipped matrix placed at random.
 # columns: the ones of each column shuffled within it, which keeps the columns of early layers (Fig. 4C).
@@ -51,11 +52,11 @@ class NullLayer:
         seed: its sample; with the null, the two fix the draws.
     """
 
-    def __init__(self, null: str, filters: int, images_per_label: np.ndarray, layer: int, seed: int):
+    def __init__(self, null: str, filters: int, images_per_label: np.ndarray, layer: LayerName, seed: int):
         self.null = null
         self.draws = null_draws(filters, len(images_per_label))
         self._has_images = images_per_label > 0
-        self._generator = np.random.default_rng([layer, seed, 1 + NULLS.index(null)])
+        self._generator = np.random.default_rng([layer_key(layer), seed, 1 + NULLS.index(null)])
         # Of each filter that is not silent and each draw.
         self._noise, self._clusters, self._sizes = (np.zeros((0, self.draws), dtype=np.int64) for _ in range(3))
 

@@ -16,6 +16,7 @@ import torch
 from singlefilter.pipeline.artifacts import CHECKPOINTS, Workspace
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import replacing
+from singlefilter.pipeline.params import LayerName
 
 SECONDS_BETWEEN = 20  # between two checkpoints, so that less than a minute is ever lost
 
@@ -36,7 +37,7 @@ class Checkpoint:
         self._saved = time.monotonic()
 
     @classmethod
-    def of_stage(cls, files: Workspace, stage: str, device: torch.device, **place: int) -> "Checkpoint":
+    def of_stage(cls, files: Workspace, stage: str, device: torch.device, **place: LayerName) -> "Checkpoint":
         """Give the checkpoint of a stage that has read its inputs.
 
         Args:
@@ -95,11 +96,13 @@ class Checkpoint:
 
 
 def code_digest() -> str:
-    """Give a digest of the package's source as far as it is loaded: a checkpoint of other code is another run's.
+    """Give a digest of the source of the package, and of users' networks, as far as it is loaded.
+
+    A checkpoint of other code is another run's.
 
     Returns:
         SHA-256 in hex, over the modules in the order of their names.
     """
-    names = sorted(name for name in sys.modules if name.split(".")[0] == "singlefilter")
+    names = sorted(name for name in sys.modules if name.split(".")[0] in ("singlefilter", "networks"))
     sources = [Path(str(sys.modules[name].__file__)).read_bytes() for name in names]
     return hashlib.sha256(b"\0".join(sources)).hexdigest()

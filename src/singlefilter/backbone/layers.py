@@ -1,0 +1,170 @@
+"""The layers of any network: which there are, in which order, and what they put out."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
+
+IMAGES = 2  # of the pass; what does not put out as many has no output an image
+
+
+@dataclass(frozen=True)
+class Place:
+    """A module that can be examined: it puts out a tensor, once in a pass.
+
+    Attributes:
+        number: Its place in the order in which modules end, counted from 1.
+        name: As network.named_modules() has it.
+        filters: F: channels, or the embedding's dimensions of a transformer.
+        positions: S: pixels, or tokens.
+        depth: The share of the network's layers with weights that it ends; the output layer is left out.
+        multiply_accumulates: Of one image's way up to there.
+    """
+
+    number: int
+    name: str
+    filters: int
+    positions: int
+    depth: float
+    multiply_accumulates: int
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What a network is made of.
+
+    Attributes:
+        places: The modules that can be examined, by name, in their order.
+        output_shape: Of what the network puts out for two images.
+        output_layer: The name of the last module with weights.
+        multiply_accumulates: Of one image's way through the whole network.
+    """
+
+    places: Mapping[str, Place]
+    output_shape: tuple[int, ...]
+    output_layer: str
+    multiply_accumulates: int
+
+
+class without_memory(TorchFunctionMode):  # noqa: N801: a context, as torch.no_grad
+    """Within this context, new weights have shapes alone.
+
+    Unlike torch.device("meta") it leaves alone the arithmetic by which some networks find their sizes.
+    """
+
+    _MAKERS = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.randn, torch.rand})
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        return func(*args, **(kwargs | {"device": "meta"} if func in self._MAKERS else kwargs))
+
+
+@torch.no_grad()
+def find_layers(module: nn.Module, image_size: int) -> Layers:
+    """Pass two grey images through a network, and list its layers.
+
+    Args:
+        module: The network; in eval mode afterwards. On the meta device nothing is computed.
+        image_size: Height and width of the images, in pixels.
+
+    Raises:
+        RuntimeError, or whatever else the network raises for images of this size.
+    """
+    device = next((weights.device for weights in module.parameters()), torch.device("cpu"))
+    calls: Counter[str] = Counter()
+    found: dict[str, tuple[tuple[int, ...], int, int]] = {}  # shape, layers with weights that have ended, operations
+    weighted: list[str] = []  # modules with weights, as they end
+
+    def ended(name: str, layer: nn.Module, output: Any, features: int) -> None:
+        calls[name] += 1
+        if name and any(weights.ndim > 1 for weights in layer.parameters(recurse=False)):
+            weighted.append(name)
+        if isinstance(output, Tensor) and output.ndim > 1 and len(output) == IMAGES and name:
+            shape = tuple(_filters_first(output, features).shape)
+            found[name] = shape, len(weighted), counter.get_total_flops()
+
+    with _watching(module.eval(), ended), FlopCounterMode(display=False) as counter:
+        output = module(torch.zeros(IMAGES, 3, image_size, image_size, device=device))
+    output_layer = weighted[-1] if weighted else ""
+    places: dict[str, Place] = {}
+    for name, (shape, layers_ended, operations) in found.items():
+        if calls[name] == 1:
+            filters, positions = shape[1], torch.Size(shape[2:]).numel()
+            depth = min(layers_ended / max(len(weighted) - 1, 1), 1.0)
+            macs = operations // (2 * IMAGES)  # a multiply-accumulate is two operations
+            places[name] = Place(len(places) + 1, name, filters, positions, depth, macs)
+    shape = tuple(output.shape) if isinstance(output, Tensor) else (type(output).__name__,)
+    return Layers(places, shape, output_layer, counter.get_total_flops() // (2 * IMAGES))
+
+
+@contextmanager
+def tapped(module: nn.Module, names: Collection[str], to_the_last: bool = True) -> Iterator[dict[str, Tensor]]:
+    """Keep what some layers put out in a pass within the block.
+
+    Args:
+        module: The network.
+        names: Of the layers, as network.named_modules() has them.
+        to_the_last: Whether to pass through the whole network; if not, the pass ends with the last of them.
+
+    Yields:
+        Name -> output, (N, F, …), filled by the pass. A layer that is called again has its last output.
+    """
+    outputs: dict[str, Tensor] = {}
+
+    def ended(name: str, layer: nn.Module, output: Any, features: int) -> None:
+        if name in names:
+            outputs[name] = _filters_first(output, features).clone()  # what follows may change the output in place
+            if len(outputs) == len(names) and not to_the_last:
+                raise _AllFound
+
+    with _watching(module, ended), suppress(_AllFound):
+        yield outputs
+
+
+class _AllFound(Exception):  # noqa: N818: no error
+    """Ends a pass once all layers are found."""
+
+
+@contextmanager
+def _watching(module: nn.Module, ended: Callable[[str, nn.Module, Any, int], None]) -> Iterator[None]:
+    """Call a function whenever a module has ended: with its name, itself, its output, and what that is of.
+
+    The last is how many features the last module with weights has put out: those are where the filters are.
+    """
+    features = 0
+
+    def watch(name: str, layer: nn.Module, output: Any) -> None:
+        nonlocal features
+        features = _features(layer) or features
+        ended(name, layer, output, features)
+
+    hooks = [
+        layer.register_forward_hook(lambda layer, inputs, output, name=name: watch(name, layer, output))
+        for name, layer in module.named_modules()
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _features(layer: nn.Module) -> int:
+    """Give how many features a layer puts out, by its weights; 0 for one without weights of its own."""
+    for name in ("out_features", "out_channels", "num_features", "embed_dim"):
+        if isinstance(getattr(layer, name, None), int) and any(True for _ in layer.parameters(recurse=False)):
+            return getattr(layer, name)
+    return layer.normalized_shape[-1] if isinstance(layer, nn.LayerNorm) else 0
+
+
+def _filters_first(output: Tensor, features: int) -> Tensor:
+    """Move the filters of an output behind its images: from the end, of tokens (N, T, E) and of pixels (N, H, W, C)."""
+    tokens = output.ndim == 3
+    pixels = output.ndim == 4 and output.shape[1] == output.shape[2] and output.shape[1] != features
+    return output.movedim(-1, 1) if (tokens or pixels) and output.shape[-1] == features else output

@@ -1,0 +1,114 @@
+"""Trained weights for a network that is no chain: from a file of the user's, or as torchvision publishes them."""
+
+import hashlib
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+import torchvision
+from torch import Tensor
+
+from singlefilter.backbone.any_network import AnyNetwork, network_name
+from singlefilter.backbone.modules import WITHOUT_FURTHER_OUTPUTS
+from singlefilter.pipeline.errors import InputError, UnusableFile
+from singlefilter.pipeline.params import WeightsFile
+
+SHOWN = 3  # keys that differ, in an error
+
+
+def load_weights(network: AnyNetwork) -> None:
+    """Give a network the weights that its row asks for; without any it keeps those it was drawn with.
+
+    An output layer with another number of labels keeps its drawn weights as well.
+
+    Args:
+        network: The network, changed in place.
+
+    Raises:
+        InputError: The weights are not there, not what their digest says, or of another network.
+    """
+    asked = network.backbone.weights
+    if asked is None or asked == "random":
+        return
+    path = Path(asked.file) if isinstance(asked, WeightsFile) else _published(network, asked)
+    if isinstance(asked, WeightsFile):
+        _require_digest(path, asked.sha256)
+    _put(network, _read(path), path)
+
+
+def _require_digest(path: Path, expected: str) -> None:
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"weights: {UnusableFile.of(path, error)}; put it there, or change weights.file") from error
+    if not found.startswith(expected):
+        raise InputError(
+            f"weights: {path} has the SHA-256 {found}, where {expected} is expected; put the right file there, or, if "
+            "it is the right one, change weights.sha256"
+        )
+
+
+def _published(network: AnyNetwork, name: str) -> Path:
+    """Give the file of torchvision's weights, from torch's hub cache or downloaded into it, checked by its name."""
+    what = network_name(network.backbone)
+    if network.backbone.torchvision is None:
+        raise InputError(f"weights: {name!r} names weights of torchvision, and {what} is none of its networks")
+    known = {row.name: row.url for row in torchvision.models.get_model_weights(what)}
+    if what in WITHOUT_FURTHER_OUTPUTS:
+        raise InputError(f"weights: those of {what} were trained with further outputs, which are not here; use random")
+    if name not in known:
+        raise InputError(f"weights: {name!r} is not published for {what}; allowed are random, {', '.join(known)}")
+    url = known[name]
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    digest = re.search(r"-([0-9a-f]{8,})\.", path.name)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(path), digest and digest[1], progress=False)
+        except (URLError, RuntimeError, OSError) as error:
+            raise InputError(f"weights: {url} cannot be downloaded ({error}); put it at {path}") from error
+    if digest:
+        _require_digest(path, digest[1])
+    return path
+
+
+def _read(path: Path) -> Mapping[str, Tensor]:
+    """Read a state dict; nothing in the file is executed."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        first = str(error).splitlines()[0]
+        raise InputError(f"weights: {path} is no state dict ({first}); torch.save(network.state_dict(), …)") from error
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]
+    if not isinstance(state, Mapping) or not all(isinstance(values, Tensor) for values in state.values()):
+        raise InputError(f"weights: {path} is no state dict; torch.save(network.state_dict(), …) writes one")
+    return state
+
+
+def _put(network: AnyNetwork, state: Mapping[str, Tensor], path: Path) -> None:
+    own = network.module.state_dict()
+    output = f"{network.layers.output_layer}."
+    kept = {
+        name: values
+        for name, values in own.items()
+        if name.startswith(output) and name in state and state[name].shape != values.shape
+    }
+    if kept:  # all of an output layer of other labels
+        kept = {name: values for name, values in own.items() if name.startswith(output)}
+    given = {name: values for name, values in state.items() if not (kept and name.startswith(output))} | kept
+    lacking, unknown = [*(own.keys() - given.keys())], [*(given.keys() - own.keys())]
+    others = [name for name, values in own.items() if name in given and given[name].shape != values.shape]
+    if lacking or unknown or others:
+        told = [f"{name} is missing" for name in own if name in lacking]
+        told += [f"{name} is not known" for name in given if name in unknown]
+        told += [f"{name} is {tuple(given[name].shape)} instead of {tuple(own[name].shape)}" for name in others]
+        raise InputError(
+            f"weights: {path} is of another network than {network_name(network.backbone)}: "
+            f"{', '.join(told[:SHOWN])}{' …' if len(told) > SHOWN else ''}"
+        )
+    network.module.load_state_dict(given)

@@ -1,0 +1,55 @@
+"""List the layers of the chosen network that can be examined, with their filters, positions and features on disk."""
+
+import pandas as pd
+
+from singlefilter.backbone.any_network import AnyNetwork
+from singlefilter.backbone.modules import torchvision_names
+from singlefilter.data.store import read_dataset
+from singlefilter.pipeline.architecture import layer_shapes
+from singlefilter.pipeline.artifacts import Workspace, feature_bytes
+from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.params import Backbone, Params
+from stages import run
+
+THOUSAND = 1_000  # images, whose bytes are given before there is a data set
+NETWORKS = {"action": "store_true", "help": "list torchvision's networks that a row of archs can name, and no layers"}
+
+
+def main(params: Params, networks: bool) -> None:
+    if networks:
+        print("\n".join(torchvision_names()))
+        return
+    labels, images = labels_and_images(params)
+    table = layers_table(params.chosen_arch.backbone, labels, params.chosen_dataset.image_size)
+    megabytes = [feature_bytes(outputs, images or THOUSAND) / 1e6 for outputs in table["filters"] * table["positions"]]
+    table[f"MB for {images or THOUSAND:,} images"] = [f"{each:,.1f}" for each in megabytes]
+    print(f"{params.arch} with images of {params.chosen_dataset.image_size} pixels")
+    print(table.to_string(index=False))
+    print("\nexamined_layers takes names or numbers, in this order; those in use: ", end="")
+    print(", ".join(map(str, params.chosen_arch.examined_layers)))
+
+
+def labels_and_images(params: Params) -> tuple[int, int]:
+    """Count the data set's labels and images; before it is there, 2 and 0."""
+    try:
+        with Workspace(params).read("dataset") as file:
+            data = read_dataset(file)
+    except InputError:
+        return 2, 0
+    return len(data.class_names), data.image_count
+
+
+def layers_table(backbone: Backbone, labels: int, image_size: int) -> pd.DataFrame:
+    """List a network's layers: number, name, filters, positions, and depth in the network."""
+    columns = ["number", "name", "filters", "positions", "depth"]
+    if backbone.is_chain:
+        shapes = layer_shapes(backbone.convolutions, image_size)
+        rows = [(shape.number, "", shape.filters, shape.pooled_side**2, shape.number / len(shapes)) for shape in shapes]
+    else:
+        places = AnyNetwork(backbone, labels, image_size).layers.places.values()
+        rows = [tuple(getattr(place, name) for name in columns) for place in places]
+    return pd.DataFrame(rows, columns=columns).round({"depth": 2})
+
+
+if __name__ == "__main__":
+    run(main, arguments={"--networks": NETWORKS})

@@ -1,0 +1,231 @@
+"""Networks of torchvision and of a user's own file: built, refused, tapped, stored and trained."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from singlefilter.backbone.any_network import AnyNetwork
+from singlefilter.backbone.check import check_network
+from singlefilter.backbone.network import build_network
+from singlefilter.backbone.store import read_network, write_network
+from singlefilter.backbone.train import new_network, train
+from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.params import Backbone, Rates
+from singlefilter.training import checkpoint as checkpoints
+from singlefilter.training.checkpoint import Checkpoint, code_digest
+from tests.checkpoints import Killed, KilledAfter
+from tests.hdf5_files import read, write
+
+RATES = Rates(learning_rate=0.05, momentum=0.9, weight_decay=0)
+CPU = torch.device("cpu")
+OWN = """
+from torch import nn
+
+
+def make_network(labels, image_size):
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.GELU(), nn.Dropout(0.5), nn.Flatten(),
+        nn.Linear(4 * image_size ** 2, {outputs}),
+    )
+
+
+def gives_a_number(labels, image_size):
+    return labels
+
+
+def raises(labels, image_size):
+    return [][labels]
+
+
+def gives_pictures(labels, image_size):
+    return nn.Conv2d(3, 7, 3)
+"""
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch) -> Path:
+    """A folder with a user's networks/mine.py."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("networks/mine.py")
+    path.parent.mkdir()
+    path.write_text(OWN.replace("{outputs}", "labels"))
+    return path
+
+
+def row(**values) -> Backbone:
+    return Backbone(**{"convolutional_rates": RATES, **values})
+
+
+def own_row(function: str = "make_network") -> Backbone:
+    return row(module=f"networks/mine.py:{function}")
+
+
+def own_params(make_params, **changes):
+    params = make_params(**changes)
+    backbone = Backbone(module="networks/mine.py:make_network", epochs=3, batch_size=8, convolutional_rates=RATES)
+    arch = params.archs["tiny"].model_copy(update={"backbone": backbone, "examined_layers": (1, 3)})
+    return params.model_copy(update={"archs": {"tiny": arch}})
+
+
+def refusal(**values) -> str:
+    size = values.pop("image_size", 32)
+    with pytest.raises(InputError) as caught:
+        AnyNetwork(row(**values), 10, size)
+    return str(caught.value)
+
+
+def test_a_row_gives_a_chain_or_any_network():
+    assert type(build_network(row(convolutions=(4, "M")), 3, 8)).__name__ == "Network"
+    network = build_network(row(torchvision="resnet18"), 3, 32)
+    assert isinstance(network, AnyNetwork) and network(torch.zeros(2, 3, 32, 32)).shape == (2, 3)
+    assert network.output_layer is network.module.fc
+
+
+@pytest.mark.parametrize(("normalisation", "first"), [(None, -1.0), ("symmetric", -1.0), ("imagenet", -0.485 / 0.229)])
+def test_black_is_what_the_network_was_trained_for(normalisation, first, own):
+    network = AnyNetwork(own_row().model_copy(update={"normalisation": normalisation}), 3, 8).eval()
+    seen = []
+    network.module[0].register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    network(-torch.ones(1, 3, 8, 8))  # black, as the stages scale it
+    network(torch.ones(1, 3, 8, 8))
+    assert seen[0][0, 0, 0, 0].item() == pytest.approx(first, abs=1e-6)
+    if normalisation == "imagenet":
+        assert seen[1][0, :, 0, 0].tolist() == pytest.approx(
+            [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225], abs=1e-5
+        )
+    else:
+        assert torch.equal(seen[1], torch.ones(1, 3, 8, 8))
+
+
+def test_a_last_layer_of_other_labels_is_replaced(own):
+    own.write_text(OWN.replace("{outputs}", "1000"))
+    network = AnyNetwork(own_row(), 3, 8)
+    assert network.output_layer.out_features == 3 and network(torch.zeros(2, 3, 8, 8)).shape == (2, 3)
+    last = [*network.weight_groups()[1]]
+    assert [tuple(weights.shape) for weights in last] == [(3, 256), (3,)]
+    assert len(network.weight_groups()[0]) == 4  # of convolution and batch-norm
+
+
+def test_squeezenet_ends_with_a_convolution():
+    network = AnyNetwork(row(torchvision="squeezenet1_1"), 3, 32)
+    assert isinstance(network.output_layer, nn.Conv2d) and network(torch.zeros(2, 3, 32, 32)).shape == (2, 3)
+
+
+def test_layers_are_given_by_name_or_number_as_pictures(own):
+    network = AnyNetwork(own_row(), 3, 8).eval()
+    images = torch.randn(2, 3, 8, 8)
+    outputs = network.layer_outputs(images, [2, 5])
+    by_name = network.layer_outputs(images, ["1", "4"])
+    assert outputs[2].shape == (2, 4, 8, 8) and outputs[5].shape == (2, 256, 1, 1)
+    assert torch.equal(outputs[2], by_name["1"]) and torch.equal(outputs[5], by_name["4"])
+    assert network.outputs_an_image([2, 5]) == 512
+    place = network.place_of(5)
+    assert place["depth"] == 1 and place["positions"] == 1
+    macs = 64 * 4 * 27  # of the convolution; the head that follows is as large as the output layer
+    assert place["multiply_accumulates"] == macs + 256 * 3 and place["multiply_accumulates_share"] == 1
+
+
+def test_refusals_name_what_is_allowed(own):
+    assert "'resnet19' is none of its 80 networks; did you mean resnet18?" in refusal(torchvision="resnet19")
+    assert refusal(module="networks/other.py:make").startswith("module: networks/other.py is missing; networks/ has")
+    wrong = refusal(module="networks/mine.py:make_networks")
+    assert "has no function make_networks; did you mean make_network? it has make_network, gives_a_number" in wrong
+    assert "gives int; needed is a torch.nn.Module" in refusal(module="networks/mine.py:gives_a_number")
+    line = OWN[: OWN.index("[][labels]")].count("\n") + 1
+    assert f"raises(10, 32): IndexError in line {line}: " in refusal(module="networks/mine.py:raises")
+    pictures = refusal(module="networks/mine.py:gives_pictures")
+    assert "puts out (7, 30, 30) an image, where (10,), a field for each label, is needed" in pictures
+    own.write_text("def make_network(labels:\n")
+    assert re.search(r"networks/mine\.py: SyntaxError in line 1", refusal(module="networks/mine.py:make_network"))
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("alexnet", 64), ("inception_v3", 96), ("maxvit_t", 224), ("vit_h_14", 112)]
+)
+def test_a_size_that_a_network_cannot_take_is_refused_with_one_that_it_takes(name, size):
+    told = refusal(torchvision=name)
+    assert told.startswith(f"{name}: takes no images of 32 pixels (") and f"; it takes {size}: write image_size" in told
+
+
+def test_layers_that_are_not_there_or_not_in_order_are_refused():
+    network = AnyNetwork(row(torchvision="resnet18"), 10, 32)
+    network.require_layers(["conv1", "layer1", "layer4.1"])
+    with pytest.raises(InputError, match=r"no layer 'layer9'; did you mean layer\d\? allowed are 1 to \d+, and names"):
+        network.require_layers(["layer9"])
+    with pytest.raises(InputError, match="no layer 1000; allowed are 1 to"):
+        network.require_layers([1000])
+    with pytest.raises(InputError, match="layer2, layer1 are not in the network's order, layer1, layer2"):
+        network.require_layers(["layer2", "layer1"])
+
+
+def test_a_layer_that_evaluation_passes_by_is_refused(own):
+    own.write_text(OWN + "\n\ndef passing(labels, image_size):\n    return Passing(labels, image_size)\n" + PASSING)
+    network = AnyNetwork(own_row("passing"), 3, 8).eval()
+    network.module.passes = True
+    with pytest.raises(InputError, match="'inner' is passed by when the network is evaluated"):
+        network.layer_outputs(torch.zeros(2, 3, 8, 8), ["inner"])
+
+
+PASSING = """
+
+class Passing(nn.Module):
+    passes = False
+
+    def __init__(self, labels, image_size):
+        super().__init__()
+        self.inner = nn.Conv2d(3, 3, 1)
+        self.last = nn.Linear(3 * image_size ** 2, labels)
+
+    def forward(self, images):
+        return self.last((images if self.passes else self.inner(images)).flatten(1))
+"""
+
+
+def test_check_refuses_a_layer_before_anything_runs(own, make_params):
+    params = own_params(make_params)
+    check_network(params)
+    arch = params.archs["tiny"].model_copy(update={"examined_layers": ("0.weight",)})
+    with pytest.raises(InputError, match="no layer '0.weight'"):
+        check_network(params.model_copy(update={"archs": {"tiny": arch}}))
+
+
+def test_what_is_written_is_read_again(own, tmp_path):
+    torch.manual_seed(1)
+    network = AnyNetwork(own_row(), 3, 8).eval()
+    write(tmp_path / "network.h5", write_network, network)
+    again = read(tmp_path / "network.h5", read_network).eval()
+    images = torch.randn(2, 3, 8, 8)
+    assert torch.equal(network(images), again(images))
+
+
+def state(network: nn.Module) -> dict[str, Tensor]:
+    return {name: values.clone() for name, values in network.state_dict().items()}
+
+
+def test_dropout_draws_by_seed_and_epoch_also_after_a_stop(own, data, make_params, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0)
+    params = own_params(make_params)
+
+    def trained(checkpoint: Checkpoint | None) -> tuple[dict[str, Tensor], list]:
+        network = new_network(data, params, 0)
+        history = train(network, data, params, 0, CPU, checkpoint)
+        return state(network), history
+
+    whole, history = trained(None)
+    with pytest.raises(Killed):
+        trained(KilledAfter(tmp_path / "checkpoints", 1))
+    resumed, resumed_history = trained(Checkpoint(tmp_path / "checkpoints", {}))
+    assert resumed_history == history
+    assert all(torch.equal(values, resumed[name]) for name, values in whole.items())
+    assert history[0].test_accuracy_without_bias is not None  # its output layer has a bias
+
+
+def test_a_checkpoint_knows_the_users_code(own, data, make_params):
+    new_network(data, own_params(make_params), 0)
+    before = code_digest()
+    own.write_text(own.read_text() + "\n# changed\n")
+    assert code_digest() != before

@@ -1,0 +1,103 @@
+"""The layers of any network: against counts by hand, and outputs taken one module after the other."""
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from singlefilter.backbone.layers import find_layers, tapped, without_memory
+from singlefilter.backbone.modules import make_module, torchvision_names
+from singlefilter.pipeline.params import Backbone, Rates
+
+RATES = Rates(learning_rate=0.1)
+
+
+def skeleton(name: str, image_size: int = 224) -> nn.Module:
+    with without_memory():
+        return make_module(Backbone(torchvision=name, convolutional_rates=RATES), 10, image_size).to("meta")
+
+
+def images(count: int = 3, size: int = 32) -> Tensor:
+    return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+def test_torchvision_has_80_networks_and_the_layers_of_all_are_found():
+    names = torchvision_names()
+    assert len(names) == 80
+    for name in names:
+        found = find_layers(skeleton(name), 224)
+        assert found.output_shape == (2, 10), name
+        assert len(found.places) > 5, name
+        assert found.output_layer not in ("", *[*found.places][:3]), name
+
+
+def test_places_of_resnet18_by_hand():
+    places = find_layers(skeleton("resnet18"), 224).places
+    assert [places[name].filters for name in ("conv1", "layer1", "layer2", "layer3", "layer4")] == [
+        64,
+        64,
+        128,
+        256,
+        512,
+    ]
+    assert [places[name].positions for name in ("conv1", "maxpool", "layer1", "layer4", "avgpool")] == [
+        *(112**2, 56**2, 56**2, 7**2, 1)
+    ]
+    # 20 convolutions; conv1 is the first, layer1 has four more, and three of the others stand beside two each.
+    assert places["conv1"].depth == 1 / 20 and places["layer1"].depth == 5 / 20 and places["layer4"].depth == 1
+    first = 112**2 * 64 * 3 * 49
+    assert places["conv1"].multiply_accumulates == first
+    assert places["layer1"].multiply_accumulates == first + 4 * 56**2 * 64 * 64 * 9
+    assert [place.number for place in places.values()] == [*range(1, len(places) + 1)]
+    assert "layer1.0.relu" not in places  # called twice
+
+
+@pytest.mark.parametrize(
+    ("network", "name", "filters", "positions"),
+    [
+        ("vit_b_16", "encoder.layers.encoder_layer_7", 768, 14**2 + 1),
+        ("vit_b_16", "conv_proj", 768, 14**2),
+        ("swin_t", "features.1", 96, 56**2),
+        ("swin_t", "features.0.1", 96, 56**2),  # which only moves the axes
+        ("convnext_tiny", "features.7", 768, 7**2),
+        ("densenet121", "features.denseblock1", 256, 56**2),
+        ("squeezenet1_0", "classifier.1", 10, 13**2),
+        ("mobilenet_v2", "features.18", 1280, 7**2),
+    ],
+)
+def test_filters_are_channels_or_dimensions_of_the_embedding(network, name, filters, positions):
+    place = find_layers(skeleton(network), 224).places[name]
+    assert (place.filters, place.positions) == (filters, positions)
+
+
+def test_an_output_is_kept_as_it_was_before_what_follows_changes_it_in_place():
+    torch.manual_seed(0)
+    network = torchvision.models.resnet18(num_classes=10).eval()
+    with torch.no_grad(), tapped(network, ["bn1", "relu"]) as outputs:
+        network(images())
+        expected = network.bn1(network.conv1(images()))
+    assert torch.equal(outputs["bn1"], expected) and expected.min() < 0
+    assert torch.equal(outputs["relu"], expected.clamp(min=0))
+
+
+def test_tokens_come_with_their_dimensions_first():
+    torch.manual_seed(0)
+    network = torchvision.models.VisionTransformer(16, 8, 1, 2, 6, 12, num_classes=3).eval()
+    with torch.no_grad(), tapped(network, ["encoder.layers.encoder_layer_0", "encoder.ln"]) as outputs:
+        fields = network(images(size=16))
+    assert outputs["encoder.ln"].shape == (3, 6, 5)  # images, dimensions, four patches and the class token
+    assert torch.equal(network.heads(outputs["encoder.ln"][:, :, 0]), fields)
+
+
+def test_a_pass_ends_with_the_last_layer_asked_for():
+    class Refusing(nn.Module):
+        def forward(self, values: Tensor) -> Tensor:
+            raise AssertionError("computed")
+
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.ReLU(inplace=True), Refusing())
+    with tapped(network, ["1", "2"], to_the_last=False) as outputs:
+        network(torch.ones(2, 3, 2, 2))
+    assert torch.equal(outputs["2"], outputs["1"].clamp(min=0)) and outputs["1"].min() < 0
+    with pytest.raises(AssertionError, match="computed"), tapped(network, ["1"]):
+        network(torch.ones(2, 3, 2, 2))
+    assert not any(layer._forward_hooks for layer in network.modules())

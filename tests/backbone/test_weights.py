@@ -1,0 +1,143 @@
+"""Weights from files and from torch's hub, with a stand-in for the download."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from singlefilter.backbone.any_network import AnyNetwork
+from singlefilter.backbone.weights import load_weights
+from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.params import Backbone, Rates, WeightsFile
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def network(weights: object = None, labels: int = 10, name: str = "squeezenet1_1") -> AnyNetwork:
+    row = Backbone(torchvision=name, weights=weights, convolutional_rates=Rates(learning_rate=0.1))
+    return AnyNetwork(row, labels, 32)
+
+
+def loaded(weights: object, labels: int = 10, name: str = "squeezenet1_1") -> AnyNetwork:
+    built = network(weights, labels, name)
+    load_weights(built)
+    return built
+
+
+def refusal(weights: object, name: str = "squeezenet1_1") -> str:
+    with pytest.raises(InputError) as caught:
+        loaded(weights, name=name)
+    return str(caught.value)
+
+
+@pytest.fixture
+def saved(tmp_path) -> tuple[nn.Module, Path]:
+    """A network of ten labels, and the file of its state dict."""
+    torch.manual_seed(3)
+    made = torchvision.models.squeezenet1_1(num_classes=10)
+    torch.save(made.state_dict(), tmp_path / "weights.pt")
+    return made, tmp_path / "weights.pt"
+
+
+def test_a_file_gives_all_weights(saved):
+    made, path = saved
+    found = loaded({"file": str(path), "sha256": digest(path)}).module.state_dict()
+    assert all(torch.equal(values, found[name]) for name, values in made.state_dict().items())
+
+
+def test_an_output_layer_of_other_labels_stays_as_drawn(saved):
+    made, path = saved
+    torch.manual_seed(5)
+    drawn = network(labels=4).output_layer.weight
+    torch.manual_seed(5)
+    found = loaded(WeightsFile(file=str(path), sha256=digest(path)), labels=4)
+    assert torch.equal(found.output_layer.weight, drawn) and drawn.shape[0] == 4
+    assert torch.equal(found.module.features[0].weight, made.features[0].weight)
+
+
+def test_a_state_dict_within_a_checkpoint_is_found(saved, tmp_path):
+    made, _ = saved
+    torch.save({"epoch": 3, "state_dict": made.state_dict()}, tmp_path / "checkpoint.pt")
+    path = tmp_path / "checkpoint.pt"
+    found = loaded({"file": str(path), "sha256": digest(path)})
+    assert torch.equal(found.module.features[0].weight, made.features[0].weight)
+
+
+def test_wrong_files_are_refused(saved, tmp_path):
+    _, path = saved
+    wrong = refusal({"file": str(path), "sha256": "0" * 64})
+    assert f"has the SHA-256 {digest(path)}, where {'0' * 64} is expected" in wrong
+    assert "is missing" in refusal({"file": str(tmp_path / "none.pt"), "sha256": "0" * 64})
+    other = refusal({"file": str(path), "sha256": digest(path)}, name="resnet18")
+    assert "is of another network than resnet18: conv1.weight is missing, bn1.weight is missing, " in other
+    text = tmp_path / "text.pt"
+    text.write_text("no weights")
+    assert "is no state dict" in refusal({"file": str(text), "sha256": digest(text)})
+    torch.save([1, 2], text)
+    assert "is no state dict" in refusal({"file": str(text), "sha256": digest(text)})
+    narrow = {**torchvision.models.squeezenet1_1(num_classes=10).state_dict(), "features.0.weight": torch.zeros(1)}
+    torch.save(narrow, text)
+    assert "features.0.weight is (1,) instead of (64, 3, 3, 3)" in refusal({"file": str(text), "sha256": digest(text)})
+
+
+def test_published_weights_come_from_the_hub_once_and_are_checked_by_their_name(saved, tmp_path, monkeypatch):
+    made, path = saved
+    torch.save(torchvision.models.squeezenet1_1().state_dict(), path)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    asked: list[str] = []
+    row = next(iter(torchvision.models.get_model_weights("squeezenet1_1")))
+    address = f"https://example.org/squeezenet-{digest(path)[:8]}.pth"
+
+    class Published:
+        name, url = row.name, address
+
+    monkeypatch.setattr(torchvision.models, "get_model_weights", lambda name: [Published])
+
+    def download(url: str, target: str, hash_prefix: str, progress: bool) -> None:
+        asked.append(url)
+        assert hash_prefix == digest(path)[:8]
+        Path(target).write_bytes(path.read_bytes())
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    expected = torch.load(path, weights_only=True)["features.0.weight"]
+    for _ in range(2):
+        assert torch.equal(loaded("IMAGENET1K_V1").module.features[0].weight, expected)
+    assert asked == [address]
+    (tmp_path / "hub/checkpoints" / address.rpartition("/")[2]).write_bytes(b"damaged")
+    assert "put the right file there" in refusal("IMAGENET1K_V1")
+
+
+def test_names_that_are_not_published_are_refused(tmp_path, monkeypatch):
+    assert "'IMAGENET1K_V9' is not published for squeezenet1_1; allowed are random, IMAGENET1K_V1" in refusal(
+        "IMAGENET1K_V9"
+    )
+    assert "were trained with further outputs" in refusal_at("googlenet", 32)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
+    told = refusal("IMAGENET1K_V1")
+    assert "cannot be downloaded (no network); put it at " in told and str(tmp_path) in told
+
+
+def refusal_at(name: str, size: int) -> str:
+    row = Backbone(torchvision=name, weights="IMAGENET1K_V1", convolutional_rates=Rates(learning_rate=0.1))
+    built = AnyNetwork(row, 10, size)
+    with pytest.raises(InputError) as caught:
+        load_weights(built)
+    return str(caught.value)
+
+
+def test_random_asks_for_nothing():
+    torch.manual_seed(1)
+    before = network().module.state_dict()
+    torch.manual_seed(1)
+    after = loaded("random").module.state_dict()
+    assert all(torch.equal(values, after[name]) for name, values in before.items())

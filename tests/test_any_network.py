@@ -1,0 +1,167 @@
+"""The stages one after the other, in this process, with networks that are no chains of convolutions."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from singlefilter.backbone.modules import make_module
+from singlefilter.pipeline.artifacts import Workspace, path_of
+from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.params import Params, load_params, parse_params
+from singlefilter.records.store import read_run, workspace_files
+from stages import (
+    check_params,
+    cluster_stats,
+    dilute_filters,
+    download,
+    extract_features,
+    figures,
+    filter_matrices,
+    list_layers,
+    train_backbone,
+    train_heads,
+)
+from tests.conftest import TINY
+from tests.figures.tables import drawing_style
+from tests.tiny_project import write_image
+
+ROOT = Path(__file__).resolve().parents[1]
+CATALOG = load_params(ROOT / "params.yaml").archs
+OWN = """
+from torch import nn
+
+
+def make_network(labels, image_size):
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 3, padding=1), nn.Hardswish(), nn.AvgPool2d(4), nn.Flatten(),
+        nn.Linear(6 * (image_size // 4) ** 2, labels),
+    )
+"""
+OF_FILE = {"module": "networks/mine.py:make_network", "convolutional_rates": {"learning_rate": 0.01}}
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Iterator[None]:
+    """A folder with 36 training and 15 test images of three labels, and a user's own network."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 12), ("test", 5)):
+        for label, name in enumerate(("blue", "green", "red")):
+            for number in range(count):
+                write_image(Path(f"data/images/tiny/{split}/{name}/{number}.png"), generator, label)
+    for path in (ROOT / "networks").glob("*.py"):
+        (tmp_path / "networks").mkdir(exist_ok=True)
+        (tmp_path / "networks" / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    Path("networks/mine.py").write_text(OWN, encoding="utf-8")
+    with drawing_style():
+        yield
+
+
+def params_of(arch: str, layers: list[int | str], **backbone: object) -> Params:
+    row = CATALOG[arch].model_dump(mode="json") if arch in CATALOG else {"heads": {}}
+    row["backbone"] = row.get("backbone", {}) | {"batch_size": 12, "epochs": 1} | backbone
+    row["heads"] |= {"epochs": 2, "batch_size": 12}
+    row["examined_layers"] = layers or row["examined_layers"]
+    images = {"source": "class_folders", "image_size": 32, "flip": False, "translation": 1}
+    return parse_params({**TINY, "arch": arch, "archs": {arch: row}, "datasets": {"tiny": images}})
+
+
+def run_stages(params: Params) -> None:
+    check_params.main(params)
+    download.main(params)
+    for stage in (train_backbone, extract_features, train_heads, filter_matrices, dilute_filters):
+        stage.main(params, 0)
+    cluster_stats.main(params)
+    figures.main(params)
+
+
+@pytest.mark.parametrize(
+    ("arch", "layers", "filters"),
+    [
+        # In the network's order, which is not that of the alphabet.
+        ("resnet18", ["conv1", "layer4", "avgpool"], [64, 512, 512]),
+        ("efficientnet_b0", ["features.0", "features.8"], [32, 1280]),
+        ("vit_small", ["encoder.layers.encoder_layer_0", "encoder.ln"], [192, 192]),
+        ("mine", [1, 3, 4], [6, 6, 6 * 64]),
+    ],
+)
+def test_a_network_goes_through_all_stages_to_its_figures(arch, layers, filters, project, capsys):
+    # Three steps leave the averages of batch-norm behind, so that 49 layers of it put out more than float16 holds.
+    values = {"mine": OF_FILE, "efficientnet_b0": {"epochs": 0}}.get(arch, {})
+    params = params_of(arch, layers, **values)
+    run_stages(params)
+    table = pd.read_csv("metrics/layers.csv")
+    assert table["layer"].tolist() == layers and table["filters"].tolist() == filters
+    assert (table["depth"].diff().dropna() >= 0).all() and table["multiply_accumulates_share"].notna().all()
+    for name in ("sizes", "thresholds", "nulls", "histograms", "filters", "labels"):
+        assert [*dict.fromkeys(pd.read_csv(f"metrics/{name}.csv")["layer"])] == layers, name
+    assert Path("plots/network.png").exists() and Path("plots/dilution.svg").exists()
+    assert len([*Path("features/seed0").iterdir()]) == len(layers)
+    read_run(params, workspace_files([0]))
+    printed = capsys.readouterr().out.splitlines()
+    head = next(number for number, line in enumerate(printed) if line.lstrip().startswith("layer "))
+    assert [line.split()[0] for line in printed[head + 1 : head + 1 + len(layers)]] == [str(layer) for layer in layers]
+
+
+def test_outputs_below_zero_are_kept_and_decide(project):
+    """What a filter with one position decides depends on the image once its output may be negative."""
+    params = params_of("mine", [2], **OF_FILE)
+    run_stages(params)
+    with h5py.File(path_of("features", seed=0, layer=2)) as file:
+        stored, scales = file["train/features"][()], file["scales"][()]
+        assert stored.min() < 0
+        largest = np.abs(stored.astype(np.float32) * scales[:, None, None]).max((0, 2, 3))
+        assert file["largest"][()] == pytest.approx(largest, rel=1e-3)
+    with h5py.File(path_of("backbone", seed=0)) as file:
+        weight, bias = torch.tensor(file["module.0.weight"][()]), torch.tensor(file["module.0.bias"][()])
+    with Workspace(params).read("dataset") as file:
+        images = torch.tensor(file["train/images"][()]).permute(0, 3, 1, 2).float() / 127.5 - 1
+    expected = torch.nn.functional.hardswish(torch.nn.functional.conv2d(images, weight, bias, padding=1))
+    assert stored * scales[:, None, None] == pytest.approx(expected.numpy(), rel=2e-3, abs=1e-4)
+    assert figures.single_positions(params) == []
+
+
+def test_a_network_with_weights_from_a_file_is_examined_as_it_comes(project):
+    torch.manual_seed(11)
+    state = make_module(params_of("mine", [1], **OF_FILE).chosen_arch.backbone, 3, 32).state_dict()
+    torch.save(state, "mine.pt")
+    weights = {"file": "mine.pt", "sha256": hashlib.sha256(Path("mine.pt").read_bytes()).hexdigest()}
+    params = params_of("mine", [1], **OF_FILE, weights=weights, epochs=0)
+    run_stages(params)
+    with h5py.File(path_of("backbone", seed=0)) as file:
+        for name, values in state.items():
+            assert torch.equal(torch.tensor(file[f"module.{name}"][()]), values)
+    assert len(pd.read_csv("metrics/training.csv")) == 1
+    check_params.main(params)
+    Path("mine.pt").write_bytes(b"other")
+    with pytest.raises(InputError, match=f"where {weights['sha256']} is expected"):
+        check_params.main(params)
+
+
+def test_layers_are_listed_with_their_sizes(project, capsys):
+    params = params_of("mine", [1], **OF_FILE)
+    list_layers.main(params, networks=False)
+    before = capsys.readouterr().out
+    assert "MB for 1,000 images" in before and "those in use: 1" in before
+    check_params.main(params)
+    download.main(params)
+    list_layers.main(params, networks=False)
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["1", "0", "6", "1024", "1.0", "0.6"] in rows  # 6 * 1024 * 2 bytes * 51 images
+    list_layers.main(params, networks=True)
+    assert "resnet18" in capsys.readouterr().out.splitlines()
+
+
+def test_check_params_refuses_before_anything_is_made(project):
+    params = params_of("resnet18", ["layer1", "layer7"])
+    with pytest.raises(InputError, match="no layer 'layer7'; did you mean layer"):
+        check_params.main(params)
+    assert not Path("data/params_checked.txt").exists()
