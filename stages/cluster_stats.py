@@ -73,7 +73,7 @@ def places_and_costs(files: Workspace, params: Params, label_count: int) -> pd.D
             places = [{"layer": layer} | read_layer(file, layer).place for layer in layers]
         table = pd.DataFrame(places)[["layer", "depth", "multiply_accumulates", "multiply_accumulates_share"]]
         return table.assign(layer=in_order(table["layer"], params))
-    cut, whole = multiply_accumulates(backbone, label_count, params.chosen_dataset.image_size)
+    cut, whole = multiply_accumulates(backbone, label_count, params.chosen_dataset.image_size, params.features.pooled)
     counts = [cut[layer - 1] for layer in layers]
     shares = [count / whole for count in counts]
     depth = [layer / len(cut) for layer in layers]

@@ -8,15 +8,16 @@ import torch
 
 from singlefilter.dilution.remove import Layer, Measurement, dilute
 from singlefilter.dilution.retrain import retrain_heads
-from singlefilter.features.of_training import training_features
+from singlefilter.features.of_sample import SHARE_OF_MEMORY, open_features, training_features
 from singlefilter.features.store import LayerFeatures
 from singlefilter.filters.layer_clusters import cluster_layer
 from singlefilter.filters.store import FilterMatrices, read_layer
 from singlefilter.heads.store import read_head
-from singlefilter.pipeline.artifacts import Workspace, path_of
-from singlefilter.pipeline.params import LayerName, Params, layer_key
+from singlefilter.pipeline.artifacts import Workspace
+from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.params import LayerName, Params, layer_key, layer_text
 from singlefilter.training.checkpoint import Checkpoint
-from singlefilter.training.device import chosen_device
+from singlefilter.training.device import chosen_device, main_memory
 from stages import run
 
 
@@ -40,11 +41,22 @@ def read_diluted_layer(files: Workspace, params: Params, seed: int, layer: Layer
     """Read a layer's head and test set, and its clusters in the training set: the test set only measures."""
     with files.read("heads", seed=seed) as file:
         weights, _ = read_head(file, layer)
-    with files.read("features", seed=seed, layer=layer) as file:
-        features, labels = read_test_set(LayerFeatures(file, path_of("features", seed=seed, layer=layer)))
+    with open_features(files, params, seed, layer, chosen_device()) as stored:
+        require_memory(stored, weights.shape[1] * weights.shape[2], layer)
+        features, labels = read_test_set(stored)
     with files.read("matrices", seed=seed) as file:
         member = find_member(read_layer(file, layer).splits["train"], params.threshold)
     return Layer(weights, features, labels, member)
+
+
+def require_memory(stored: LayerFeatures, outputs: int, layer: LayerName) -> None:
+    """Refuse a layer whose test set does not fit in the memory: every head is measured on all of it."""
+    needed = len(stored.labels("test")) * outputs * 4  # float32
+    if needed > SHARE_OF_MEMORY * main_memory():
+        raise InputError(
+            f"{layer_text(layer)}: dilution needs {needed / 1e9:,.1f} GB for the test set's features, more than "
+            f"{SHARE_OF_MEMORY:.0%} of the memory; set features.pooled: true, or examine a smaller layer last"
+        )
 
 
 def read_test_set(file: LayerFeatures) -> tuple[np.ndarray, np.ndarray]:
@@ -64,8 +76,7 @@ def retrain_layer(
     """Train a layer's head anew on what random removals leave; its checkpoint is to be removed when all is written."""
     device = chosen_device()
     features, labels = training_features(files, params, seed, [layer], device)
-    with files.read("features", seed=seed, layer=layer) as file:
-        stored = LayerFeatures(file, path_of("features", seed=seed, layer=layer))
+    with open_features(files, params, seed, layer, device) as stored:
         test_features, test_labels = (torch.from_numpy(part).to(device) for part in read_test_set(stored))
     checkpoint = Checkpoint.of_stage(files, "dilute_filters", device, seed=seed, layer=layer)
     label_count, test = len(stored.class_names), (test_features, test_labels)

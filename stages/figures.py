@@ -72,7 +72,10 @@ def draw(
     layers, history, paper, heading = tables["layers"], tables["training"], paper_of(params), heading_of(params)
     about = params.threshold, paper, heading
     names, size, row = sample.class_names, params.chosen_dataset.image_size, params.chosen_arch
-    yield "network", network(row.backbone, size, len(names), row.examined_layers, heading, sample.outputs)
+    yield (
+        "network",
+        network(row.backbone, size, len(names), row.examined_layers, heading, params.features.pooled, sample.outputs),
+    )
     yield "success_rates", success_rates(layers, history, paper, heading)
     yield "training", training(history, heading)
     yield "layer_statistics", layer_statistics(layers, *about)
@@ -95,7 +98,7 @@ def single_positions(params: Params) -> list[LayerName]:
     """
     convolutions = params.chosen_arch.backbone.convolutions or ()
     shapes = layer_shapes(convolutions, params.chosen_dataset.image_size)
-    return [shape.number for shape in shapes if shape.pooled_side == 1]
+    return [shape.number for shape in shapes if shape.pooled_side == 1 or params.features.pooled]
 
 
 def heading_of(params: Params) -> str:

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from singlefilter.features.store import LayerFeatures
+from singlefilter.features.of_sample import open_features
 from singlefilter.filters.matrices import filter_matrices, images_a_pass
 from singlefilter.filters.store import LayerMatrices, write_layer
 from singlefilter.heads.store import read_head
-from singlefilter.pipeline.artifacts import Workspace, path_of
+from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.params import Params
 from singlefilter.training.device import chosen_device
@@ -14,15 +14,14 @@ from stages import run
 
 
 def main(params: Params, seed: int) -> None:
-    files, layers = Workspace(params), params.chosen_arch.examined_layers
+    files, layers, device = Workspace(params), params.chosen_arch.examined_layers, chosen_device()
     with files.read("heads", seed=seed) as heads, files.write("matrices", seed=seed) as out:
         for layer in progress(layers, f"filters, sample {seed}", "layer"):
             weights, accuracies = read_head(heads, layer)
-            with files.read("features", seed=seed, layer=layer) as file:
-                features = LayerFeatures(file, path_of("features", seed=seed, layer=layer))
+            with open_features(files, params, seed, layer, device) as features:
                 scaled = weights * features.scales[:, np.newaxis]  # by powers of two: exact
                 splits = {
-                    split: filter_matrices(features.stream(split, images_a_pass(scaled)), scaled, chosen_device())
+                    split: filter_matrices(features.stream(split, images_a_pass(scaled)), scaled, device)
                     for split in ("train", "test")
                 }
             found = LayerMatrices(features.class_names, accuracies, features.faded, splits, features.place)

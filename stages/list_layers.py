@@ -21,7 +21,8 @@ def main(params: Params, networks: bool) -> None:
         return
     labels, images = labels_and_images(params)
     table = layers_table(params.chosen_arch.backbone, labels, params.chosen_dataset.image_size)
-    megabytes = [feature_bytes(outputs, images or THOUSAND) / 1e6 for outputs in table["filters"] * table["positions"]]
+    shapes = zip(table["filters"], table["positions"], strict=True)
+    megabytes = [feature_bytes([shape], images or THOUSAND) / 1e6 for shape in shapes]
     table[f"MB for {images or THOUSAND:,} images"] = [f"{each:,.1f}" for each in megabytes]
     print(f"{params.arch} with images of {params.chosen_dataset.image_size} pixels")
     print(table.to_string(index=False))

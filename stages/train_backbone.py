@@ -9,7 +9,7 @@ from singlefilter.backbone.store import write_network
 from singlefilter.backbone.train import Epoch, history_table, new_network, train
 from singlefilter.data.dataset import Data
 from singlefilter.data.store import read_dataset
-from singlefilter.pipeline.artifacts import Workspace, feature_bytes, path_of
+from singlefilter.pipeline.artifacts import FEWER_FEATURES, Workspace, feature_bytes, path_of
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import require_space
 from singlefilter.pipeline.params import Params
@@ -53,10 +53,14 @@ def write_live(history: Sequence[Epoch], seed: int) -> None:
 def require_room(network: Network, data: Data, params: Params, seed: int) -> None:
     """Refuse to train for hours if the disk cannot hold the network, nor the features made from it afterwards."""
     arch = params.chosen_arch
-    needed = feature_bytes(network.outputs_an_image(arch.examined_layers), data.image_count)
+    layers = set(arch.examined_layers) - set(params.features.streamed_layers)
+    shapes = network.output_shapes(layers).values()
+    if params.features.pooled:
+        shapes = [(filters, 1) for filters, _ in shapes]
+    needed = feature_bytes(shapes, data.image_count)
     present = [path_of("features", seed=seed, layer=layer) for layer in arch.examined_layers]
     replaced = sum(path.stat().st_size for path in present if path.exists())
-    require_space(present[0].parents[1], needed - replaced, "examine fewer layers")
+    require_space(present[0].parents[1], needed - replaced, FEWER_FEATURES)
     weights = sum(values.nbytes for values in network.state_dict().values())
     require_space(path_of("backbone", seed=seed).parents[1], weights * COPIES, "train a smaller network")
 

@@ -39,7 +39,14 @@ SCRIPTS = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.st
 # Imported by all, and part of none: the first only puts this tree's library first, the second names what is in it,
 # and silences a warning.
 FORMALITIES = {"stages/__init__.py", "src/singlefilter/__init__.py"}
-BUILD_NETWORKS = {"check_params", "train_backbone", "extract_features", "train_heads", "dilute_filters"}
+BUILD_NETWORKS = {
+    "check_params",
+    "train_backbone",
+    "extract_features",
+    "train_heads",
+    "filter_matrices",
+    "dilute_filters",
+}
 ORDER = [  # a package imports only those of lower rows
     {"statistics", "figures", "dilution", "features", "spread"},
     {"filters", "records", "backbone", "heads", "sources"},

@@ -122,7 +122,7 @@ def test_layers_are_given_by_name_or_number_as_pictures(own):
     by_name = network.layer_outputs(images, ["1", "4"])
     assert outputs[2].shape == (2, 4, 8, 8) and outputs[5].shape == (2, 256, 1, 1)
     assert torch.equal(outputs[2], by_name["1"]) and torch.equal(outputs[5], by_name["4"])
-    assert network.outputs_an_image([2, 5]) == 512
+    assert network.output_shapes([2, 5]) == {2: (4, 64), 5: (256, 1)}
     place = network.place_of(5)
     assert place["depth"] == 1 and place["positions"] == 1
     macs = 64 * 4 * 27  # of the convolution; the head that follows is as large as the output layer

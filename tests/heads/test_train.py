@@ -13,7 +13,7 @@ from singlefilter.backbone.network import Network
 from singlefilter.backbone.store import write_network
 from singlefilter.data.dataset import Split
 from singlefilter.data.store import write_dataset
-from singlefilter.features import of_training
+from singlefilter.features import of_sample
 from singlefilter.features.store import LayerFeatures, write_largest, write_scales
 from singlefilter.heads import train as heads
 from singlefilter.heads.store import read_head, write_heads
@@ -226,12 +226,12 @@ def test_features_that_leave_too_little_memory_stay_in_their_files_and_give_the_
     stage.main(make_params(), 0)
     whole = Path("models/heads/seed0.h5").read_bytes()
     Path("models/heads/seed0.h5").unlink()
-    monkeypatch.setattr(of_training, "SHARE_OF_MEMORY", 0)
+    monkeypatch.setattr(of_sample, "SHARE_OF_MEMORY", 0)
     mapped = Mock(side_effect=LayerFeatures.mapped, autospec=True)
     monkeypatch.setattr(LayerFeatures, "mapped", lambda *arguments: mapped(*arguments))
     stage.main(make_params(), 0)
     assert Path("models/heads/seed0.h5").read_bytes() == whole
-    assert [call.args[1] for call in mapped.call_args_list] == ["train", "train", *["train", "test"] * 2]
+    assert [call.args[1] for call in mapped.call_args_list] == ["train", "train"]
 
 
 def test_a_filters_scale_changes_nothing_but_the_step_that_its_gradient_takes(features, labels, make_params):

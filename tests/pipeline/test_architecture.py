@@ -65,7 +65,8 @@ def test_features_of_a_cifar10_vgg16_take_3_7_gigabytes():
     vgg16 = ARCHS["vgg16"]
     outputs = 64 * 16**2 + 128 * 8**2 + 256 * 4**2 + 512 * 2**2 + 512  # after each of the five pools
     with torch.device("meta"):
-        assert Network(vgg16.backbone, 10, 32).outputs_an_image(vgg16.examined_layers) == outputs
-    needed = feature_bytes(outputs, 60_000)
+        shapes = Network(vgg16.backbone, 10, 32).output_shapes(vgg16.examined_layers)
+    assert shapes == {2: (64, 256), 4: (128, 64), 7: (256, 16), 10: (512, 4), 13: (512, 1)}
+    needed = feature_bytes(shapes.values(), 60_000)
     assert needed == outputs * 60_000 * 2
     assert round(needed / 1e9, 1) == 3.7

@@ -1,7 +1,7 @@
 """A network that is no chain of convolutions: one of torchvision's, or of a user's own file, with its layers to tap."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 
 import torch
@@ -56,21 +56,28 @@ class AnyNetwork(nn.Module):
         """The last layer with weights, which has rates of its own."""
         return self.module.get_submodule(self.layers.output_layer)
 
-    def place_of(self, layer: LayerName) -> dict[str, float]:
-        """Say where a layer is, and what an image's way up to there costs, with a head on it, as layers.csv has it."""
+    def place_of(self, layer: LayerName, positions: int | None = None) -> dict[str, float]:
+        """Say where a layer is, and what an image's way up to there costs, as layers.csv has it.
+
+        Args:
+            layer: The layer.
+            positions: Of its outputs that the head is on; by default all.
+        """
         place, whole = self.place(layer), self.layers.multiply_accumulates
-        costs = place.multiply_accumulates + place.filters * place.positions * self.labels
+        positions = positions or place.positions
+        costs = place.multiply_accumulates + place.filters * positions * self.labels
         shares = {"multiply_accumulates": costs, "multiply_accumulates_share": costs / max(whole, 1)}
-        return {"depth": place.depth, "positions": place.positions, **shares}
+        return {"depth": place.depth, "positions": positions, **shares}
 
     def weight_groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         """Give the weights of all layers but the output layer, and those of the output layer."""
         last = [*self.output_layer.parameters()]
         return [weights for weights in self.parameters() if all(weights is not other for other in last)], last
 
-    def outputs_an_image(self, layers: Sequence[LayerName]) -> int:
-        """Count the numbers that some layers put out for an image."""
-        return sum(place.filters * place.positions for place in map(self.place, layers))
+    def output_shapes(self, layers: Iterable[LayerName]) -> dict[LayerName, tuple[int, int]]:
+        """Give filters and positions, (F, S), of some layers."""
+        places = {layer: self.place(layer) for layer in layers}
+        return {layer: (place.filters, place.positions) for layer, place in places.items()}
 
     def forward(self, images: Tensor) -> Tensor:
         """Give the output fields, float (N, K), for images float (N, 3, H, W) in [-1, 1]."""

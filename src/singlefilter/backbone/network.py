@@ -31,8 +31,8 @@ class Tapped(Protocol):
     def layer_outputs(self, images: Tensor, layers: Sequence[LayerName]) -> dict[LayerName, Tensor]:
         """Give the outputs of some layers, each float (N, F, H, W), for images float (N, 3, H, W) in [-1, 1]."""
 
-    def outputs_an_image(self, layers: Sequence[LayerName]) -> int:
-        """Count the numbers that some layers put out for an image."""
+    def output_shapes(self, layers: Iterable[LayerName]) -> dict[LayerName, tuple[int, int]]:
+        """Give filters and positions, (F, S), of some layers."""
 
 
 def build_network(backbone: Backbone, labels: int, image_size: int) -> "Network":
@@ -87,10 +87,10 @@ class Network(nn.Module):
         """Give the weights of the convolutional and those of the fully connected layers."""
         return self.layers.parameters(), self.classifier.parameters()
 
-    def outputs_an_image(self, layers: Sequence[int]) -> int:
-        """Count the numbers that some layers put out for an image."""
+    def output_shapes(self, layers: Iterable[int]) -> dict[int, tuple[int, int]]:
+        """Give filters and positions, (F, S), of some layers."""
         shapes = layer_shapes(self.backbone.convolutions, self.image_size)
-        return sum(shapes[layer - 1].outputs for layer in layers)
+        return {layer: (shapes[layer - 1].filters, shapes[layer - 1].pooled_side ** 2) for layer in layers}
 
     def layer_outputs(self, images: Tensor, layers: Sequence[int]) -> dict[int, Tensor]:
         """Give the outputs of some layers, after the pool where one follows.

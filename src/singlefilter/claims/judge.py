@@ -314,6 +314,8 @@ def _conditions(need: Need, params: Params) -> list[str]:
         reasons.append("1 sample")
     if params.threshold != THRESHOLD:
         reasons.append(f"threshold {params.threshold:g} instead of {THRESHOLD:g}")
+    if params.features.pooled:
+        reasons.append("heads on means over positions")
     if need.validation and held_out < need.validation:
         reasons.append(f"{held_out} training images held out, {need.validation} needed")
     if held_out and not need.validation:

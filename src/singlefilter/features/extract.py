@@ -1,6 +1,6 @@
 """The outputs of the examined layers of a frozen network, for every image."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import h5py
@@ -30,6 +30,7 @@ def write_features(
     data: Data,
     device: torch.device,
     label: str = "features",
+    streamed: Collection[LayerName] = (),
 ) -> None:
     """Pass every image through the frozen network and write each layer's outputs (paper, Fig. 1B-C).
 
@@ -45,6 +46,7 @@ def write_features(
         data: The images.
         device: Where to compute.
         label: What the progress is called.
+        streamed: Layers of which no output is written, only what tells how they would be.
 
     Raises:
         InputError: An output is too large for float16, or not finite.
@@ -55,7 +57,11 @@ def write_features(
         file.attrs["class_names"] = list(data.class_names)
         write_scales(file, scales[layer].cpu().numpy())
     for name, split in data.splits.items():
-        largest = _write_split(files, name, split, scales, network, device, f"{label}, {name}")
+        for file in files.values():
+            file[f"{name}/labels"] = split.labels
+        if name != "train" and set(layers) <= set(streamed):
+            continue
+        largest = _write_split(files, name, split, scales, network, device, f"{label}, {name}", streamed)
         if name == "train":
             for layer, file in files.items():
                 write_largest(file, largest[layer].cpu().numpy())
@@ -98,17 +104,17 @@ def _write_split(
     network: Tapped,
     device: torch.device,
     label: str,
+    streamed: Collection[LayerName],
 ) -> dict[LayerName, Tensor]:
     """Write the outputs of a split's images; give how large each filter's get, float32 (F,) for each layer."""
-    for file in files.values():
-        file[f"{name}/labels"] = split.labels
     largest: dict[LayerName, Tensor] = {}
     with ThreadPoolExecutor(1) as writer:  # of one pass while the next is computed
         writing: Future[None] | None = None
         for start, outputs in _passes(split, scales, network, device, label):
             stored = {}
             for layer, (values, found) in outputs.items():
-                stored[layer] = values.cpu().numpy()
+                if layer not in streamed:
+                    stored[layer] = values.cpu().numpy()
                 _raise_to(largest, layer, found)
             if writing:
                 writing.result()
@@ -137,7 +143,7 @@ def _passes(
         start = starts[ranks.rank()]
         images = torch.from_numpy(split.images[start : start + IMAGES_A_PASS]).to(device)
         outputs = {
-            layer: (_stored(layer, values, scales[layer]), _largest(values))
+            layer: (as_stored(layer, values, scales[layer]), _largest(values))
             for layer, values in network.layer_outputs(scale(images), [*scales]).items()
         }
         if not ranks.leads():
@@ -155,7 +161,7 @@ def _passes(
             )
 
 
-def _stored(layer: LayerName, outputs: Tensor, scales: Tensor) -> Tensor:
+def as_stored(layer: LayerName, outputs: Tensor, scales: Tensor) -> Tensor:
     """Give a layer's outputs as they are stored, float16 (n, F, H, W); refuse those that are too large for it."""
     outputs = outputs / scales[:, None, None]
     smallest, largest = outputs.aminmax()

@@ -1,7 +1,7 @@
 """The format of features/seed*/layer*.h5."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import h5py
@@ -53,6 +53,8 @@ class LayerFeatures:
     Args:
         file: The file, open for reading.
         path: Its path.
+        computed: For a layer that is not stored: gives the features of images `start` to `stop` of a split as they
+            would have been stored, float16 (n, F, H, W), divided by the scales.
 
     Attributes:
         class_names: The names of the K labels.
@@ -64,8 +66,10 @@ class LayerFeatures:
         place: What write_place wrote; empty for a chain of convolutions, whose row says it.
     """
 
-    def __init__(self, file: h5py.File, path: Path):
-        self._file, self._path = file, path
+    def __init__(
+        self, file: h5py.File, path: Path, computed: Callable[[str, int, int, np.ndarray], np.ndarray] | None = None
+    ):
+        self._file, self._path, self._computed = file, path, computed
         self.class_names = [str(name) for name in file.attrs["class_names"]]
         self.held_out = [name for name in ("test", "validation") if name in file]
         self.scales = file["scales"][()]
@@ -74,24 +78,31 @@ class LayerFeatures:
         self.faded = largest < FADED * np.median(largest)
 
     def whole(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Read the features of a split, float16 (N, F, S), and the labels, int64 (N,)."""
-        features, labels = self._split(split)
-        return _flatten_positions(features[()]), labels
+        """Give the features of a split, float16 (N, F, S), and the labels, int64 (N,)."""
+        labels = self.labels(split)
+        return self._rows(split, 0, len(labels)), labels
 
-    def mapped(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Give what whole gives, left in the file: the system keeps in memory as much of it as there is room for."""
-        features, labels = self._split(split)
+    def mapped(self, split: str) -> np.ndarray:
+        """Give stored features, left in the file: the system keeps in memory as much of it as there is room for."""
+        features = self._file[split]["features"]
         place = features.id.get_offset()  # write_outputs stores them in one piece
-        return _flatten_positions(np.memmap(self._path, np.float16, "r", place, features.shape)), labels
+        return _flatten_positions(np.memmap(self._path, np.float16, "r", place, features.shape))
 
     def stream(self, split: str, images: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Read the features, float16 (n, F, S), and labels, int64 (n,), of at most `images` images at a time."""
-        features, labels = self._split(split)
+        """Give the features, float16 (n, F, S), and labels, int64 (n,), of at most `images` images at a time."""
+        labels = self.labels(split)
         for start in range(0, len(labels), images):
-            yield _flatten_positions(features[start : start + images]), labels[start : start + images]
+            stop = min(start + images, len(labels))
+            yield self._rows(split, start, stop), labels[start:stop]
 
-    def _split(self, split: str) -> tuple[h5py.Dataset, np.ndarray]:
-        return self._file[split]["features"], self._file[split]["labels"][()]
+    def labels(self, split: str) -> np.ndarray:
+        """Give the labels of a split, int64 (N,)."""
+        return self._file[split]["labels"][()]
+
+    def _rows(self, split: str, start: int, stop: int) -> np.ndarray:
+        if self._computed:
+            return _flatten_positions(self._computed(split, start, stop, self.scales))
+        return _flatten_positions(self._file[split]["features"][start:stop])
 
 
 def _flatten_positions(features: np.ndarray) -> np.ndarray:

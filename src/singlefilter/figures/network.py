@@ -54,6 +54,7 @@ def network(
     labels: int,
     examined: Collection[LayerName],
     heading: str,
+    pooled: bool = False,
     outputs: Mapping[LayerName, tuple[int, int]] | None = None,
 ) -> Figure:
     """Draw the network, and the head attached to each examined layer (Figs. 1, 7A and 8A).
@@ -64,11 +65,12 @@ def network(
         labels: K.
         examined: The examined layers.
         heading: What the run is.
+        pooled: Whether heads are on means over positions.
         outputs: Filters and positions of each of them, for a network that is no chain: nothing else of it is drawn.
     """
     if backbone.is_chain:
         shapes = layer_shapes(backbone.convolutions, image_size)
-        groups = _groups(shapes, backbone.fully_connected, image_size, labels, examined)
+        groups = _groups(shapes, backbone.fully_connected, image_size, labels, examined, pooled)
         about = "A layer is a convolution 3 × 3, batch-norm and ReLU, with the pools that follow."
         shown = "filters × side × side"
     else:
@@ -86,6 +88,7 @@ def network(
         heading,
         about,
         "A head is a linear layer, trained on the outputs of one layer of the frozen network.",
+        *(["It gets their means over positions."] if pooled else []),
     )
     axes = figure.subplots()
     axes.set(xlim=(0, WIDTH), ylim=(-band_height * len(bands), 0))
@@ -106,12 +109,18 @@ def network(
 
 
 def _groups(
-    shapes: Sequence[LayerShape], widths: Sequence[int], image_size: int, labels: int, examined: Collection[int]
+    shapes: Sequence[LayerShape],
+    widths: Sequence[int],
+    image_size: int,
+    labels: int,
+    examined: Collection[LayerName],
+    pooled: bool,
 ) -> list[list[_Block]]:
     """List what the network is made of, a layer with its pools in one group."""
     groups = [[_Block("image", f"image 3 × {image_size} × {image_size}", HIGH)]]
     for shape in shapes:
-        head = f"{shape.outputs:,} → {labels:,}" if shape.number in examined else None
+        inputs = shape.filters if pooled else shape.outputs
+        head = f"{inputs:,} → {labels:,}" if shape.number in examined else None
         text = f"{shape.filters} × {shape.side} × {shape.side}"
         blocks = [_Block("convolution", text, _height(shape.side, image_size), shape.number)]
         for pool in shape.pools:

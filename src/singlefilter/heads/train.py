@@ -147,9 +147,14 @@ def train_heads(
     return {layer: values.view(label_count, *features.shapes[layer]) for layer, values in weights.items()}
 
 
-@torch.no_grad()
 def accuracy(features: Tensor, labels: Tensor, weights: Tensor) -> float:
-    """Measure a head's success rate: the fraction of images whose label has the largest output field.
+    """Measure a head's success rate: the fraction of images whose label has the largest output field; see correct."""
+    return correct(features, labels, weights) / len(labels)
+
+
+@torch.no_grad()
+def correct(features: Tensor, labels: Tensor, weights: Tensor) -> int:
+    """Count the images whose label has the largest output field.
 
     In float64, so that sums taken in any other order, as for the whole head when filters are removed, decide alike.
 
@@ -158,14 +163,19 @@ def accuracy(features: Tensor, labels: Tensor, weights: Tensor) -> float:
         labels: int64 (N,).
         weights: The head, float32 (K, F, S); times their scales, if the features are as they are stored.
     """
-    images = max(ELEMENTS_A_PASS // weights[0].numel(), 1)
-    correct = torch.zeros((), dtype=torch.int64, device=labels.device)
+    images = images_a_pass(weights)
+    found = torch.zeros((), dtype=torch.int64, device=labels.device)
     head = weights.flatten(1).T.double()  # (K, F, S) -> (F * S, K)
     for start in range(0, len(labels), images):
         rows = slice(start, start + images)
         fields = features[rows].flatten(1).double() @ head  # (n, F * S) @ (F * S, K) -> (n, K)
-        correct += (fields.argmax(1) == labels[rows]).sum()
-    return correct.item() / len(labels)
+        found += (fields.argmax(1) == labels[rows]).sum()
+    return int(found.item())
+
+
+def images_a_pass(weights: Tensor) -> int:
+    """How many images are measured at a time, for a head float32 (K, F, S)."""
+    return max(ELEMENTS_A_PASS // weights[0].numel(), 1)
 
 
 def _initial_weights(layer: LayerName, inputs: int, label_count: int, seed: int) -> Tensor:

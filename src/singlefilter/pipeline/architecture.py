@@ -54,7 +54,9 @@ def layer_shapes(convolutions: Sequence[int | str], image_size: int) -> list[Lay
     return shapes
 
 
-def multiply_accumulates(backbone: Backbone, label_count: int, image_size: int) -> tuple[list[int], int]:
+def multiply_accumulates(
+    backbone: Backbone, label_count: int, image_size: int, pooled: bool = False
+) -> tuple[list[int], int]:
     """Count the multiply-accumulates of one image's way through the network (Discussion; method, section 6).
 
     Batch-norm, biases and pools are left out: they fold into the convolutions or cost next to nothing.
@@ -63,6 +65,7 @@ def multiply_accumulates(backbone: Backbone, label_count: int, image_size: int) 
         backbone: The row of the table.
         label_count: K.
         image_size: Height and width of the images, in pixels.
+        pooled: Whether heads are on means over positions.
 
     Returns:
         For each layer those of the network cut after it, with a head on it in place of all that follows; and those of
@@ -73,6 +76,6 @@ def multiply_accumulates(backbone: Backbone, label_count: int, image_size: int) 
     cut = []
     for shape in shapes:
         convolutional += KERNEL * shape.channels * shape.filters * shape.side**2
-        cut.append(convolutional + shape.outputs * label_count)
+        cut.append(convolutional + (shape.filters if pooled else shape.outputs) * label_count)
     widths = [shapes[-1].outputs, *backbone.fully_connected, label_count]
     return cut, convolutional + sum(inputs * outputs for inputs, outputs in zip(widths, widths[1:], strict=False))

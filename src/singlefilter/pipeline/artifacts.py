@@ -7,7 +7,7 @@ made with, and the checksums of the files that they were made from.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
@@ -27,6 +27,9 @@ IMAGES = Path("data/images")  # a folder for each data set
 DOWNLOADS = Path("data/downloads")
 RECORDS = Path("metrics/reference")
 CONTROLS = Path("metrics/controls")  # records of untrained networks, one for each data set and row of archs
+
+
+FEWER_FEATURES = "examine fewer layers, or set features.pooled or features.streamed_layers in params.yaml"
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,9 @@ STAGES = {
         ("dataset",),
         ("epochs_scale", "precision", "chosen_dataset.flip", "chosen_dataset.translation", "chosen_arch.backbone"),
     ),
-    "extract_features": Stage(("dataset", "backbone")),
+    "extract_features": Stage(("dataset", "backbone"), ("unusual_features",)),
     "train_heads": Stage(("dataset", "backbone", "features"), ("chosen_arch.heads", "chosen_arch.examined_layers")),
-    "filter_matrices": Stage(("features", "heads")),
+    "filter_matrices": Stage(("dataset", "backbone", "features", "heads")),
     "dilute_filters": Stage(("dataset", "backbone", "features", "heads", "matrices"), ("threshold", "dilution")),
     "cluster_stats": Stage(("history", "matrices", "dilution"), ("arch", "seeds")),
     "figures": Stage(("matrices", "dilution"), ("figures",)),
@@ -96,9 +99,9 @@ def path_of(name: str, **place: Any) -> Path:
     return Path(ARTIFACTS[name].path.format(**place))
 
 
-def feature_bytes(outputs: int, images: int) -> int:
-    """Count the bytes of the features of so many outputs an image, in float16."""
-    return 2 * outputs * images
+def feature_bytes(shapes: Iterable[tuple[int, int]], images: int) -> int:
+    """Count the bytes of the features of layers with so many filters and positions, in float16."""
+    return 2 * images * sum(filters * positions for filters, positions in shapes)
 
 
 class Workspace:
@@ -175,10 +178,11 @@ class Workspace:
         return {"file": name} | place | determinants(self._params, ARTIFACTS[name].stage)
 
     def _require_same_run(self, file: h5py.File, digest: str, name: str, place: dict[str, LayerName]) -> None:
-        found = json.loads(file.attrs["made_with"])
-        for key, value in self._made_with(name, place).items():
-            if key not in found or found[key] != value:
-                raise _of_another_run(name, place, key, found.get(key, "unknown"), value)
+        found, expected = json.loads(file.attrs["made_with"]), self._made_with(name, place)
+        for key in [*expected, *found]:
+            if found.get(key, "unknown") != expected.get(key, "unknown"):
+                pair = found.get(key, "unknown"), expected.get(key, "none")
+                raise _of_another_run(name, place, key, *pair)
         made_from = json.loads(file.attrs["made_from"]) | {str(path_of(name, **place)): digest}
         for path, found_digest in made_from.items():
             if self._digests.setdefault(path, found_digest) != found_digest:

@@ -245,6 +245,13 @@ class Validation(_Values):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
 
 
+class FeatureKinds(_Values):
+    """Which features there are of the examined layers, and which of them are stored."""
+
+    pooled: bool = False
+    streamed_layers: tuple[ExaminedLayer, ...] = ()
+
+
 class Dilution(_Values):
     """What is diluted after training, besides the last examined layer without retraining (Discussion)."""
 
@@ -270,6 +277,7 @@ class Params(_Values):
     precision: Literal["bf16", "float32"]
     threshold: Annotated[float, Field(gt=0, lt=1)]
     validation: Validation
+    features: FeatureKinds = FeatureKinds()
     dilution: Dilution
     figures: Figures
     datasets: dict[str, Dataset]
@@ -287,12 +295,15 @@ class Params(_Values):
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds: {list(self.seeds)} repeats a seed; each sample needs its own")
         examined = self.chosen_arch.examined_layers
-        unexamined = [layer for layer in self.dilution.other_layers if layer not in examined]
-        if unexamined:
-            raise ValueError(
-                f"dilution.other_layers: layer {unexamined[0]} is not examined; allowed are those of "
-                f"archs.{self.arch}.examined_layers, {[*examined]}"
-            )
+        asked = {"dilution.other_layers": self.dilution.other_layers}
+        asked |= {"features.streamed_layers": self.features.streamed_layers}
+        for key, layers in asked.items():
+            unexamined = [layer for layer in layers if layer not in examined]
+            if unexamined:
+                raise ValueError(
+                    f"{key}: {layer_text(unexamined[0])} is not examined; allowed are those of "
+                    f"archs.{self.arch}.examined_layers, {[*examined]}"
+                )
         size = self.chosen_dataset.image_size
         for position, item in enumerate(self.chosen_arch.backbone.convolutions or ()):
             if item in POOLS and size < POOLS[item]:
@@ -309,6 +320,12 @@ class Params(_Values):
         """The layers that are diluted, in order: the last examined one, and the others that are asked for."""
         examined = self.chosen_arch.examined_layers
         return [layer for layer in examined if layer in {*self.dilution.other_layers, examined[-1]}]
+
+    @property
+    def unusual_features(self) -> dict[str, Any]:
+        """What of `features` is not as it is by default: files that were made before there was a choice stay valid."""
+        values = self.features.model_dump(mode="json")
+        return {name: value for name, value in values.items() if value != FeatureKinds().model_dump(mode="json")[name]}
 
     @property
     def chosen_dataset(self) -> Dataset:
@@ -420,7 +437,20 @@ def _explain(detail: ErrorDetails) -> str:
 
 def _place_of(name: str) -> str:
     """Say where a key belongs, or which key is meant."""
-    models = (Params, Validation, Dilution, Figures, Dataset, Arch, Backbone, WeightsFile, Rates, Heads, Decay)
+    models = (
+        Params,
+        Validation,
+        FeatureKinds,
+        Dilution,
+        Figures,
+        Dataset,
+        Arch,
+        Backbone,
+        WeightsFile,
+        Rates,
+        Heads,
+        Decay,
+    )
     owners = [model.__name__ for model in models if name in model.model_fields]
     if owners:
         return f"it belongs into {' or '.join(owners).lower()}"

@@ -1,7 +1,9 @@
-"""The stages one after the other, in this process, with networks that are no chains of convolutions."""
+"""The stages one after the other, in this process: networks that are no chains, and other kinds of features."""
 
+import copy
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -11,6 +13,8 @@ import pytest
 import torch
 
 from singlefilter.backbone.modules import make_module
+from singlefilter.filters.store import LayerMatrices, read_layer
+from singlefilter.heads.store import read_head
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params, load_params, parse_params
@@ -165,3 +169,81 @@ def test_check_params_refuses_before_anything_is_made(project):
     with pytest.raises(InputError, match="no layer 'layer7'; did you mean layer"):
         check_params.main(params)
     assert not Path("data/params_checked.txt").exists()
+
+
+def chain_params(images: str = "augmented", pooled: bool = False, streamed: tuple[int, ...] = ()) -> Params:
+    values = copy.deepcopy(TINY) | {"features": {"pooled": pooled, "streamed_layers": [*streamed]}}
+    values["archs"]["tiny"]["heads"]["images"] = images
+    values["datasets"]["tiny"]["flip"] = False
+    return parse_params(values)
+
+
+def heads_and_matrices(params: Params) -> tuple[dict[int, np.ndarray], dict[int, LayerMatrices]]:
+    for stage in (extract_features, train_heads, filter_matrices, dilute_filters):
+        stage.main(params, 0)
+    files = Workspace(params)
+    with files.read("heads", seed=0) as heads, files.read("matrices", seed=0) as matrices:
+        found = {layer: read_layer(matrices, layer) for layer in (1, 2)}
+        for of_layer in found.values():
+            of_layer.splits.update(
+                {name: replace(split, fields=split.fields[()]) for name, split in of_layer.splits.items()}
+            )
+        return {layer: read_head(heads, layer)[0] for layer in (1, 2)}, found
+
+
+@pytest.mark.parametrize("images", ["augmented", "plain"])
+@pytest.mark.parametrize("streamed", [(1,), (1, 2)])
+def test_streamed_layers_store_nothing_and_give_what_stored_ones_do(images, streamed, project):
+    params = chain_params(images)
+    check_params.main(params)
+    download.main(params)
+    train_backbone.main(params, 0)
+    weights, stored = heads_and_matrices(params)
+    removed = pd.read_csv("metrics/dilution/seed0.csv")
+    again, computed = heads_and_matrices(chain_params(images, streamed=streamed))
+    for layer in (1, 2):
+        with h5py.File(path_of("features", seed=0, layer=layer)) as file:
+            assert ("features" in file["test"]) == (layer not in streamed)
+            assert file["test/labels"].shape == (15,) and file["largest"].shape == (len(stored[layer].faded),)
+        # Outputs are rounded to float16 where they are stored.
+        assert again[layer] == pytest.approx(weights[layer], rel=2e-3, abs=2e-3 if images == "plain" else 0)
+        for split, matrices in stored[layer].splits.items():
+            scale = np.abs(matrices.fields).max()
+            assert computed[layer].splits[split].fields == pytest.approx(matrices.fields, abs=4e-3 * scale)
+        assert computed[layer].accuracies == pytest.approx(stored[layer].accuracies, abs=0.1)
+    assert pd.read_csv("metrics/dilution/seed0.csv").shape == removed.shape
+
+
+def test_pooled_features_are_means_over_positions(project):
+    params = chain_params()
+    check_params.main(params)
+    download.main(params)
+    train_backbone.main(params, 0)
+    weights, _ = heads_and_matrices(params)
+    with h5py.File(path_of("features", seed=0, layer=1)) as file:
+        whole = file["test/features"][()].astype(np.float64) * file["scales"][()][:, None, None]
+    assert weights[1].shape == (3, 4, 16)
+    pooled = chain_params(pooled=True)
+    weights, _ = heads_and_matrices(pooled)
+    with h5py.File(path_of("features", seed=0, layer=1)) as file:
+        means = file["test/features"][()] * file["scales"][()][:, None, None]
+    assert weights[1].shape == (3, 4, 1) and means.shape == (15, 4, 1, 1)
+    assert means[..., 0, 0] == pytest.approx(whole.mean((2, 3)), rel=2e-3, abs=1e-6)
+    cluster_stats.main(pooled)
+    figures.main(pooled)
+    layers = pd.read_csv("metrics/layers.csv")
+    assert layers["multiply_accumulates"].tolist() == [27 * 4 * 64 + 4 * 3, 27 * 4 * 64 + 36 * 6 * 16 + 6 * 3]
+    assert figures.single_positions(pooled) == [1, 2] and figures.single_positions(params) == []
+    with pytest.raises(InputError, match="is of another run: made with unusual_features.pooled True, where none"):
+        train_heads.main(params, 0)
+
+
+def test_dilution_says_how_much_memory_it_lacks(project, monkeypatch):
+    params = chain_params()
+    check_params.main(params)
+    download.main(params)
+    train_backbone.main(params, 0)
+    heads_and_matrices(params)
+    monkeypatch.setattr(dilute_filters, "main_memory", lambda: 1000)
+    with pytest.raises(InputError, match=r"layer 2: dilution needs 0\.0 GB .* set features\.pooled: true, or examine"):
+        dilute_filters.main(params, 0)
