@@ -254,6 +254,27 @@ def test_without_their_place_in_the_network_layers_are_in_the_order_of_their_num
         assert "12345713layer" in page.shown["plots"][plot]["text"]  # of the one 2, 7 and 13, of the other 1 to 5
 
 
+def test_layers_with_names_are_in_the_order_of_the_network(browser, project):
+    """stem, block and head, which is not the order of the alphabet; and the last one's labels are shown."""
+    html = (project / "dvc_plots/index.html").read_text(encoding="utf-8")
+    for number, name in ((2, "stem"), (7, "block"), (13, "fc")):
+        html = html.replace(f'"layer": "{number}"', f'"layer": "{name}"')
+    (project / "dvc_plots/named.html").write_text(html, encoding="utf-8")
+    page = look(browser, project / "dvc_plots/named.html")
+    assert page.complaints == []
+    shown = page.shown["plots"]
+    for plot in (identifier(RATES), "metrics_layers_csv", "metrics_nulls_csv", "metrics_filters_csv"):
+        assert re.search(r"stem.{0,8}block.{0,8}fc", shown[plot]["text"]), plot
+    for plot, names in (
+        ("metrics_sizes_csv", ["block", "fc"]),  # no filter of the first layer has a cluster
+        ("metrics_histograms_csv", ["stem", "block", "fc"]),
+        ("metrics_thresholds_csv", ["stem", "block", "fc"]),
+    ):
+        text = shown[plot]["text"]
+        assert "layer stem" not in text and sorted(names, key=text.index) == names, plot
+    assert len(shown["metrics_labels_csv"]["marks"]) > 6
+
+
 def test_where_the_script_is_missing_the_page_asks_the_network_and_then_says_what_to_do(browser, project, one_revision):
     elsewhere = project / "further/away/index.html"
     elsewhere.parent.mkdir(parents=True)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from singlefilter.figures.dilution import dilution, means_over_samples
-from tests.figures.tables import CIFAR10, HEADING, Tables, legend, rendered, texts, ticks
+from tests.figures.tables import HEADING, Tables, legend, rendered, texts, ticks
 
 
 def measurements(samples: int = 2, retrained: bool = False, layers: tuple[int, ...] = (13,)) -> pd.DataFrame:
@@ -125,12 +125,17 @@ def test_the_last_layer_is_shown():
     assert legend(figure.axes[0])[-1] == "whole head, all images: 0.850"
 
 
-def test_a_thousand_labels_have_small_marks():
+def test_of_a_thousand_labels_those_that_lose_most_are_shown_and_the_mean_of_the_others():
     names = tuple(f"class {label}" for label in range(1000))
-    figure = dilution(Tables(layers=(13,), samples=2, class_names=names).dilution, names, None, HEADING)
-    assert figure.axes[2].containers[0].lines[0].get_markersize() == 1
-    figure = dilution(Tables(layers=(13,), samples=2).dilution, CIFAR10, None, HEADING)
-    assert figure.axes[2].containers[0].lines[0].get_markersize() > 4
+    table = Tables(layers=(13,), samples=2, class_names=names).dilution
+    of_label = table["kind"] == "label"
+    table.loc[of_label, "label_accuracy"] = np.where(table.loc[of_label, "label"] % 50 == 7, 0.1, 0.6)
+    figure = dilution(table, names, None, HEADING)
+    for axes in figure.axes[2:4]:
+        assert ticks(axes.xaxis) == [*(f"class {label}" for label in range(7, 1000, 50)), "others"]
+    shown = figure.axes[2].containers[0].lines[0].get_ydata()
+    assert shown == pytest.approx([0.1] * 20 + [0.6])
+    assert "Of 1,000 labels the 20 that matter most are drawn" in figure.get_label()
 
 
 def test_other_diluted_layers_have_curves_beside_the_last_ones():

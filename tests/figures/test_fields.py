@@ -93,13 +93,23 @@ def test_one_input_label_is_shown_whose_own_field_is_closest_to_the_median():
     # Own fields 10, 30, 20: median 20, so label 2. Its others: 3 and -4, root mean square √12.5.
     totals = np.array([[10.0, 0, 0], [0, 30, 0], [3, -4, 20]])
     axes = signal_to_noise(layers(), totals, ["a", "b", "nan"], {}, HEADING).axes[3]
-    assert [bar.get_height() for bar in axes.patches[:3]] == [3, -4, 20]
-    own = axes.patches[3]
+    assert [bar.get_height() for bar in axes.patches] == [3, -4, 20]
+    own = axes.patches[2]
     assert (own.get_height(), own.get_x() + own.get_width() / 2, to_hex(own.get_facecolor())) == (20, 2, TEST.lower())
     (noise,) = [line for line in axes.lines if line.get_linestyle() == "--"]
     np.testing.assert_allclose(noise.get_ydata(), 12.5**0.5)
     assert legend(axes)[0] == "layer 13, first sample,\ninput label nan"
     assert ticks(axes.xaxis) == ["a", "b", "nan"]
+
+
+def test_of_many_outputs_the_largest_fields_are_shown_and_the_mean_of_the_others():
+    totals = np.diag(np.full(30, 50.0)) - np.diag(np.ones(30))
+    totals[0, 1:] = [9.0] * 19 + [-2.0] * 10
+    axes = signal_to_noise(layers(), totals, [f"class {label}" for label in range(30)], {}, HEADING).axes[3]
+    assert [bar.get_height() for bar in axes.patches] == [49.0] + [9.0] * 19 + [-2.0]
+    assert ticks(axes.xaxis) == [*(f"class {label}" for label in range(20)), "others"]
+    (noise,) = [line for line in axes.lines if line.get_linestyle() == "--"]
+    np.testing.assert_allclose(noise.get_ydata(), ((19 * 81 + 10 * 4) / 29) ** 0.5)  # of all others
 
 
 def test_labels_without_images_are_not_the_one_shown():

@@ -80,10 +80,10 @@ def test_filter_matrices_show_fields_clipped_and_permuted_with_their_labels():
 
 
 def test_the_first_row_of_a_matrix_is_on_top():
-    for labels in (6, 60):
+    for labels, places in ((6, 6), (20, 20), (60, 21)):
         fields = fields_of([(0, 5)], labels)
         axes = filter_matrices({7: (5, fields)}, [str(label) for label in range(labels)], 0.3, HEADING).axes[0]
-        assert axes.get_ylim() == (labels - 0.5, -0.5) and axes.get_xlim() == (-0.5, labels - 0.5)
+        assert axes.get_ylim() == (places - 0.5, -0.5) and axes.get_xlim() == (-0.5, places - 0.5)
 
 
 def test_filter_matrices_paint_clusters_white_noise_yellow_and_the_rest_dark():
@@ -114,15 +114,25 @@ def test_only_the_first_filters_panels_are_named_and_only_the_last_ones_have_a_l
     assert [part.axes[1].get_xlabel() for part in drawn] == ["", "", "output label"]
 
 
-def test_many_labels_have_few_ticks_and_those_of_the_permuted_panel_are_permuted():
-    fields = np.full((100, 100), -1.5)
+def test_of_many_labels_those_of_clusters_and_of_the_largest_fields_are_shown_and_the_others_together():
+    fields = np.full((100, 100), -0.5)
     fields[np.ix_([50, 99], [50, 99])] = 1
+    for label in range(60, 78):  # 18 more, by noise on the output 50
+        fields[label, 50] = 0.9
+    fields[3, 4] = 0.2  # not above the threshold
+    fields[5, 6] = 0.4  # above it, and less than those that are shown
     figure = filter_matrices({1: (0, fields)}, [f"class {label}" for label in range(100)], 0.3, HEADING)
-    left, _, right = figure.axes[:3]
-    assert ticks(left.xaxis) == ticks(left.yaxis) == [str(label) for label in range(0, 100, 10)]
-    # Order 50 99 0 1 … 49 51 …: place 10 has label 8, place 60 label 59.
-    assert ticks(right.xaxis) == ["50", "8", "18", "28", "38", "48", "59", "69", "79", "89"]
-    assert figure.subfigs[0].get_suptitle() == "layer 1, filter 0: noise 0, clusters (class 50, class 99)"
+    left, middle, right = figure.axes[:3]
+    shown = [50, *range(60, 78), 99]
+    assert ticks(left.xaxis) == ticks(left.yaxis) == [*map(str, shown), "others"]
+    assert ticks(right.xaxis) == ["50", "99", *map(str, range(60, 78)), "others"]
+    drawn, clipped, permuted = (cells(axes) for axes in (left, middle, right))
+    assert drawn[0, 19] == 1 and drawn[1, 0] == 0.9 and drawn[1, 20] == -0.5
+    assert drawn[20, 20] == pytest.approx((-0.5 * (80 * 80 - 2) + 0.2 + 0.4) / 6400)  # the mean of 80 by 80
+    assert clipped[20, 20] == 1 and clipped[20, :20].sum() == 0
+    assert permuted[:2, :2].tolist() == [[2, 2], [2, 2]] and permuted[20, 20] == 1
+    assert "Of 100 labels the 20 that matter most are drawn" in figure.get_label()
+    assert figure.subfigs[0].get_suptitle() == "layer 1, filter 0: noise 19, clusters (class 50, class 99)"
 
 
 def test_colour_bar_says_where_fields_are_below_its_scale():
@@ -185,6 +195,15 @@ def test_decisions_write_light_on_dark_and_dark_on_light():
     counts = np.array([[0, 9], [9, 0]])
     (axes, _) = decisions({2: (0, counts)}, [], ["a", "b"], HEADING).axes
     assert [text.get_color() for text in axes.texts] == ["white", "black", "black", "white"]  # viridis: 0 dark, 1 light
+
+
+def test_decisions_of_many_labels_are_those_of_the_outputs_picked_most_and_of_the_others_together():
+    counts = np.zeros((30, 30), dtype=np.int64)
+    counts[:, :20] = 2  # each of 20 outputs twice by each label, and another once
+    counts[:, 25] = 1
+    axes = decisions({2: (0, counts)}, [], [str(label) for label in range(30)], HEADING).axes[0]
+    assert ticks(axes.xaxis) == [*map(str, range(20)), "others"]
+    np.testing.assert_allclose(cells(axes), np.tile([2 / 41] * 20 + [1 / 41], (21, 1)))
 
 
 def test_decisions_of_more_than_ten_labels_are_without_numbers():

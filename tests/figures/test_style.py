@@ -177,7 +177,43 @@ def test_names_that_cannot_be_drawn_are_numbers_and_long_ones_lose_their_middle(
 def test_axes_bear_names_of_few_labels_and_numbers_of_many():
     assert figures.label_texts(CIFAR10) == list(CIFAR10)
     assert figures.label_texts([f"class {label}" for label in range(13)]) == [str(label) for label in range(13)]
-    assert [figures.label_step(labels) for labels in (12, 13, 100, 101, 200, 1000)] == [1, 2, 10, 21, 40, 200]
+    names = [f"class {label}" for label in range(30)]
+    assert figures.label_texts(names, [3, 5]) == ["3", "5", "others"]
+    assert figures.label_texts(names, [3, 5], names=True) == ["class 3", "class 5", "others"]
+    assert figures.label_texts(CIFAR10, range(10)) == list(CIFAR10)
+
+
+def test_the_largest_of_many_labels_are_chosen_in_their_order():
+    assert figures.largest_labels(np.zeros(20)).tolist() == [*range(20)]
+    values = np.arange(30.0)
+    values[[0, 29]] = [99, np.nan]
+    assert figures.largest_labels(values).tolist() == [0, *range(10, 29)]
+
+
+SUMS = [[5, 7, 4 + 6], [13, 15, 12 + 14], [1 + 9, 3 + 11, 0 + 2 + 8 + 10]]
+
+
+def test_other_labels_are_gathered_behind_those_that_are_shown():
+    matrix = np.arange(16).reshape(4, 4)
+    shown = np.array([1, 3])
+    assert figures.with_others(matrix, shown, np.sum, axes=2).tolist() == [
+        [5, 7, 10],
+        [13, 15, 26],
+        [8 + 1 + 0 - 1 + 2, 14, 20],
+    ]
+    assert figures.with_others(np.array([1, 2, 3, 4]), shown, np.mean, axes=1).tolist() == [2, 4, 2]
+    assert figures.with_others(matrix, np.arange(4), np.sum, axes=2) is matrix
+
+
+def test_names_of_layers_are_upright_and_long_ones_lose_their_beginning():
+    axes = figures.new_figure(2).subplots()
+    names = pd.Series(["conv1", "encoder.layers.encoder_layer_11"])
+    figures.label_layers(axes, names)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["conv1", "…layers.encoder_layer_11"]
+    assert axes.get_xticks().tolist() == [1, 2] and axes.get_xticklabels()[0].get_rotation() == 90
+    assert figures.layer_name("conv1") == "conv1" and figures.layer_name(13) == "layer 13"
+    figures.label_layers(axes, pd.Series([2, 13]))
+    assert axes.get_xticks().tolist() == [2, 13]
 
 
 def test_a_title_without_letters_for_it_says_so():

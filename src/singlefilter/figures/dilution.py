@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from singlefilter.figures.style import (
-    MANY_LABELS,
     NETWORK,
     OTHERS,
     TEST,
@@ -17,13 +17,16 @@ from singlefilter.figures.style import (
     VALIDATION,
     label_axis,
     label_texts,
+    largest_labels,
     layer_name,
     legend_above,
     legend_below,
     mark_points,
     mean_text,
     new_figure,
+    others_text,
     title,
+    with_others,
 )
 
 # kinds of which filters are drawn at random -> colour, marker, line and name
@@ -68,6 +71,7 @@ def dilution(table: pd.DataFrame, class_names: Sequence[str], paper: tuple[int, 
         "Below: for each label the filters that have a cluster with it, and as many others;",
         "left the success rate on the label's own images, right on all other images.",
         "Clusters are those of the training set. Bars: standard deviation over samples and draws.",
+        others_text(len(class_names)),
     )
     grid = figure.add_gridspec(2, 2)
     _draw_random(figure.add_subplot(grid[0, 0]), rows, table[table["layer"] != layer], paper)
@@ -142,22 +146,29 @@ def _draw_labels(axes: Axes, rows: pd.DataFrame, class_names: Sequence[str], nam
     """Draw for each label what silencing its filters, or as many others, leaves of a success rate."""
     entries: list[Artist] = []
     kinds = [kind for kind in _LABELS if (rows["kind"] == kind).any()]
+    losses = -means_over_samples(rows[rows["kind"] == "label"], "label", "label_accuracy")["mean"]
+    shown = largest_labels(losses.reindex(range(len(class_names))).to_numpy())
     for number, kind in enumerate(kinds):
         colour, marker, text = _LABELS[kind]
         found = means_over_samples(rows[rows["kind"] == kind], "label", name)
+        found = _with_others(found.reindex(range(len(class_names))), shown)
         places = found.index + 0.25 * (number - (len(kinds) - 1) / 2)  # side by side
         look = {"color": colour, "marker": marker, "linestyle": "none", "fillstyle": "none", "label": text}
-        if len(class_names) > MANY_LABELS:
-            look |= {"markersize": 1, "elinewidth": 0, "capsize": 0}
         entries.append(axes.errorbar(places, found["mean"], yerr=_bars(found), **look))
     entries.append(_draw_whole(axes, rows))
     axes.set_ylabel("success rate (fraction)")
     axes.set_ylim(-0.03, 1.05)
     axes.set_xlabel("label")
-    axes.set_xlim(-0.6, len(class_names) - 0.4)
-    label_axis(axes, "x", label_texts(class_names))
+    axes.set_xlim(-0.6, len(found) - 0.4)
+    label_axis(axes, "x", label_texts(class_names, shown, names=True))
     axes.yaxis.grid(True)
     return entries
+
+
+def _with_others(found: pd.DataFrame, shown: NDArray[np.int64]) -> pd.DataFrame:
+    """Reduce means by label to the labels that are drawn and, without deviation, the mean of all others."""
+    means = with_others(found["mean"].to_numpy(), shown, np.nanmean, axes=1)
+    return pd.DataFrame({"mean": pd.Series(means), "std": pd.Series(found["std"].to_numpy()[shown])})
 
 
 def _draw_whole(axes: Axes, rows: pd.DataFrame) -> Artist:

@@ -25,16 +25,19 @@ from singlefilter.figures.style import (
     label_axis,
     label_layers,
     label_texts,
+    largest_labels,
     layer_name,
     legend_above,
     legend_below,
     log_axis,
     mean_text,
     new_figure,
+    others_text,
     paper_look,
     say_if_unknown,
     say_nothing,
     title,
+    with_others,
 )
 from singlefilter.pipeline.params import LayerName
 
@@ -122,6 +125,7 @@ def signal_to_noise(
         "Without bias, a filter's fields sum to about 0, so the mean first noise is negative whatever was learnt.",
         "Last panel: the sums of the input label whose own one is the median, in the first sample.",
         bars_text(layers["samples"].max()),
+        others_text(len(class_names)),
     )
     (ratios, measured), (counted, one_label) = figure.subplots(2, 2)
     curves = _draw_curves(ratios, layers, _RATIOS)
@@ -197,9 +201,11 @@ def _draw_input_label(axes: Axes, layer: LayerName, totals: NDArray[np.float64],
         return
     label = int(np.nanargmin(np.abs(own - np.nanmedian(own)).round(9)))
     fields = totals[label]
-    axes.bar(range(len(fields)), fields, color=OTHERS)
-    axes.bar(label, fields[label], color=TEST, edgecolor=TEST)  # an edge shows it also among 1,000 labels
     noise = np.sqrt(np.mean(np.delete(fields, label) ** 2))
+    shown = largest_labels(np.where(np.arange(len(fields)) == label, np.inf, np.abs(fields)))
+    heights = with_others(fields, shown, np.nanmean, axes=1)
+    colours = [TEST if drawn == label else OTHERS for drawn in shown] + [OTHERS] * (len(heights) - len(shown))
+    axes.bar(range(len(heights)), heights, color=colours)
     line = axes.axhline(noise, color=NETWORK, linestyle="--", label="the others, root mean square")
     axes.axhline(0, color=NETWORK, linewidth=0.8)
     name = drawable_names(class_names)[label]
@@ -207,5 +213,5 @@ def _draw_input_label(axes: Axes, layer: LayerName, totals: NDArray[np.float64],
     legend_above(axes, [own_bar, line])
     axes.set_ylabel("summed fields\n(a filter's largest is 1)")
     axes.set_xlabel("output label")
-    axes.set_xlim(-0.6, len(fields) - 0.4)
-    label_axis(axes, "x", label_texts(class_names))
+    axes.set_xlim(-0.6, len(heights) - 0.4)
+    label_axis(axes, "x", label_texts(class_names, shown, names=True))

@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from singlefilter.figures.style import (
-    MANY_LABELS,
-    NAMED_LABELS,
     NETWORK,
+    OTHERS,
     PAPER,
     PAPER_NAME,
     STATISTICS,
@@ -30,6 +30,7 @@ from singlefilter.figures.style import (
     label_axis,
     label_layers,
     label_texts,
+    largest_labels,
     layer_name,
     layer_places,
     layer_texts,
@@ -38,9 +39,11 @@ from singlefilter.figures.style import (
     mean_last_accuracy,
     mean_text,
     new_figure,
+    others_text,
     rounded_text,
     say_if_unknown,
     title,
+    with_others,
 )
 
 TABLED_SIZES = 6  # cluster sizes with a column of their own in the table
@@ -164,12 +167,14 @@ def label_appearances(labels: pd.DataFrame, threshold: float, paper: Paper, head
     chosen = [*dict.fromkeys([before, layers[-1]])]
     figure = new_figure(3.9)
     about = f"In how many clusters of a layer each label is, mean over samples; test set, threshold {threshold:g}."
-    bars = [bars_text(labels["seed"].nunique())] if labels["label"].nunique() <= MANY_LABELS else []
-    title(figure, "Clusters that each label is in", heading, about, *bars)
+    bars = bars_text(labels["seed"].nunique())
+    title(figure, "Clusters that each label is in", heading, about, bars, others_text(labels["label"].nunique()))
     panels = figure.subplots(1, len(chosen), squeeze=False)[0]
     marks: list[Line2D] = []
+    last = labels[labels["layer"] == layers[-1]].groupby("label")["appearances"].mean()
+    shown = largest_labels(last.to_numpy())
     for axes, layer in zip(panels, chosen, strict=True):
-        mean = _draw_appearances(axes, labels[labels["layer"] == layer])
+        mean = _draw_appearances(axes, labels[labels["layer"] == layer], shown)
         number = paper.get((layer, "appearances"))
         marks = draw_paper_line(axes, number) or marks
         axes.set_ylim(0, max(axes.get_ylim()[1], 1))
@@ -196,18 +201,20 @@ def layers_text(layers: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _draw_appearances(axes: Axes, labels: pd.DataFrame) -> Line2D:
-    """Draw the bars of one layer and the line of their mean; give the line."""
+def _draw_appearances(axes: Axes, labels: pd.DataFrame, shown: NDArray[np.int64]) -> Line2D:
+    """Draw the bars of one layer's labels, those that are shown and the mean of all others; give the mean's line."""
     by_label = labels.groupby("label").agg({"class_name": "first", "appearances": ["mean", "std"]})
     means, deviations = by_label["appearances"]["mean"], by_label["appearances"]["std"]
-    many = len(means) > NAMED_LABELS
-    bars = deviations if labels["seed"].nunique() > 1 and len(means) <= MANY_LABELS else None
-    thin = {"ecolor": "#333333", "elinewidth": 0.5 if many else 1, "capsize": 0 if many else 2.5}
-    axes.bar(range(len(means)), means, yerr=bars, color=TEST, width=1 if many else 0.8, error_kw=thin)
+    heights = with_others(means.to_numpy(), shown, np.nanmean, axes=1)
+    bars = np.append(deviations.to_numpy()[shown], [np.nan] * (len(heights) - len(shown)))  # none of a mean over labels
+    thin = {"ecolor": "#333333", "elinewidth": 1, "capsize": 2.5}
+    colours = [TEST] * len(shown) + [OTHERS] * (len(heights) - len(shown))
+    bars = bars if labels["seed"].nunique() > 1 else None
+    axes.bar(range(len(heights)), heights, yerr=bars, color=colours, width=0.8, error_kw=thin)
     axes.set_title(f"{layer_name(labels['layer'].iloc[0])}: mean {rounded_text(means.mean(), 1)}")
     axes.set_xlabel("label")
-    axes.set_xlim(-0.6, len(means) - 0.4)
-    label_axis(axes, "x", label_texts(by_label["class_name"]["first"].tolist()))
+    axes.set_xlim(-0.6, len(heights) - 0.4)
+    label_axis(axes, "x", label_texts(by_label["class_name"]["first"].tolist(), shown, names=True))
     return axes.axhline(means.mean(), color=NETWORK, linestyle="--", label="mean over labels")
 
 

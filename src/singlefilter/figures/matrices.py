@@ -19,10 +19,13 @@ from singlefilter.figures.style import (
     font_size,
     label_axis,
     label_texts,
+    largest_labels,
     layer_name,
     new_figure,
+    others_text,
     say_nothing,
     title,
+    with_others,
     wrap,
 )
 from singlefilter.filters.clusters import clip, clusters, decision_shares, noise, order
@@ -32,7 +35,6 @@ ROW_HEIGHT, SILENT_HEIGHT = 2.3, 0.4  # inches of a filter's matrices, and of th
 DARK, NOISE, CLUSTER = "#33334D", "#F0C419", "#FFFFFF"  # a deeper yellow than the palette's, apart from white
 FIELDS = matplotlib.colormaps["RdBu_r"].with_extremes(bad="#A0A0A0")  # white is 0, and grey no field
 NUMBERED_LABELS = 10  # up to so many labels, the cells of decisions bear their numbers
-PICTURE_LABELS = 40  # from so many labels on, a matrix is a picture, also in an SVG: a shape a cell would be too much
 
 _CHOICE = "First sample; of each layer the filter closest to the median noise, cluster count and cluster size."
 
@@ -77,6 +79,7 @@ def decisions(shown: Shown, single: Collection[LayerName], class_names: Sequence
         f"Decided are the images whose fields are not all zero; {UNKNOWN}: no image of the label is.",
         "A filter with one position adds to each output its activation there, which is never below 0, times a weight:",
         "the output with the largest weight has the largest field, whatever the image.",
+        others_text(len(class_names)),
     )
     panels = figure.subplots(1, len(shown), squeeze=False)[0]
     mesh = None
@@ -115,6 +118,7 @@ def filter_matrices(shown: Shown, class_names: Sequence[str], threshold: float, 
         "Fields: means over the images of each input label (grey: there is none), divided by the filter's largest.",
         f"Clipped: white above the threshold, {threshold:g}, which is the line in the colour bars.",
         "Permuted: the same cells, the labels of each cluster side by side; clusters white, noise yellow.",
+        others_text(len(class_names), "Of the others, the mean field, and whether any is above the threshold."),
     )
     grid = figure.add_gridspec(len(shown), 1, height_ratios=heights)
     parts = [figure.add_subfigure(place) for place in grid]
@@ -185,9 +189,6 @@ def _mean_cluster_size(labels: str) -> float:
 def _draw_cells(axes: Axes, cells: NDArray, **look: object) -> ScalarMappable:
     """Draw a matrix (K, K), its first row on top; give the cells, for a colour bar."""
     axes.spines[:].set_visible(True)  # tells white cells from the page
-    if len(cells) >= PICTURE_LABELS:
-        # Colours are averaged, so that a cell smaller than a pixel leaves a trace.
-        return axes.imshow(cells, aspect="auto", interpolation="auto", interpolation_stage="rgba", **look)
     edges = np.arange(len(cells) + 1) - 0.5
     axes.set(xlim=edges[[0, -1]], ylim=edges[[-1, 0]])
     # Edges in the cells' colours: without, browsers let the page shine through between the cells of an SVG.
@@ -197,15 +198,20 @@ def _draw_cells(axes: Axes, cells: NDArray, **look: object) -> ScalarMappable:
 def _draw_filter(
     part: SubFigure, name: str, fields: NDArray[np.float64], class_names: Sequence[str], threshold: float
 ) -> None:
-    """Draw the three panels of one filter side by side."""
+    """Draw the three panels of one filter side by side; of many labels those of its clusters and largest fields."""
     clipped = clip(fields, threshold)
     members = clusters(clipped)
+    shown = _shown_labels(fields, members)
     width = part.bbox.width / part.figure.dpi
     about = _describe_filter(name, noise(clipped, members), members, class_names)
     part.suptitle(wrap(about, width, lines=2), x=0.01, ha="left")
     left, middle, right = part.subplots(1, 3)
 
     # Most fields lie in -1 ... 1, the largest being 1: the same scale in every row, so that rows compare.
+    fields = with_others(fields, shown, np.nanmean, axes=2)
+    clipped = with_others(clipped, shown, np.any, axes=2)
+    places = {label: place for place, label in enumerate(shown.tolist())}
+    members = [drawn for labels in members if (drawn := [places[label] for label in labels if label in places])]
     mesh = _draw_cells(left, fields, cmap=FIELDS, vmin=-1, vmax=1)
     extend = "min" if np.nanmin(fields) < -1 else "neither"
     bar = part.colorbar(mesh, ax=left, pad=0.03, extend=extend, ticks=[-1, -0.5, 0, 0.5, 1])
@@ -215,7 +221,7 @@ def _draw_filter(
     cells = permuted_cells(clipped, members)
     _draw_cells(right, cells, cmap=ListedColormap([DARK, NOISE, CLUSTER]), vmin=0, vmax=2)
 
-    texts = label_texts(class_names)
+    texts = label_texts(class_names, shown)
     permuted = [texts[label] for label in order(members, len(fields))]
     for axes, names in ((left, texts), (middle, texts), (right, permuted)):
         label_axis(axes, "x", names)
@@ -224,24 +230,33 @@ def _draw_filter(
     left.set_ylabel("input label")
 
 
+def _shown_labels(fields: NDArray[np.float64], members: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+    """Choose the labels that are drawn of a filter: those of its clusters, then those of its largest fields."""
+    known = np.nan_to_num(fields, nan=-np.inf)
+    importance = np.maximum(known.max(axis=0), known.max(axis=1))
+    importance[[label for labels in members for label in labels]] += 2  # beyond the largest normalised field, 1
+    return largest_labels(importance)
+
+
 def _draw_decisions(
     axes: Axes, layer: LayerName, index: int, counts: NDArray[np.int64], single: bool, class_names: Sequence[str]
 ) -> ScalarMappable:
     """Draw the decisions of one filter; give the cells, for a colour bar."""
-    shares = decision_shares(counts)
     decided = counts.sum()
     about = "decides no image"
     if decided:
         favourite = int(counts.sum(axis=0).argmax())
         share = 100 * counts[:, favourite].sum() / decided
         about = f"picks {drawable_names(class_names)[favourite]} for {share:.0f} %\nof {decided:,} decided images"
+    shown = largest_labels(counts.sum(axis=0).astype(np.float64))
+    shares = decision_shares(with_others(counts, shown, np.sum, axes=2))
     limit = "\none position: all images alike" if single else ""
     axes.set_title(f"{layer_name(layer)}, filter {index}\n{about}{limit}")
     mesh = _draw_cells(axes, shares, vmin=0, vmax=1)
     axes.set_aspect("equal")
     axes.set_xlabel("output label")
     for which in "xy":
-        label_axis(axes, which, label_texts(class_names))
+        label_axis(axes, which, label_texts(class_names, shown))
     if len(counts) <= NUMBERED_LABELS:
         _write_shares(axes, shares)
     return mesh

@@ -1,7 +1,7 @@
 """The house style of the figures: letters, colours, axes, legends and files. The other modules are the figures."""
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -16,6 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
 
 from singlefilter.pipeline.params import LayerName
 
@@ -30,7 +31,8 @@ OTHERS = "#B8CFE0"  # bars beside the one in question
 PAPER = "#7A7A7A"  # of all that is the paper's, and of nothing else
 PAPER_NAME = "paper (CIFAR-10)"
 NAMED_LABELS = 12  # up to so many labels, axes bear the classes' names
-MANY_LABELS = 200  # beyond so many, there is no room for a bar and a marker of each
+SHOWN_LABELS = 20  # of more, those that matter most are drawn, and all others together
+OTHER_LABELS = "others"
 DIGITS = 6  # of positions, fractions of the figure: a thousandth of a pixel
 LONGEST_NAME = 14  # characters of a class name on an axis
 LONGEST_NUMBER = 3  # characters of a layer that are written level on an axis
@@ -162,7 +164,7 @@ def title(figure: Figure, what: str, heading: str, *caption: str) -> None:
         caption: Sentences.
     """
     figure.suptitle(wrap(_replace_undrawable(f"{what}: {heading}"), figure.get_figwidth()))
-    figure.set_label(" ".join(caption))
+    figure.set_label(" ".join(filter(None, caption)))
 
 
 def caption_text(name: str, figure: Figure) -> str:
@@ -275,21 +277,58 @@ def layer_texts(layers: Iterable[LayerName]) -> list[str]:
 
 
 def label_axis(axes: Axes, which: str, texts: Sequence[str]) -> None:
-    """Write the labels at an axis: each one's text if they are few, else those of some."""
-    step = label_step(len(texts))
-    upright = which == "x" and max(map(len, texts[::step])) > 3
-    axes.set(**{f"{which}ticks": range(0, len(texts), step), f"{which}ticklabels": texts[::step]})
-    axes.tick_params(which, length=2, rotation=90 if upright else 0)
+    """Write the labels at an axis, smaller where they are many."""
+    many = len(texts) > NAMED_LABELS
+    upright = which == "x" and (many or max(map(len, texts)) > 3)
+    axes.set(**{f"{which}ticks": range(len(texts)), f"{which}ticklabels": texts})
+    size = font_size() * (0.62 if many else 1) - (0 if many else 1)
+    axes.tick_params(which, length=2, rotation=90 if upright else 0, labelsize=size)
 
 
-def label_step(labels: int) -> int:
-    """Every how manyth label an axis bears."""
-    return 1 if labels <= NAMED_LABELS else -(-labels // (10 if labels <= 100 else 5))  # numbers of three digits: five
+def label_texts(class_names: Sequence[str], shown: Sequence[int] | None = None, names: bool = False) -> list[str]:
+    """What stands for each label that is drawn: its name if labels are few, else its number.
+
+    Args:
+        class_names: K names.
+        shown: The labels that are drawn, by default all; a last text stands for all others, if there are any.
+        names: Whether names are written, however many the labels are.
+    """
+    few = names or len(class_names) <= NAMED_LABELS
+    texts = drawable_names(class_names) if few else [*map(str, range(len(class_names)))]
+    if shown is None or len(shown) == len(class_names):
+        return texts
+    return [*(texts[label] for label in shown), OTHER_LABELS]
 
 
-def label_texts(class_names: Sequence[str]) -> list[str]:
-    """What stands for each label on an axis: its name if labels are few, else its number."""
-    return drawable_names(class_names) if len(class_names) <= NAMED_LABELS else [*map(str, range(len(class_names)))]
+def largest_labels(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Choose the labels that are drawn of K: all if they are few, else those of the largest values, in their order."""
+    if len(values) <= SHOWN_LABELS:
+        return np.arange(len(values))
+    return np.sort(np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")[:SHOWN_LABELS])
+
+
+def with_others(values: NDArray, shown: NDArray[np.int64], gather: Callable[..., NDArray], axes: int) -> NDArray:
+    """Gather the values of all labels that are not drawn into one that follows those that are.
+
+    Args:
+        values: (K, …), or (K, K, …).
+        shown: The labels that are drawn.
+        gather: How, such as numpy.sum.
+        axes: How many of the first axes are labels.
+    """
+    others = np.setdiff1d(np.arange(len(values)), shown)
+    for axis in range(axes if len(others) else 0):
+        rest = gather(values.take(others, axis), axis=axis, keepdims=True)
+        values = np.concatenate([values.take(shown, axis), rest], axis)
+    return values
+
+
+def others_text(labels: int, more: str = "") -> str:
+    """The caption's sentences on labels that are not drawn one by one, if there are any."""
+    if labels <= SHOWN_LABELS:
+        return ""
+    text = f"Of {labels:,} labels the {SHOWN_LABELS} that matter most are drawn; the last place is of all others."
+    return f"{text} {more}".strip()
 
 
 def drawable_names(class_names: Sequence[str]) -> list[str]:
