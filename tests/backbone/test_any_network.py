@@ -224,6 +224,16 @@ def test_dropout_draws_by_seed_and_epoch_also_after_a_stop(own, data, make_param
     assert history[0].test_accuracy_without_bias is not None  # its output layer has a bias
 
 
+def test_each_epoch_of_each_sample_has_draws_of_its_own(own, data, make_params, monkeypatch):
+    params = own_params(make_params)
+    seeds: list[int] = []
+    networks = [new_network(data, params, seed) for seed in (0, 1)]
+    monkeypatch.setattr(torch, "manual_seed", seeds.append)
+    for seed, network in enumerate(networks):
+        train(network, data, params, seed, CPU)
+    assert len(seeds) == 6 and len({*seeds}) == 6
+
+
 def test_a_checkpoint_knows_the_users_code(own, data, make_params):
     new_network(data, own_params(make_params), 0)
     before = code_digest()

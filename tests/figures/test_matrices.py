@@ -116,7 +116,8 @@ def test_only_the_first_filters_panels_are_named_and_only_the_last_ones_have_a_l
 
 def test_of_many_labels_those_of_clusters_and_of_the_largest_fields_are_shown_and_the_others_together():
     fields = np.full((100, 100), -0.5)
-    fields[np.ix_([50, 99], [50, 99])] = 1
+    fields[np.ix_([50, 99], [50, 99])] = 0.35
+    fields[50, 50] = 1
     for label in range(60, 78):  # 18 more, by noise on the output 50
         fields[label, 50] = 0.9
     fields[3, 4] = 0.2  # not above the threshold
@@ -127,7 +128,7 @@ def test_of_many_labels_those_of_clusters_and_of_the_largest_fields_are_shown_an
     assert ticks(left.xaxis) == ticks(left.yaxis) == [*map(str, shown), "others"]
     assert ticks(right.xaxis) == ["50", "99", *map(str, range(60, 78)), "others"]
     drawn, clipped, permuted = (cells(axes) for axes in (left, middle, right))
-    assert drawn[0, 19] == 1 and drawn[1, 0] == 0.9 and drawn[1, 20] == -0.5
+    assert drawn[0, 19] == 0.35 and drawn[1, 0] == 0.9 and drawn[1, 20] == -0.5
     assert drawn[20, 20] == pytest.approx((-0.5 * (80 * 80 - 2) + 0.2 + 0.4) / 6400)  # the mean of 80 by 80
     assert clipped[20, 20] == 1 and clipped[20, :20].sum() == 0
     assert permuted[:2, :2].tolist() == [[2, 2], [2, 2]] and permuted[20, 20] == 1
