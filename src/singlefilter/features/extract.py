@@ -88,7 +88,7 @@ def _largest_outputs(
 
 def _largest(outputs: Tensor) -> Tensor:
     """Give each filter's output that is farthest from 0, without its sign, float32 (F,), of float32 (n, F, H, W)."""
-    return torch.maximum(outputs.amax((0, 2, 3)), -outputs.amin((0, 2, 3)))
+    return torch.maximum(outputs.amax((0, 2, 3)), -outputs.amin((0, 2, 3))).abs()  # never −0
 
 
 def _raise_to(largest: dict[LayerName, Tensor], layer: LayerName, found: Tensor) -> None:
