@@ -5,7 +5,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from singlefilter.backbone.layers import find_layers, tapped, without_memory
+from singlefilter.backbone.layers import WithoutMemory, find_layers, tapped
 from singlefilter.backbone.modules import make_module, torchvision_names
 from singlefilter.pipeline.params import Backbone, Rates
 
@@ -13,7 +13,7 @@ RATES = Rates(learning_rate=0.1)
 
 
 def skeleton(name: str, image_size: int = 224) -> nn.Module:
-    with without_memory():
+    with WithoutMemory():
         return make_module(Backbone(torchvision=name, convolutional_rates=RATES), 10, image_size).to("meta")
 
 

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
-from singlefilter.backbone.layers import Layers, Place, find_layers, tapped, without_memory
+from singlefilter.backbone.layers import Layers, Place, WithoutMemory, find_layers, tapped
 from singlefilter.backbone.modules import make_module
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Backbone, LayerName, near
@@ -173,7 +173,7 @@ def _refusal(backbone: Backbone, image_size: int, error: Exception) -> str:
     what = f"{network_name(backbone)}: takes no images of {image_size} pixels ({_first_line(error)})"
     for size in SIZES:
         try:
-            with without_memory() if backbone.torchvision else nullcontext():
+            with WithoutMemory() if backbone.torchvision else nullcontext():
                 network = make_module(backbone, 2, size)
             _layers_of(backbone, network, size)
         except Exception:

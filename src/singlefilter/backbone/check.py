@@ -3,7 +3,7 @@
 from contextlib import nullcontext
 
 from singlefilter.backbone.any_network import AnyNetwork
-from singlefilter.backbone.layers import without_memory
+from singlefilter.backbone.layers import WithoutMemory
 from singlefilter.backbone.weights import load_weights
 from singlefilter.pipeline.params import Params, WeightsFile
 
@@ -20,7 +20,7 @@ def check_network(params: Params) -> None:
     """
     row = params.chosen_arch.backbone
     from_file = isinstance(row.weights, WeightsFile)
-    with nullcontext() if from_file or row.module else without_memory():
+    with nullcontext() if from_file or row.module else WithoutMemory():
         network = AnyNetwork(row, LABELS, params.chosen_dataset.image_size)
     network.require_layers(params.chosen_arch.examined_layers)
     if from_file:

@@ -52,7 +52,7 @@ class Layers:
     multiply_accumulates: int
 
 
-class without_memory(TorchFunctionMode):  # noqa: N801 - a context, as torch.no_grad
+class WithoutMemory(TorchFunctionMode):
     """Within this context, new weights have shapes alone.
 
     Unlike torch.device("meta") it leaves alone the arithmetic by which some networks find their sizes.
@@ -127,7 +127,7 @@ def tapped(module: nn.Module, names: Collection[str], to_the_last: bool = True) 
         yield outputs
 
 
-class _AllFound(Exception):  # noqa: N818 - no error
+class _AllFound(Exception):
     """Ends a pass once all layers are found."""
 
 
