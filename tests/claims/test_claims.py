@@ -490,6 +490,7 @@ def test_open_choices_are_told_and_are_no_reason_against_a_run():
         ({"seeds": [0]}, "1 sample"),
         ({"threshold": 0.4}, "threshold 0.4 instead of 0.3"),
         ({"validation": {"images": 10000, "seed": 0}}, "10000 training images held out"),
+        ({"features": {"pooled": True, "streamed_layers": []}}, "heads on means over positions"),
         ({"epochs_scale": 0.5, "threshold": 0.6}, "shortened run: 0.5 of the epochs; threshold 0.6 instead of 0.3"),
     ],
 )

@@ -33,6 +33,21 @@ def test_vgg6_is_drawn_layer_by_layer_with_the_heads_inputs():
     assert legend(figure) == ["filters × side × side", "pool", "fully connected", "head: inputs → labels"]
 
 
+def test_of_a_network_that_is_no_chain_the_examined_layers_are_drawn():
+    row = PARAMS.archs["resnet18"].backbone
+    figure = network(row, 32, 10, ["layer1", "layer4"], HEADING, outputs={"layer1": (64, 64), "layer4": (512, 1)})
+    assert texts(figure.axes[0]) == [
+        *("image 3 × 32 × 32", "layer1\n64 × 64", "4,096 → 10", "layer4\n512 × 1", "512 → 10", "10 labels")
+    ]
+    assert legend(figure) == ["layer: filters × positions", "fully connected", "head: inputs → labels"]
+    assert figure.get_label().startswith("Of resnet18 the examined layers alone are drawn.")
+
+
+def test_heads_on_means_have_an_input_a_filter():
+    figure = network(backbone(), 32, 10, [1], HEADING, pooled=True)
+    assert "64 → 10" in texts(figure.axes[0]) and "It gets their means over positions." in figure.get_label()
+
+
 def test_a_head_stands_on_a_layer_that_no_pool_follows():
     figure = network(backbone(convolutions=(64, 32, "A4")), 32, 10, [1], HEADING)
     assert texts(figure.axes[0])[2:] == [

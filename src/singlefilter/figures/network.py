@@ -171,7 +171,7 @@ def _draw_band(axes: Axes, band: Sequence[_Block], left: float, middle: float, w
         _draw_box(axes, block.look, block.text, center, middle, width * 0.76, block.height)
         if block.number is not None:
             axes.text(center, below, str(block.number), ha="center", va="center")
-        if block.look == "image":
+        if block.look == "image" and any(other.number for other in band):
             axes.text(center, below, "layer", ha="center", va="center")
         if block.head is not None:
             foot, head = top + GAP, HEAD * 0.96
