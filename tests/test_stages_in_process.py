@@ -146,7 +146,7 @@ def test_a_network_with_weights_from_a_file_is_examined_as_it_comes(project):
     assert len(pd.read_csv("metrics/training.csv")) == 1
     check_params.main(params)
     Path("mine.pt").write_bytes(b"other")
-    with pytest.raises(InputError, match=f"where {weights['sha256']} is expected"):
+    with pytest.raises(InputError, match=f"archs.mine: weights: .* where {weights['sha256']} is expected"):
         check_params.main(params)
 
 

@@ -136,7 +136,8 @@ def test_refusals_name_what_is_allowed(own):
     assert "has no function make_networks; did you mean make_network? it has make_network, gives_a_number" in wrong
     assert "gives int; needed is a torch.nn.Module" in refusal(module="networks/mine.py:gives_a_number")
     line = OWN[: OWN.index("[][labels]")].count("\n") + 1
-    assert f"raises(10, 32): IndexError in line {line}: " in refusal(module="networks/mine.py:raises")
+    raised = refusal(module="networks/mine.py:raises")
+    assert f"raises(10, 32): IndexError in line {line} of networks/mine.py: " in raised
     pictures = refusal(module="networks/mine.py:gives_pictures")
     assert "puts out (7, 30, 30) an image, where (10,), a field for each label, is needed" in pictures
     own.write_text("def make_network(labels:\n")
@@ -160,6 +161,41 @@ def test_layers_that_are_not_there_or_not_in_order_are_refused():
         network.require_layers([1000])
     with pytest.raises(InputError, match="layer2, layer1 are not in the network's order, layer1, layer2"):
         network.require_layers(["layer2", "layer1"])
+
+
+FAULTY = """
+
+class Faulty(nn.Module):
+    def __init__(self, labels, image_size):
+        super().__init__()
+        self.last = nn.Linear(3 * image_size ** 2, labels)
+
+    def forward(self, images):
+        return self.last(images.flatten(1)), {value}
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("1", "networks/mine.py:Faulty: puts out no tensor; needed are fields, (N, 10), for N images"),
+        (
+            "images.nothing",
+            "takes no images of 32 pixels (AttributeError in line {} of networks/mine.py: 'Tensor' object",
+        ),
+    ],
+)
+def test_a_module_that_puts_out_no_fields_is_refused_with_its_line(value, expected, own):
+    text = OWN + FAULTY.replace("{value}", value)
+    own.write_text(text)
+    assert expected.format(text.count("\n", 0, text.index(", " + value)) + 1) in refusal(
+        module="networks/mine.py:Faulty"
+    )
+
+
+def test_a_module_that_is_called_more_than_once_is_no_layer():
+    with pytest.raises(InputError, match="'layer1.0.relu' is called more than once in a pass"):
+        AnyNetwork(row(torchvision="resnet18"), 10, 32).place("layer1.0.relu")
 
 
 def test_a_layer_that_evaluation_passes_by_is_refused(own):
@@ -189,7 +225,9 @@ def test_check_refuses_a_layer_before_anything_runs(own, make_params):
     params = own_params(make_params)
     check_network(params)
     arch = params.archs["tiny"].model_copy(update={"examined_layers": ("0.weight",)})
-    with pytest.raises(InputError, match="no layer '0.weight'"):
+    with pytest.raises(
+        InputError, match=r"^catalog.yaml: archs.tiny: examined_layers: the network has no layer '0.weight'"
+    ):
         check_network(params.model_copy(update={"archs": {"tiny": arch}}))
 
 

@@ -337,6 +337,13 @@ def test_a_digest_that_is_none_is_refused(values):
         parse_params(values)
 
 
+@pytest.mark.parametrize(("weights", "key"), [({"file": "a.pt"}, "sha256: is missing"), ({"fil": 1}, "is ")])
+def test_weights_from_a_file_need_two_keys(weights, key, values):
+    values["archs"]["resnet18"]["backbone"] |= {"weights": weights}
+    with pytest.raises(InputError, match=rf"backbone\.weights\.\w+: {key.split(': ')[-1]}.*needed are file and sha256"):
+        parse_params(values)
+
+
 def test_a_layer_seeds_draws_by_its_number_or_name():
     assert layer_key(13) == 13
     assert layer_key("123456789") == 0xCBF43926  # CRC-32's published check value
@@ -424,6 +431,7 @@ ROWS = "must hold rows of `name: value`"
         ("archs.resnet18.backbone.activation", "relu", "activation: does not go with torchvision; leave it out"),
         ("archs.resnet18.backbone.weights", 3, "is 3; must be random, the name of torchvision's weights, such as IMAG"),
         ("archs.resnet18.backbone.normalisation", "none", "must be 'symmetric' or 'imagenet'"),
+        ("archs.vit_small.backbone.module", "networks/../a.py:b", "must be networks/<file>.py:<function>"),
         ("archs.vit_small.backbone.module", "vit.py:make", 'is "vit.py:make"; must be networks/<file>.py:<function>'),
         (LAYERS, [], "is []; must have at least 1 item"),
         (LAYERS, [4, 2], "[4, 2] must rise, without repeats"),

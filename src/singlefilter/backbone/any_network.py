@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from singlefilter.backbone.layers import Layers, Place, WithoutMemory, find_layers, tapped
-from singlefilter.backbone.modules import make_module
+from singlefilter.backbone.modules import line_of_user, make_module
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Backbone, LayerName, near
 
@@ -115,6 +115,11 @@ class AnyNetwork(nn.Module):
             return [*places.values()][layer - 1]
         if layer in places:
             return places[layer]
+        if layer in self.layers.repeated:
+            raise InputError(
+                f"examined_layers: {layer!r} is called more than once in a pass, so that it has no output of its own; "
+                "examine the module around it"
+            )
         names = ", ".join([*places][-SHOWN:])
         raise InputError(
             f"examined_layers: the network has no layer {layer!r}; {near(str(layer), places)}allowed are 1 to "
@@ -139,6 +144,11 @@ class AnyNetwork(nn.Module):
         """Put a new last linear layer in place of one with another number of outputs."""
         name, old = self.layers.output_layer, self.output_layer
         shape = self.layers.output_shape
+        if not shape:
+            raise InputError(
+                f"{network_name(self.backbone)}: puts out no tensor; needed are fields, (N, {self.labels}), for N "
+                "images"
+            )
         if isinstance(old, nn.Linear) and shape[1:] == (old.out_features,):
             new: nn.Module = nn.Linear(old.in_features, self.labels, bias=old.bias is not None)
         elif isinstance(old, nn.Conv2d) and shape[1:] == (old.out_channels,) and old.kernel_size == (1, 1):
@@ -183,7 +193,7 @@ def _refusal(backbone: Backbone, image_size: int, error: Exception) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    return f"{type(error).__name__}{line_of_user(error)}: {(str(error).splitlines() or [''])[0]}"
 
 
 def _shape_text(shape: Sequence[object]) -> str:

@@ -4,8 +4,9 @@ from contextlib import nullcontext
 
 from singlefilter.backbone.any_network import AnyNetwork
 from singlefilter.backbone.layers import WithoutMemory
-from singlefilter.backbone.weights import load_weights
-from singlefilter.pipeline.params import Params, WeightsFile
+from singlefilter.backbone.weights import load_weights, published_address
+from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.params import Arch, Params, WeightsFile
 
 LABELS = 2  # the data set's are not known yet
 
@@ -18,10 +19,19 @@ def check_network(params: Params) -> None:
     Raises:
         InputError: One of these is not so.
     """
-    row = params.chosen_arch.backbone
+    try:
+        _check(params.chosen_arch, params.chosen_dataset.image_size)
+    except InputError as error:
+        raise InputError(f"catalog.yaml: archs.{params.arch}: {error}") from error
+
+
+def _check(arch: Arch, image_size: int) -> None:
+    row = arch.backbone
     from_file = isinstance(row.weights, WeightsFile)
     with nullcontext() if from_file or row.module else WithoutMemory():
-        network = AnyNetwork(row, LABELS, params.chosen_dataset.image_size)
-    network.require_layers(params.chosen_arch.examined_layers)
+        network = AnyNetwork(row, LABELS, image_size)
+    network.require_layers(arch.examined_layers)
     if from_file:
         load_weights(network)
+    elif row.weights not in (None, "random"):
+        published_address(network, row.weights)

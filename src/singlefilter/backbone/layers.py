@@ -41,12 +41,14 @@ class Layers:
 
     Attributes:
         places: The modules that can be examined, by name, in their order.
-        output_shape: Of what the network puts out for two images.
+        repeated: The names of modules that are called more than once, and so have no output of their own.
+        output_shape: Of what the network puts out for two images; empty if it is no tensor.
         output_layer: The name of the last module with weights.
         multiply_accumulates: Of one image's way through the whole network.
     """
 
     places: Mapping[str, Place]
+    repeated: Collection[str]
     output_shape: tuple[int, ...]
     output_layer: str
     multiply_accumulates: int
@@ -99,8 +101,9 @@ def find_layers(module: nn.Module, image_size: int) -> Layers:
             depth = min(layers_ended / max(len(weighted) - 1, 1), 1.0)
             macs = operations // (2 * IMAGES)  # a multiply-accumulate is two operations
             places[name] = Place(len(places) + 1, name, filters, positions, depth, macs)
-    shape = tuple(output.shape) if isinstance(output, Tensor) else (type(output).__name__,)
-    return Layers(places, shape, output_layer, counter.get_total_flops() // (2 * IMAGES))
+    repeated = {name for name, count in calls.items() if count > 1}
+    shape = tuple(output.shape) if isinstance(output, Tensor) else ()
+    return Layers(places, repeated, shape, output_layer, counter.get_total_flops() // (2 * IMAGES))
 
 
 @contextmanager

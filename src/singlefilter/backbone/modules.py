@@ -63,7 +63,7 @@ def _of_file(place: str, labels: int, image_size: int) -> nn.Module:
     try:
         network = getattr(code, function)(labels, image_size)
     except Exception as error:
-        raise _of_users_code(f"module: {place}({labels}, {image_size})", path, error) from error
+        raise _of_users_code(f"module: {place}({labels}, {image_size})", error) from error
     if not isinstance(network, nn.Module):
         raise InputError(f"module: {place} gives {type(network).__name__}; needed is a torch.nn.Module")
     return network
@@ -81,14 +81,19 @@ def _load(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(code)
     except Exception as error:
-        raise _of_users_code(f"module: {path}", str(path), error) from error
+        raise _of_users_code(f"module: {path}", error) from error
     return code
 
 
-def _of_users_code(what: str, path: str, error: Exception) -> InputError:
+def line_of_user(error: Exception) -> str:
+    """Say where in a file of networks/ an error has come up, such as " in line 7 of networks/mine.py"."""
+    places = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    own = [(path, line) for path, line in places if Path("networks").resolve() in path.resolve().parents]
+    return f" in line {own[-1][1]} of {own[-1][0].resolve().relative_to(Path.cwd())}" if own else ""
+
+
+def _of_users_code(what: str, error: Exception) -> InputError:
     """Name an error in a user's file, and its line there."""
     if isinstance(error, SyntaxError):
         return InputError(f"{what}: SyntaxError in line {error.lineno}: {error.msg}")
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(path)]
-    where = f" in line {lines[-1]}" if lines else ""
-    return InputError(f"{what}: {type(error).__name__}{where}: {error}")
+    return InputError(f"{what}: {type(error).__name__}{line_of_user(error)}: {error}")

@@ -52,8 +52,12 @@ def _require_digest(path: Path, expected: str) -> None:
         )
 
 
-def _published(network: AnyNetwork, name: str) -> Path:
-    """Give the file of torchvision's weights, from torch's hub cache or downloaded into it, checked by its name."""
+def published_address(network: AnyNetwork, name: str) -> str:
+    """Give where torchvision has published weights of a network.
+
+    Raises:
+        InputError: There are none of this name.
+    """
     what = network_name(network.backbone)
     if network.backbone.torchvision is None:
         raise InputError(f"weights: {name!r} names weights of torchvision, and {what} is none of its networks")
@@ -62,7 +66,12 @@ def _published(network: AnyNetwork, name: str) -> Path:
         raise InputError(f"weights: those of {what} were trained with further outputs, which are not here; use random")
     if name not in known:
         raise InputError(f"weights: {name!r} is not published for {what}; allowed are random, {', '.join(known)}")
-    url = known[name]
+    return known[name]
+
+
+def _published(network: AnyNetwork, name: str) -> Path:
+    """Give the file of torchvision's weights, from torch's hub cache or downloaded into it, checked by its name."""
+    url = published_address(network, name)
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
     digest = re.search(r"-([0-9a-f]{8,})\.", path.name)
     if not path.exists():

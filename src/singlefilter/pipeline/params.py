@@ -71,7 +71,10 @@ def _check_layer(item: Any) -> int | str:
 def _check_weights(value: Any) -> "str | WeightsFile | None":
     if value is None or (type(value) is str and value) or isinstance(value, WeightsFile):
         return value
-    if isinstance(value, dict) and value.keys() == {"file", "sha256"}:
+    if isinstance(value, dict):
+        for key in WeightsFile.model_fields.keys() ^ value.keys():
+            what = "is missing" if key not in value else "is no known key"
+            raise ValueError(f"{key}: {what}; needed are file and sha256, of a state dict")
         if re.fullmatch("[0-9a-f]{64}", str(value["sha256"])):
             return WeightsFile(**value)
         raise ValueError(
@@ -152,7 +155,7 @@ class Backbone(_Values):
 
     convolutions: Annotated[tuple[Convolution, ...], Field(min_length=1)] | None = None
     torchvision: Annotated[str, Field(min_length=1)] | None = None
-    module: Annotated[str, Field(pattern=r"^networks/[\w/.-]+\.py:[A-Za-z_]\w*$")] | None = None
+    module: Annotated[str, Field(pattern=r"^networks/(\w[\w-]*/)*\w[\w-]*\.py:[A-Za-z_]\w*$")] | None = None
     weights: Annotated[Any, PlainValidator(_check_weights)] = None
     normalisation: Literal["symmetric", "imagenet"] | None = None
     fully_connected: tuple[Count, ...] = ()
