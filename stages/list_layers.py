@@ -8,25 +8,32 @@ from singlefilter.data.store import read_dataset
 from singlefilter.pipeline.architecture import layer_shapes
 from singlefilter.pipeline.artifacts import Workspace, feature_bytes
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import Backbone, Params
+from singlefilter.pipeline.params import Backbone, Params, near
 from stages import run
 
 THOUSAND = 1_000  # images, whose bytes are given before there is a data set
+ARCH = {"metavar": "ROW", "help": "the row of archs to list (params.yaml's arch)"}
 NETWORKS = {"action": "store_true", "help": "list torchvision's networks that a row of archs can name, and no layers"}
 
 
-def main(params: Params, networks: bool) -> None:
+def main(params: Params, arch: str | None, networks: bool) -> None:
     if networks:
         print("\n".join(torchvision_names()))
         return
+    if arch is not None:
+        if arch not in params.archs:
+            known = ", ".join(params.archs)
+            raise InputError(f"--arch: {arch!r} is no row of archs; {near(arch, params.archs)}allowed are {known}")
+        params = params.model_copy(update={"arch": arch})
     labels, images = labels_and_images(params)
     table = layers_table(params.chosen_arch.backbone, labels, params.chosen_dataset.image_size)
-    shapes = zip(table["filters"], table["positions"], strict=True)
+    positions = table["positions"].clip(upper=1 if params.features.pooled else None)
+    shapes = zip(table["filters"], positions, strict=True)
     megabytes = [feature_bytes([shape], images or THOUSAND) / 1e6 for shape in shapes]
     table[f"MB for {images or THOUSAND:,} images"] = [f"{each:,.1f}" for each in megabytes]
     print(f"{params.arch} with images of {params.chosen_dataset.image_size} pixels")
     print(table.to_string(index=False))
-    print("\nexamined_layers takes names or numbers, in this order; those in use: ", end="")
+    print("\nexamined_layers takes numbers, or names that have a letter, in this order; those in use: ", end="")
     print(", ".join(map(str, params.chosen_arch.examined_layers)))
 
 
@@ -53,4 +60,4 @@ def layers_table(backbone: Backbone, labels: int, image_size: int) -> pd.DataFra
 
 
 if __name__ == "__main__":
-    run(main, arguments={"--networks": NETWORKS})
+    run(main, arguments={"--arch": ARCH, "--networks": NETWORKS})

@@ -17,7 +17,7 @@ from singlefilter.filters.store import LayerMatrices, read_layer
 from singlefilter.heads.store import read_head
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import Params, load_params, parse_params
+from singlefilter.pipeline.params import FeatureKinds, Params, load_params, parse_params
 from singlefilter.records.store import read_run, workspace_files
 from stages import (
     check_params,
@@ -152,16 +152,22 @@ def test_a_network_with_weights_from_a_file_is_examined_as_it_comes(project):
 
 def test_layers_are_listed_with_their_sizes(project, capsys):
     params = params_of("mine", [1], **OF_FILE)
-    list_layers.main(params, networks=False)
+    list_layers.main(params, arch=None, networks=False)
     before = capsys.readouterr().out
     assert "MB for 1,000 images" in before and "those in use: 1" in before
     check_params.main(params)
     download.main(params)
-    list_layers.main(params, networks=False)
+    list_layers.main(params, arch=None, networks=False)
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["1", "0", "6", "1024", "1.0", "0.6"] in rows  # 6 * 1024 * 2 bytes * 51 images
-    list_layers.main(params, networks=True)
+    list_layers.main(params, arch=None, networks=True)
     assert "resnet18" in capsys.readouterr().out.splitlines()
+    with pytest.raises(InputError, match="--arch: 'min' is no row of archs; did you mean mine"):
+        list_layers.main(params, arch="min", networks=False)
+    pooled = params.model_copy(update={"features": FeatureKinds(pooled=True)})
+    list_layers.main(pooled, arch="mine", networks=False)
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["1", "0", "6", "1024", "1.0", "0.0"] in rows  # 6 * 2 bytes * 51 images
 
 
 def test_check_params_refuses_before_anything_is_made(project):

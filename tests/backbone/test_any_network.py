@@ -181,7 +181,7 @@ class Faulty(nn.Module):
         ("1", "networks/mine.py:Faulty: puts out no tensor; needed are fields, (N, 10), for N images"),
         (
             "images.nothing",
-            "takes no images of 32 pixels (AttributeError in line {} of networks/mine.py: 'Tensor' object",
+            "images (2, 3, 32, 32), and of other sizes (AttributeError in line {} of networks/mine.py: ",
         ),
     ],
 )

@@ -77,7 +77,11 @@ def test_wrong_files_are_refused(saved, tmp_path):
     assert "is of another network than resnet18: conv1.weight is missing, bn1.weight is missing, " in other
     text = tmp_path / "text.pt"
     text.write_text("no weights")
-    assert "is no state dict" in refusal({"file": str(text), "sha256": digest(text)})
+    assert "is no file of tensors alone; write it with torch.save(" in refusal(
+        {"file": str(text), "sha256": digest(text)}
+    )
+    torch.save(torchvision.models.squeezenet1_1(), text)
+    assert "is no file of tensors alone" in refusal({"file": str(text), "sha256": digest(text)})
     torch.save([1, 2], text)
     assert "is no state dict" in refusal({"file": str(text), "sha256": digest(text)})
     narrow = {**torchvision.models.squeezenet1_1(num_classes=10).state_dict(), "features.0.weight": torch.zeros(1)}

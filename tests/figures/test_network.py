@@ -45,7 +45,7 @@ def test_of_a_network_that_is_no_chain_the_examined_layers_are_drawn():
 
 def test_heads_on_means_have_an_input_a_filter():
     figure = network(backbone(), 32, 10, [1], HEADING, pooled=True)
-    assert "64 → 10" in texts(figure.axes[0]) and "It gets their means over positions." in figure.get_label()
+    assert "64 → 10" in texts(figure.axes[0]) and "Heads get means over positions." in figure.get_label()
 
 
 def test_a_head_stands_on_a_layer_that_no_pool_follows():

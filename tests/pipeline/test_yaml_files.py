@@ -1,5 +1,7 @@
 """YAML as PyYAML reads it here, against DVC's own reader."""
 
+import hashlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,6 +52,12 @@ def test_scalars_are_those_of_yamls_core_schema(scalar, value):
 def test_what_readers_could_read_in_different_ways_is_refused_with_its_line(text, line, what):
     with pytest.raises(UnclearYaml, match=rf"^line {line}: .*({what})"):
         load_yaml(text)
+
+
+def test_digests_are_text_to_both_readers_without_quotes():
+    digests = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(200)]
+    text = "\n".join(f"k{number}: {digest}" for number, digest in enumerate(digests))
+    assert [*load_yaml(text).values()] == [*as_dvc(text).values()] == digests
 
 
 LETTERS = st.text("0123456789_.:+-eExXoObBfan <=~tr'\"{}[],#%&*!|>?\n", max_size=12)

@@ -1,16 +1,17 @@
 """A network that is no chain of convolutions: one of torchvision's, or of a user's own file, with its layers to tap."""
 
 import copy
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 
-from singlefilter.backbone.layers import Layers, Place, WithoutMemory, find_layers, tapped
+from singlefilter.backbone.layers import IMAGES, Layers, Place, WithoutMemory, find_layers, tapped
 from singlefilter.backbone.modules import line_of_user, make_module
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import Backbone, LayerName, near
+from singlefilter.pipeline.params import NAMED_LAYER, Backbone, LayerName, near
 
 # What torchvision's published weights were trained on: images in [0, 1], less the mean, over the deviation.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -120,7 +121,7 @@ class AnyNetwork(nn.Module):
                 f"examined_layers: {layer!r} is called more than once in a pass, so that it has no output of its own; "
                 "examine the module around it"
             )
-        names = ", ".join([*places][-SHOWN:])
+        names = ", ".join([name for name in places if re.fullmatch(NAMED_LAYER, name)][-SHOWN:]) or "none"
         raise InputError(
             f"examined_layers: the network has no layer {layer!r}; {near(str(layer), places)}allowed are 1 to "
             f"{len(places)}, and names, the last of which are {names}; python -m stages.list_layers lists all"
@@ -189,7 +190,10 @@ def _refusal(backbone: Backbone, image_size: int, error: Exception) -> str:
         except Exception:
             continue
         return f"{what}; it takes {size}: write image_size: {size} into the row of datasets"
-    return f"{what}, nor of others; check what it does with images (N, 3, H, W)"
+    return (
+        f"{network_name(backbone)}: fails on images ({IMAGES}, 3, {image_size}, {image_size}), and of other sizes "
+        f"({_first_line(error)}); mend it"
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -60,7 +60,10 @@ def published_address(network: AnyNetwork, name: str) -> str:
     """
     what = network_name(network.backbone)
     if network.backbone.torchvision is None:
-        raise InputError(f"weights: {name!r} names weights of torchvision, and {what} is none of its networks")
+        raise InputError(
+            f"weights: {name!r} names weights of torchvision, and {what} is none of its networks; those of a file are "
+            "{file: …, sha256: …}"
+        )
     known = {row.name: row.url for row in torchvision.models.get_model_weights(what)}
     if what in WITHOUT_FURTHER_OUTPUTS:
         raise InputError(f"weights: those of {what} were trained with further outputs, which are not here; use random")
@@ -90,8 +93,10 @@ def _read(path: Path) -> Mapping[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        first = str(error).splitlines()[0]
-        raise InputError(f"weights: {path} is no state dict ({first}); torch.save(network.state_dict(), …)") from error
+        raise InputError(
+            f"weights: {path} is no file of tensors alone; write it with torch.save(network.state_dict(), …), and its "
+            "new digest into weights.sha256"
+        ) from error
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
     if not isinstance(state, Mapping) or not all(isinstance(values, Tensor) for values in state.values()):
@@ -118,6 +123,6 @@ def _put(network: AnyNetwork, state: Mapping[str, Tensor], path: Path) -> None:
         told += [f"{name} is {tuple(given[name].shape)} instead of {tuple(own[name].shape)}" for name in others]
         raise InputError(
             f"weights: {path} is of another network than {network_name(network.backbone)}: "
-            f"{', '.join(told[:SHOWN])}{' …' if len(told) > SHOWN else ''}"
+            f"{', '.join(told[:SHOWN])}{' …' if len(told) > SHOWN else ''}; name the network that they are of"
         )
     network.module.load_state_dict(given)

@@ -38,9 +38,13 @@ NUMBERED_LABELS = 10  # up to so many labels, the cells of decisions bear their 
 
 _CHOICE = "First sample; of each layer the filter closest to the median noise, cluster count and cluster size."
 
-Shown = Mapping[
-    LayerName, tuple[int, NDArray] | None
-]  # layer -> a filter's number and (K, K) matrix; None: all are silent
+_ONE_POSITION = (
+    "A filter with one position adds to each output its activation there, which is never below 0, times a weight:",
+    "the output with the largest weight has the largest field, whatever the image.",
+)
+
+# layer -> a filter's number and (K, K) matrix; None: all are silent
+Shown = Mapping[LayerName, tuple[int, NDArray] | None]
 
 
 def representative_filters(filters: pd.DataFrame) -> dict[LayerName, int | None]:
@@ -77,8 +81,7 @@ def decisions(shown: Shown, single: Collection[LayerName], class_names: Sequence
         "The first and the last examined layer.",
         _CHOICE,
         f"Decided are the images whose fields are not all zero; {UNKNOWN}: no image of the label is.",
-        "A filter with one position adds to each output its activation there, which is never below 0, times a weight:",
-        "the output with the largest weight has the largest field, whatever the image.",
+        *(_ONE_POSITION if single else ()),
         others_text(len(class_names)),
     )
     panels = figure.subplots(1, len(shown), squeeze=False)[0]

@@ -88,7 +88,7 @@ def network(
         heading,
         about,
         "A head is a linear layer, trained on the outputs of one layer of the frozen network.",
-        *(["It gets their means over positions."] if pooled else []),
+        *(["Heads get means over positions."] if pooled else []),
     )
     axes = figure.subplots()
     axes.set(xlim=(0, WIDTH), ylim=(-band_height * len(bands), 0))

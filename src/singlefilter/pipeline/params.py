@@ -305,7 +305,7 @@ class Params(_Values):
             if unexamined:
                 raise ValueError(
                     f"{key}: {layer_text(unexamined[0])} is not examined; allowed are those of "
-                    f"archs.{self.arch}.examined_layers, {[*examined]}"
+                    f"archs.{self.arch}.examined_layers, {[*examined]}, or none: []"
                 )
         size = self.chosen_dataset.image_size
         for position, item in enumerate(self.chosen_arch.backbone.convolutions or ()):

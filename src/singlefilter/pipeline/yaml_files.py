@@ -38,6 +38,7 @@ for tag, pattern, first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", expression, [*first.replace("\0", ""), ""])
 
 _NUMBER_LIKE = re.compile(r"[-+]?[0-9._][-+0-9_.:eExXoObBa-fA-FTtZ ]*")
+_DIGEST = re.compile("[0-9a-f]{64}")  # SHA-256; text to both readers
 
 
 def load_yaml(text: str) -> Any:
@@ -79,6 +80,7 @@ def _problem(event: yaml.Event) -> str | None:
         if event.value in ("<<", "="):
             return "merged keys are not read; write the values out"
         tag = _Loader("").resolve(yaml.ScalarNode, event.value, event.implicit)
-        if tag.endswith(":str") and _NUMBER_LIKE.fullmatch(event.value):
+        is_text = tag.endswith(":str") and not _DIGEST.fullmatch(event.value)
+        if is_text and _NUMBER_LIKE.fullmatch(event.value):
             return f"{event.value!r} is read as different values by different programs; write it plainly, or in quotes"
     return None
