@@ -92,6 +92,7 @@ def run_stages(params: Params) -> None:
     [
         # In the network's order, which is not that of the alphabet.
         ("resnet18", ["conv1", "layer4", "avgpool"], [64, 512, 512]),
+        ("vgg11", [1, 8], [64, 512]),
         ("efficientnet_b0", ["features.0", "features.8"], [32, 1280]),
         ("vit_small", ["encoder.layers.encoder_layer_0", "encoder.ln"], [192, 192]),
         ("mine", [1, 3, 4], [6, 6, 6 * 64]),
