@@ -240,6 +240,8 @@ def _not_comparable_lines(reasons: pd.Series) -> list[str]:
         return []
     parts = [reason.split("; ") for reason in reasons]
     shared = [part for part in parts[0] if all(part in others for others in parts)]
+    if all(any(part.startswith(("about ", "needs runs of ")) for part in each) for each in parts):
+        shared.insert(0, "a network of which no claim is")
     if shared:
         return textwrap.wrap(f"not comparable: {'; '.join(shared)}", TEXT_WIDTH, subsequent_indent="  ")
     return [
