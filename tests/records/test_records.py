@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -360,6 +361,20 @@ def test_the_table_has_a_row_a_number():
     ]
     noise = table[(table["record"] == "a") & (table["layer"] == 5) & (table["statistic"] == "noise")].iloc[0]
     assert noise[["paper", "mean", "std", "low", "high"]].tolist() == [3.14, 3.14, 0.004, 2.64, 3.64]
+
+
+def test_layers_with_names_stand_beside_those_with_numbers():
+    numbered = tables("vgg6").run()
+    names = {layer: f"block.{layer}" for layer in (1, 2, 3, 4, 5)}
+    arch = numbered.params.chosen_arch.model_copy(update={"examined_layers": tuple(names.values())})
+    params = numbered.params.model_copy(update={"arch": "own", "archs": {"own": arch}})
+    named = replace(numbered, params=params, layers=numbered.layers.assign(layer=numbered.layers["layer"].map(names)))
+    table = comparison_table({"a": numbered, "b": named})
+    of_layers = table[table["statistic"] == "noise"]
+    assert of_layers["layer"].tolist() == [*names, *names.values()]
+    assert of_layers["mean"].tolist()[:5] == of_layers["mean"].tolist()[5:]
+    text = comparison_text({"a": numbered, "b": named}, {})
+    assert cells(text, "`b` | block.5")[2:] == [cells(text, "`a` | 5")[2], "–", cells(text, "`a` | 5")[4], "–"]
 
 
 def test_claims_of_each_run_are_counted_and_those_of_several_judged():

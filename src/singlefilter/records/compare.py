@@ -31,7 +31,8 @@ def comparison_table(runs: Runs) -> pd.DataFrame:
         deviation over samples and 95 % interval, and what the interval is about: samples, filters or test images.
     """
     rows = [row for name, run in runs.items() for row in _rows(name, run)]
-    return pd.DataFrame(rows, columns=COLUMNS).astype({"layer": "Int64", "paper": float})
+    layers = pd.Series([row["layer"] for row in rows], dtype=object)  # numbers, names, and none
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"paper": float}).assign(layer=layers)
 
 
 def comparison_text(runs: Runs, controls: Runs) -> str:
