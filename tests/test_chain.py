@@ -45,7 +45,7 @@ OTHER = {
     "precision": "float32",
     "threshold": 0.7,
     "validation": {"images": 8, "seed": 1},
-    "features": {"pooled": True, "streamed_layers": [1]},
+    "features": {"pooled": True, "streamed_layers": [2]},
     "dilution": {"other_layers": [2], "retrain_heads": False},
     "figures": {"dpi": 70, "font_size": 12, "colormap": "gray"},
     "datasets.tiny.source": "digits",
