@@ -254,6 +254,13 @@ def test_without_their_place_in_the_network_layers_are_in_the_order_of_their_num
         assert "12345713layer" in page.shown["plots"][plot]["text"]  # of the one 2, 7 and 13, of the other 1 to 5
 
 
+def test_panels_of_layers_are_headed_by_their_numbers(one_revision):
+    for plot in ("metrics_histograms_csv", "metrics_thresholds_csv"):
+        text = one_revision.shown["plots"][plot]["text"]
+        assert all(f"layer {layer}" in text for layer in (2, 7, 13)), plot
+    assert "layer 13" in one_revision.shown["plots"]["metrics_sizes_csv"]["text"]
+
+
 def test_layers_with_names_are_in_the_order_of_the_network(browser, project):
     """stem, block and head, which is not the order of the alphabet; and the last one's labels are shown."""
     html = (project / "dvc_plots/index.html").read_text(encoding="utf-8")
