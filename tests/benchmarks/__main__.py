@@ -7,6 +7,7 @@ from tests.benchmarks.harness import Options, add_options, chosen_options, machi
 
 SUBJECTS = (
     "training_step",
+    "convolutions",
     "heads",
     "features",
     "filter_matrices",

@@ -77,6 +77,11 @@ def params_of(arch: str, **heads: Any) -> Params:
     return params.model_copy(update=changes)
 
 
+def precision_here(device: torch.device) -> str:
+    """Give the precision that training is quickest in: bf16, unless a processor has to emulate it."""
+    return "bf16" if device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported() else "float32"
+
+
 def time_in_turn(ways: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, np.ndarray]:
     """Time ways of doing the same work in turn, A B A B …, so that what else the machine does meets them alike.
 

@@ -6,6 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from singlefilter.backbone.convolution import Convolution
 from singlefilter.pipeline.architecture import LayerShape, layer_shapes
 from singlefilter.pipeline.params import POOLS, Backbone, LayerName
 
@@ -111,12 +112,11 @@ class Network(nn.Module):
 
 
 def _convolutional_layer(shape: LayerShape) -> nn.Sequential:
-    convolution = nn.Conv2d(shape.channels, shape.filters, kernel_size=3, padding=1)
-    layer = nn.Sequential(convolution, nn.BatchNorm2d(shape.filters), nn.ReLU(inplace=True))
-    for name in shape.pools:
-        pool = nn.MaxPool2d if name == "M" else nn.AvgPool2d
-        layer.append(pool(POOLS[name]))
-    return layer
+    layer = nn.Sequential(Convolution(shape.channels, shape.filters), nn.BatchNorm2d(shape.filters))
+    pools = [(nn.MaxPool2d if name == "M" else nn.AvgPool2d)(POOLS[name]) for name in shape.pools]
+    # The largest of some fields, after ReLU, is ReLU of the largest: the same numbers of a quarter of the fields.
+    after = next((place for place, name in enumerate(shape.pools) if name != "M"), len(pools))
+    return layer.extend([*pools[:after], nn.ReLU(inplace=True), *pools[after:]])
 
 
 def _classifier(inputs: int, backbone: Backbone, labels: int) -> nn.Sequential:

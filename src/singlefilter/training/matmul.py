@@ -1,11 +1,13 @@
-"""Matrix products in float32, by the quickest library at hand."""
+"""Matrix products by the quickest library at hand."""
 
 import torch
 from torch import Tensor
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
-    """Multiply left by right transposed, float32 (n, m) and (k, m) -> (n, k).
+    """Multiply left by right transposed, float32 or bf16 (n, m) and (k, m) -> (n, k).
+
+    Each is dense in memory, or its transpose is: others take oneDNN a thousand times as long.
 
     PyTorch multiplies on a processor by Intel's MKL, which holds back on others' processors, above all where one matrix
     has only as many rows as there are labels. oneDNN does not, and PyTorch has it for its compiler's use.
