@@ -12,5 +12,8 @@ if sys.argv[0] == "-m" and signal.getsignal(signal.SIGINT) is signal.default_int
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from singlefilter.pipeline.command import LOG, run
+from singlefilter.pipeline.cores import share_cores
+
+share_cores(sys.orig_argv)
 
 __all__ = ["LOG", "run"]
