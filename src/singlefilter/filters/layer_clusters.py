@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from singlefilter.filters.clusters import clip, cluster_sizes, normalise_fields, number_clusters
+from singlefilter.filters.clusters import clip, cluster_sizes, count_ones, normalise_fields, number_clusters, walk
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,36 @@ def normalised_slabs(
 def find_layer_clusters(clipped: np.ndarray, silent: np.ndarray, reverse: bool = False) -> LayerClusters:
     """Find clusters and noise of filters, bool (F, K, K), of which some are silent, bool (F,)."""
     numbers = number_clusters(clipped, reverse)
-    noise = clipped.sum(axis=(1, 2)) - (cluster_sizes(numbers) ** 2).sum(axis=1)
+    noise = count_ones(clipped) - (cluster_sizes(numbers) ** 2).sum(axis=1)
     return LayerClusters(silent, noise, numbers)
 
 
 def find_at_thresholds(
-    normalised: np.ndarray, silent: np.ndarray, thresholds: Sequence[float], reverse: bool = False
-) -> dict[float, LayerClusters]:
-    """Find the clusters of filters, float (F, K, K) as normalise_fields gives them, at each of several thresholds."""
-    return {threshold: find_layer_clusters(clip(normalised, threshold), silent, reverse) for threshold in thresholds}
+    normalised: np.ndarray, silent: np.ndarray, thresholds: Sequence[float], reverse: Sequence[bool] = (False,)
+) -> list[dict[float, LayerClusters]]:
+    """Find the clusters of filters at each of several thresholds, which takes less than finding them one by one.
+
+    Args:
+        normalised: float (F, K, K), as normalise_fields gives them.
+        silent: bool (F,).
+        thresholds: T of them, each in (0, 1).
+        reverse: Of each walk, whether it goes from the last label to the first.
+
+    Returns:
+        For each walk the clusters at each threshold.
+    """
+    filters, labels, _ = normalised.shape
+    levels = np.reshape(thresholds, (-1, 1, 1, 1))
+    ones = count_ones(clip(normalised, levels).reshape(-1, labels, labels)).reshape(-1, filters)  # (T, F)
+    smaller = np.minimum(normalised, normalised.swapaxes(1, 2))  # of the elements (i, j) and (j, i)
+    both_ways = clip(smaller, levels).reshape(-1, labels, labels)  # (T, F, K, K) -> (T * F, K, K)
+    found = []
+    for backwards in reverse:
+        numbers = walk(both_ways, backwards)
+        in_blocks = (cluster_sizes(numbers) ** 2).sum(axis=1).reshape(-1, filters)  # (T, F)
+        parts = zip(thresholds, ones - in_blocks, numbers.reshape(-1, filters, labels), strict=True)
+        found.append({threshold: LayerClusters(silent, noise, of_filters) for threshold, noise, of_filters in parts})
+    return found
 
 
 def concatenate(parts: Sequence[dict[float, LayerClusters]]) -> dict[float, LayerClusters]:
@@ -96,7 +117,7 @@ def cluster_layer(
     """
     return concatenate(
         [
-            find_at_thresholds(normalised, silent, thresholds, reverse)
+            find_at_thresholds(normalised, silent, thresholds, [reverse])[0]
             for normalised, silent in normalised_slabs(fields, images_per_label)
         ]
     )

@@ -70,19 +70,20 @@ def measure_layer(
     weights = resampling_weights(filters, label_count, layer, seed)
     field_sums = FieldSums(weights, images, threshold)
     nulls = [NullLayer(null, filters, images, layer, seed) for null in NULLS]
-    forward, backward = [], []
+    walks_of_parts = []
     for fields, silent in normalised_slabs(test.fields, images):
-        forward.append(find_at_thresholds(fields, silent, thresholds))
-        backward.append(find_at_thresholds(fields, silent, thresholds, reverse=True))
-        field_sums.add(fields, forward[-1][threshold])
+        forward, backward = find_at_thresholds(fields, silent, thresholds, reverse=(False, True))
+        field_sums.add(fields, forward[threshold])
+        walks_of_parts.append((forward, backward))
         for null in nulls:
             null.add(clip(fields[~silent], threshold))
+    forward, backward = map(concatenate, zip(*walks_of_parts, strict=True))
     walks = {
-        ("test", "forward"): concatenate(forward),
-        ("test", "reversed"): concatenate(backward),
+        ("test", "forward"): forward,
+        ("test", "reversed"): backward,
         ("train", "forward"): cluster_layer(train.fields, train.images_per_label, thresholds),
     }
-    clusters = walks["test", "forward"][threshold]
+    clusters = forward[threshold]
     decision_counts, right = count_decisions(test.decisions)
     resampled = _statistics(clusters, images, weights) | field_sums.statistics()
     resampled |= decision_statistics(decision_counts, right, int(images.sum()), weights)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from singlefilter.filters.clusters import cluster_sizes, number_clusters
+from singlefilter.filters.clusters import cluster_sizes, count_ones, number_clusters
 from singlefilter.pipeline.params import LayerName, layer_key
 
 # ones: as many ones of each filter's clipped matrix placed at random.
@@ -66,7 +66,8 @@ class NullLayer:
         drawn = np.zeros((len(clipped) * self.draws, label_count, label_count), dtype=bool)
         drawn[:, self._has_images] = shuffle(self.null, clipped[:, self._has_images], self.draws, self._generator)
         sizes = cluster_sizes(number_clusters(drawn))  # (n * draws, K)
-        noise = np.count_nonzero(drawn, axis=(1, 2)) - (sizes**2).sum(axis=1)
+        ones = count_ones(clipped).repeat(self.draws)  # no null changes their number
+        noise = ones - (sizes**2).sum(axis=1)
         self._noise = self._with(self._noise, noise)
         self._clusters = self._with(self._clusters, np.count_nonzero(sizes, axis=1))
         self._sizes = self._with(self._sizes, sizes.sum(axis=1))
