@@ -161,7 +161,8 @@ class FieldSums:
         self._add_part("off", weights, sums * ~in_cluster, counts * ~in_cluster)
         self._absolute += weights @ (_sums_and_counts(np.abs(fields), below)[0] * ~in_cluster).sum(axis=1)
         self._columns += weights @ _full_columns(~below)
-        self._count_bins(fields[below], np.repeat(in_cluster.ravel(), counts.ravel()))
+        for counts_of_kind, rows in zip(self._counts, (~in_cluster, in_cluster), strict=True):  # in the order of _ROWS
+            counts_of_kind += self._count_bins(fields[rows])
 
     def statistics(self) -> dict[str, np.ndarray]:
         """Give the statistics of the fields, float64 (D,) each, NaN where one is a mean over nothing.
@@ -206,11 +207,11 @@ class FieldSums:
         """Add sums and numbers of the fields of one kind by row, (n, R) each."""
         self._parts[name] += weights @ np.stack([sums.sum(axis=1), counts.sum(axis=1)], axis=1)  # (n, 2)
 
-    def _count_bins(self, values: np.ndarray, in_cluster: np.ndarray) -> None:
-        """Count the fields (m,) into bins, apart by whether their row's label is in a cluster."""
-        bins = self._counts.shape[1]
-        cells = np.searchsorted(self._edges, values, side="right") + bins * in_cluster
-        self._counts += np.bincount(cells, minlength=self._counts.size).reshape(self._counts.shape)
+    def _count_bins(self, fields: np.ndarray) -> np.ndarray:
+        """Count the fields, float64 (m, K), that are not above threshold into bins."""
+        ascending = np.sort(fields, axis=None)
+        inner = np.searchsorted(ascending, self._edges)  # how many are below each edge
+        return np.diff([0, *inner, np.searchsorted(ascending, self._threshold, side="right")])
 
 
 def _own_and_others(sums: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -246,7 +247,7 @@ def _full_columns(above: np.ndarray) -> np.ndarray:
 
 def _sums_and_counts(fields: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sum the chosen of fields (n, R, K) over outputs, and count them, (n, R) each."""
-    return np.where(chosen, fields, 0).sum(axis=2), np.count_nonzero(chosen, axis=2)
+    return (fields * chosen).sum(axis=2), np.count_nonzero(chosen, axis=2)
 
 
 def _bin_edges(threshold: float) -> list[float]:
