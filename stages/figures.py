@@ -130,7 +130,7 @@ def read_first_sample(files: Workspace, params: Params, filters: pd.DataFrame) -
 def read_fields(matrices: FilterMatrices, index: int | None) -> tuple[int, np.ndarray] | None:
     if index is None:
         return None
-    normalised, _ = normalise_fields(matrices.fields[[index]], matrices.images_per_label)
+    normalised, _, _ = normalise_fields(matrices.fields[[index]], matrices.images_per_label)
     return index, normalised[0]
 
 
@@ -141,7 +141,7 @@ def read_decisions(matrices: FilterMatrices, index: int | None) -> tuple[int, np
 def sum_fields(matrices: FilterMatrices) -> np.ndarray:
     """Sum the normalised fields of a layer's filters, but for silent ones; NaN if all are, and without images."""
     parts = normalised_slabs(matrices.fields, matrices.images_per_label)
-    sums = [normalised[~silent].sum(axis=0) for normalised, silent in parts if not silent.all()]
+    sums = [normalised[~silent].sum(axis=0) for normalised, silent, _ in parts if not silent.all()]
     return np.sum(sums, axis=0) if sums else np.full(matrices.fields.shape[1:], np.nan)
 
 

@@ -328,7 +328,7 @@ def plot_filter(
     fields, images_per_label = _fields(matrices)
     if not 0 <= index < len(fields):
         raise InputError(f"index: is {index}; allowed are 0 to {len(fields) - 1}")
-    normalised, silent = normalise_fields(fields[[index]], images_per_label)
+    normalised, silent, _ = normalise_fields(fields[[index]], images_per_label)
     if silent[0]:
         raise InputError(f"filter {index} has no positive field; choose another")
     names = class_names or [str(label) for label in range(fields.shape[1])]

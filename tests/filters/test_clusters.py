@@ -204,15 +204,15 @@ def test_clipping_is_strict():
 
 def test_fields_are_averaged_over_unequal_numbers_of_images_and_divided_by_the_largest():
     sums = np.array([[[2.0, 1.0], [4.0, -8.0]]])
-    fields, silent = normalise_fields(sums, np.array([1, 8]))  # means 2, 1 and 0.5, -1
+    fields, silent, largest = normalise_fields(sums, np.array([1, 8]))  # means 2, 1 and 0.5, -1
     assert fields.tolist() == [[[1.0, 0.5], [0.25, -0.5]]]
-    assert silent.tolist() == [False]
+    assert (silent.tolist(), largest.tolist()) == ([False], [2])
 
 
 @pytest.mark.parametrize("largest", [0.0, -1.0])
 def test_a_filter_without_a_positive_field_is_silent_and_never_above_threshold(largest):
     sums = np.array([[[largest, -2.0], [-3.0, -4.0]], [[1.0, -2.0], [-3.0, -4.0]]])
-    fields, silent = normalise_fields(sums, np.array([1, 1]))
+    fields, silent, _ = normalise_fields(sums, np.array([1, 1]))
     assert silent.tolist() == [True, False]
     assert np.isnan(fields[0]).all()
     assert clip(fields, 0.3).sum(axis=(1, 2)).tolist() == [0, 1]
@@ -220,7 +220,7 @@ def test_a_filter_without_a_positive_field_is_silent_and_never_above_threshold(l
 
 def test_a_label_without_images_is_in_no_cluster_and_makes_no_noise():
     sums = np.array([[[3.0, 3.0, 3.0], [0.0, 0.0, 0.0], [3.0, 3.0, 3.0]]])
-    fields, silent = normalise_fields(sums, np.array([3, 0, 3]))
+    fields, silent, _ = normalise_fields(sums, np.array([3, 0, 3]))
     assert np.isnan(fields[0, 1]).all()
     assert not silent.any()
     matrix = clip(fields, 0.3)[0]

@@ -1,7 +1,8 @@
 import h5py
 import numpy as np
+import pytest
 
-from singlefilter.filters.layer_clusters import cluster_layer, slabs
+from singlefilter.filters.layer_clusters import cluster_layer, label_slabs, slabs
 from singlefilter.pipeline.files import write_hdf5
 
 
@@ -38,6 +39,17 @@ def test_slabs_are_small_and_together_the_whole(tmp_path):
     assert [len(part) for part in parts] == [2, 2, 2, 1]
     np.testing.assert_array_equal(np.concatenate(parts), matrices)
     assert [len(part) for part in slabs(matrices, elements=1)] == [1] * 7
+
+
+@pytest.mark.parametrize("elements", [1, 50, 10**6])
+def test_labels_are_read_one_after_another(tmp_path, elements):
+    with write_hdf5(tmp_path / "fields.h5") as file:
+        file["fields"] = np.arange(7 * 3 * 3).reshape(7, 3, 3)
+    with h5py.File(tmp_path / "fields.h5") as file:
+        labels, rows = zip(*label_slabs(file["fields"], elements), strict=True)
+    assert labels == (0, 1, 2)
+    for label in labels:
+        assert rows[label].tolist() == [[9 * number + 3 * label + j for j in range(3)] for number in range(7)]
 
 
 def test_a_layer_read_in_several_slabs_keeps_the_order_of_its_filters():

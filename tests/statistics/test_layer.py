@@ -6,9 +6,9 @@ import pytest
 
 from singlefilter.filters import layer_clusters
 from singlefilter.filters.clusters import clip, normalise_fields
-from singlefilter.filters.layer_clusters import cluster_layer, slabs
+from singlefilter.filters.layer_clusters import cluster_layer, label_slabs, slabs
 from singlefilter.filters.store import FilterMatrices
-from singlefilter.statistics import cluster_means
+from singlefilter.statistics import cluster_means, signal
 from singlefilter.statistics.bootstrap import bootstrap_draws, intervals
 from singlefilter.statistics.cluster_means import layer_statistics
 from singlefilter.statistics.layer import measure_layer
@@ -50,12 +50,14 @@ def measure(test, train=None, threshold=0.3, layer=2, seed=0, faded=()) -> dict[
 def test_a_layer_is_never_read_whole(monkeypatch):
     for module in (layer_clusters, cluster_means):
         monkeypatch.setattr(module, "slabs", partial(slabs, elements=4 * 36))
+    monkeypatch.setattr(signal, "label_slabs", partial(label_slabs, elements=2 * 30 * 6))
     test, train = (
         FilterMatrices(OnDisk(split.fields), OnDisk(split.decisions), split.images_per_label, split.correct_without)
         for split in (matrices(0), matrices(1))
     )
     measure(test, train)
-    assert [test.fields.largest, test.decisions.largest, train.fields.largest] == [4 * 36] * 3
+    # Two labels' rows of all filters, and all rows of four filters.
+    assert [test.fields.largest, test.decisions.largest, train.fields.largest] == [2 * 30 * 6, 4 * 36, 4 * 36]
 
 
 def test_the_size_of_the_slabs_does_not_matter(monkeypatch):
@@ -63,6 +65,7 @@ def test_the_size_of_the_slabs_does_not_matter(monkeypatch):
     test.fields[[3, 20]] = -1  # silent
     whole = measure(test, train)
     monkeypatch.setattr(layer_clusters, "slabs", partial(slabs, elements=7 * 36))
+    monkeypatch.setattr(signal, "label_slabs", partial(label_slabs, elements=1))
     parts = measure(test, train)
     for name, table in whole.items():
         pd.testing.assert_frame_equal(parts[name], table)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from singlefilter.filters.clusters import clip, clusters, normalise_fields
-from singlefilter.filters.layer_clusters import LayerClusters, find_layer_clusters
-from singlefilter.statistics.signal import FieldSums, counted_signal, signal_of_all
+from singlefilter.filters.layer_clusters import LayerClusters, cluster_layer, find_layer_clusters
+from singlefilter.statistics.signal import FieldSums, counted_signal, measure_signal, own_and_others, signal_of_all
 
 NAMES = ("fields_in_clusters", "fields_beside_clusters", "fields_off_clusters", "field_gap")
 
@@ -17,9 +17,23 @@ def add_up(sums, images=None, weights=None, threshold=0.3, parts=1) -> FieldSums
     weights = np.ones((1, len(sums))) if weights is None else weights
     found = FieldSums(weights, images, threshold)
     for part in np.array_split(sums, parts):
-        fields, silent = normalise_fields(part, images)
+        fields, silent, _ = normalise_fields(part, images)
         found.add(fields, find_layer_clusters(clip(fields, threshold), silent))
     return found
+
+
+def measure(sums, images=None, weights=None, threshold=0.3, parts=1) -> dict[str, np.ndarray]:
+    """All statistics of the fields of filters, float (F, K, K)."""
+    images = np.ones(sums.shape[1], dtype=int) if images is None else images
+    weights = np.ones((1, len(sums))) if weights is None else weights
+    found = add_up(sums, images, weights, threshold, parts).statistics()
+    clusters, largest = cluster_layer(sums, images, [threshold])[threshold], normalise_fields(sums, images)[2]
+    return found | measure_signal(sums, images, clusters, largest, weights, found["fields_in_clusters"])
+
+
+def all_of(totals, labels) -> dict[str, float]:
+    """The signal of sums of all fields, float (D, R, K), in draw 0."""
+    return values_of(signal_of_all(own_and_others(totals, labels), totals.shape[2]))
 
 
 def values_of(statistics, draw=0) -> dict[str, float]:
@@ -29,7 +43,7 @@ def values_of(statistics, draw=0) -> dict[str, float]:
 def plain_groups(sums, images, threshold) -> dict[str, list[float]]:
     """All fields of a layer in clusters' blocks, beside and off them, element by element."""
     groups = {"in": [], "beside": [], "off": []}
-    for fields, silent in zip(*normalise_fields(sums, images), strict=True):
+    for fields, silent, _ in zip(*normalise_fields(sums, images), strict=True):
         if silent:
             continue
         found = clusters(clip(fields, threshold))
@@ -107,7 +121,7 @@ def test_clusters_of_single_labels_have_no_counted_ratio():
 def plain_signal(sums, images, threshold) -> dict[str, float]:
     """Signal and noise by the words of Fig. 6, filter by filter and label by label."""
     labels, unit = np.flatnonzero(images), np.mean(plain_groups(sums, images, threshold)["in"])
-    fields, silent = normalise_fields(sums, images)
+    fields, silent, _ = normalise_fields(sums, images)
     found = {name: [] for name in ("signal", "first", "largest", "own", "others", "ratio")}
     for i in labels:
         inside, outside = np.zeros(len(images)), np.zeros(len(images))
@@ -138,7 +152,7 @@ def test_signal_and_noise_are_those_of_the_papers_words(bias, threshold):
     sums, images = layer_with_gaps()
     sums[:, images > 0] += bias - 0.2
     sums[[5, 17]] = -1
-    found = values_of(add_up(sums, images, threshold=threshold, parts=3).statistics())
+    found = values_of(measure(sums, images, threshold=threshold, parts=3))
     expected = plain_signal(sums, images, threshold)
     assert {name: found[name] for name in expected} == pytest.approx(expected, nan_ok=True)
     assert (expected["first_noise"] > 0) == (bias > 0)  # both kinds are among the cases
@@ -148,7 +162,7 @@ def test_fields_whose_rows_sum_to_zero_have_a_negative_first_noise_whatever_was_
     """As a softmax head's without bias: the mean over the other outputs is -S / (K - 1) (method, section 5)."""
     sums = np.random.default_rng(1).normal(size=(30, 5, 5))
     sums -= sums.mean(axis=2, keepdims=True)
-    found = values_of(add_up(sums).statistics())
+    found = values_of(measure(sums))
     assert found["first_noise"] == pytest.approx(-found["signal"] / 4)
     assert found["second_noise_others"] == pytest.approx(-found["second_noise"] / 4)
     assert np.isnan(found["snr"]) and found["snr_largest"] > 1
@@ -156,7 +170,7 @@ def test_fields_whose_rows_sum_to_zero_have_a_negative_first_noise_whatever_was_
 
 def test_signal_noise_and_margin_of_a_sum_of_fields():
     totals = np.array([[[4.0, 1, -1], [2, 6, 0], [1, 3, 5]]])
-    assert values_of(signal_of_all(totals, np.arange(3))) == pytest.approx(
+    assert all_of(totals, np.arange(3)) == pytest.approx(
         {
             "total_signal": 5,
             "total_noise_rms": np.sqrt((1 + 1 + 4 + 0 + 1 + 9) / 6),
@@ -168,7 +182,7 @@ def test_signal_noise_and_margin_of_a_sum_of_fields():
 
 def test_the_signal_of_labels_without_images_is_left_out():
     totals = np.array([[[4.0, 1, -1], [1, 3, 5]]])  # of the labels 0 and 2
-    assert values_of(signal_of_all(totals, np.array([0, 2]))) == pytest.approx(
+    assert all_of(totals, np.array([0, 2])) == pytest.approx(
         {
             "total_signal": 4.5,
             "total_noise_rms": np.sqrt((1 + 1 + 1 + 9) / 4),
@@ -179,13 +193,13 @@ def test_the_signal_of_labels_without_images_is_left_out():
 
 
 def test_a_sum_without_noise_has_no_ratio():
-    found = values_of(signal_of_all(np.array([[[2.0, 0], [0, 4]]]), np.arange(2)))
+    found = all_of(np.array([[[2.0, 0], [0, 4]]]), np.arange(2))
     assert (found["total_signal"], found["total_noise_rms"], found["margin"]) == (3, 0, 1)
     assert np.isnan(found["snr_rms"])
 
 
 def test_fields_in_beside_and_off_the_clusters_of_a_filter():
-    found = values_of(add_up(7 * FILTER[np.newaxis]).statistics())
+    found = values_of(measure(7 * FILTER[np.newaxis]))
     inside, beside, off = (1 + 0.5 + 0.4 + 0.8) / 4, (-0.2 + 0.3) / 2, (0.1 - 1.2 + 0.2) / 3
     assert [found[name] for name in NAMES] == pytest.approx([inside, beside, off, 0.3 / 0.675])
     assert found["total_signal"] == pytest.approx((1 + 0.8 + 0.2) / 3)
@@ -196,14 +210,14 @@ def test_columns_are_full_from_eight_of_ten_rows_on():
     fields[:, 0, 0] = 1
     fields[0, :8, 3] = fields[0, 1:8, 5] = 0.6  # 8 and 7 of 10
     fields[1, :, [1, 2]] = 0.9
-    found = add_up(fields, weights=np.array([[1.0, 1], [1, 0]])).statistics()
+    found = measure(fields, weights=np.array([[1.0, 1], [1, 0]]))
     assert found["full_columns"] == pytest.approx([3 / 2, 1])
     assert found["full_columns_share"] == pytest.approx([(8 + 20) / (1 + 8 + 7 + 1 + 20), 8 / 16])
 
 
 def test_a_field_above_threshold_outside_a_block_is_in_no_mean():
     # Label 0 alone is a cluster: 0.9 is above threshold, but in no block.
-    found = values_of(add_up(np.array([[[1.0, 0.9], [0.2, -0.2]]])).statistics())
+    found = values_of(measure(np.array([[[1.0, 0.9], [0.2, -0.2]]])))
     assert [found[name] for name in NAMES] == pytest.approx([1, np.nan, 0, 0], nan_ok=True)
 
 
@@ -211,11 +225,11 @@ def test_a_field_above_threshold_outside_a_block_is_in_no_mean():
 def test_the_fields_of_a_layer_are_those_of_the_plain_version(threshold):
     sums, images = layer_with_gaps()
     groups = plain_groups(sums, images, threshold)
-    found = values_of(add_up(sums, images, threshold=threshold).statistics())
+    found = values_of(measure(sums, images, threshold=threshold))
     means = [np.mean(groups[name]) for name in ("in", "beside", "off")]
     assert [found[name] for name in NAMES] == pytest.approx([*means, abs(means[2] / means[0])])
     assert found["field_gap_absolute"] == pytest.approx(np.mean(np.abs(groups["off"])) / means[0])
-    fields, silent = normalise_fields(sums, images)
+    fields, silent, _ = normalise_fields(sums, images)
     total = fields[~silent].sum(axis=0)
     others = [total[i, j] for i in (0, 1, 3, 4, 5) for j in range(6) if i != j]
     assert found["total_signal"] == pytest.approx(np.mean(np.diag(total)[images > 0]))
@@ -225,9 +239,9 @@ def test_the_fields_of_a_layer_are_those_of_the_plain_version(threshold):
 def test_weights_are_numbers_of_copies():
     sums, images = layer_with_gaps()
     copies = np.random.default_rng(0).integers(4, size=(2, 40))
-    found = add_up(sums, images, weights=copies.astype(float)).statistics()
+    found = measure(sums, images, weights=copies.astype(float))
     for draw in range(2):
-        expected = values_of(add_up(np.repeat(sums, copies[draw], axis=0), images).statistics())
+        expected = values_of(measure(np.repeat(sums, copies[draw], axis=0), images))
         assert values_of(found, draw) == pytest.approx(expected)
 
 
@@ -241,13 +255,13 @@ def test_it_does_not_matter_in_which_parts_a_layer_comes():
 
 
 def test_a_layer_of_silent_filters_adds_up_to_nothing():
-    found = add_up(-np.ones((2, 3, 3)))
-    assert np.isnan(list(values_of(found.statistics()).values())).all()
-    assert found.histogram()["count"].tolist() == [0] * 132
+    sums = -np.ones((2, 3, 3))
+    assert np.isnan(list(values_of(measure(sums)).values())).all()
+    assert add_up(sums).histogram()["count"].tolist() == [0] * 132
 
 
 def test_a_filter_without_clusters_has_a_signal_but_no_fields_in_clusters():
-    found = values_of(add_up(np.array([[[0.0, 1], [1, -1]]])).statistics())
+    found = values_of(measure(np.array([[[0.0, 1], [1, -1]]])))
     assert found.pop("fields_off_clusters") == -0.5
     assert (found.pop("full_columns"), found.pop("full_columns_share")) == (0, 0)
     assert found.pop("total_signal") == -0.5

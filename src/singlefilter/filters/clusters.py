@@ -9,7 +9,7 @@ from singlefilter.pipeline.errors import InputError
 Clusters = tuple[tuple[int, ...], ...]  # a filter's clusters, each as its labels
 
 
-def normalise_fields(sums: np.ndarray, images_per_label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def normalise_fields(sums: np.ndarray, images_per_label: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Average each filter's fields over the images of an input label, and divide by the filter's largest average.
 
     Averages, where the paper sums: the same where labels have equally many images, and right where they have not.
@@ -22,6 +22,7 @@ def normalise_fields(sums: np.ndarray, images_per_label: np.ndarray) -> tuple[np
         The normalised fields, float64 (F, K, K), largest element 1; rows of labels without images are NaN, and
         silent filters all NaN, so that neither is above any threshold.
         Which filters are silent, bool (F,): their largest element is not positive.
+        The largest averages by which the others are divided, float64 (F,).
 
     Raises:
         InputError: A field is not finite.
@@ -38,7 +39,7 @@ def normalise_fields(sums: np.ndarray, images_per_label: np.ndarray) -> tuple[np
     largest = means.max(axis=2).max(axis=1, where=has_images, initial=-np.inf)
     silent = largest <= 0
     means /= np.where(silent, np.nan, largest)[:, np.newaxis, np.newaxis]
-    return means, silent
+    return means, silent, largest
 
 
 def clip(fields: np.ndarray, threshold: float | np.ndarray) -> np.ndarray:

@@ -40,9 +40,26 @@ def slabs(matrices: h5py.Dataset | np.ndarray, elements: int = 2**22) -> Iterato
         yield matrices[first : first + step]
 
 
+def label_slabs(matrices: h5py.Dataset | np.ndarray, elements: int = 2**22) -> Iterator[tuple[int, np.ndarray]]:
+    """Read a layer's matrices, (F, K, K), of all filters, one input label after another.
+
+    Args:
+        matrices: The open data set; with 1,000 labels it is too large to hold.
+        elements: The most matrix elements to read at once; one label's are read in any case.
+
+    Yields:
+        Each label, and its rows, (F, K).
+    """
+    filters, labels, _ = matrices.shape
+    step = max(elements // (filters * labels), 1)
+    for first in range(0, labels, step):
+        slab = matrices[:, first : first + step]  # (F, labels of the slab, K)
+        yield from enumerate(slab.swapaxes(0, 1), start=first)
+
+
 def normalised_slabs(
     fields: h5py.Dataset | np.ndarray, images_per_label: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Read a layer's fields, float (F, K, K), a few filters at a time, and normalise them as normalise_fields does."""
     for sums in slabs(fields):
         yield normalise_fields(sums, images_per_label)
@@ -118,6 +135,6 @@ def cluster_layer(
     return concatenate(
         [
             find_at_thresholds(normalised, silent, thresholds, [reverse])[0]
-            for normalised, silent in normalised_slabs(fields, images_per_label)
+            for normalised, silent, _ in normalised_slabs(fields, images_per_label)
         ]
     )

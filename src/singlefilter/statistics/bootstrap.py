@@ -9,7 +9,7 @@ _LOW, _HIGH = 0.025, 0.975
 
 
 def bootstrap_draws(label_count: int) -> int:
-    """How often a layer's filters are drawn again: 1,000 times, and less often where K × K sums a draw fill the memory.
+    """How often a layer's filters are drawn again: 1,000 times, and less often where K × K sums a draw take long.
 
     Args:
         label_count: K.

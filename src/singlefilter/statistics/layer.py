@@ -1,4 +1,4 @@
-"""All that is measured of a layer of one sample, in one pass through its matrices of each split."""
+"""All that is measured of a layer of one sample, read a part of its matrices at a time."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ from singlefilter.statistics.cluster_means import (
 )
 from singlefilter.statistics.nulls import NULLS, NullLayer
 from singlefilter.statistics.over_samples import decisions_table, filters_table, labels_table
-from singlefilter.statistics.signal import FieldSums, counted_signal
+from singlefilter.statistics.signal import FieldSums, counted_signal, measure_signal
 
 _COMPARED = ("noise", "clusters", "cluster_size")  # with nulls, over thresholds, walks and splits
 
@@ -70,11 +70,12 @@ def measure_layer(
     weights = resampling_weights(filters, label_count, layer, seed)
     field_sums = FieldSums(weights, images, threshold)
     nulls = [NullLayer(null, filters, images, layer, seed) for null in NULLS]
-    walks_of_parts = []
-    for fields, silent in normalised_slabs(test.fields, images):
+    walks_of_parts, largest = [], []
+    for fields, silent, largest_of_part in normalised_slabs(test.fields, images):
         forward, backward = find_at_thresholds(fields, silent, thresholds, reverse=(False, True))
         field_sums.add(fields, forward[threshold])
         walks_of_parts.append((forward, backward))
+        largest.append(largest_of_part)
         for null in nulls:
             null.add(clip(fields[~silent], threshold))
     forward, backward = map(concatenate, zip(*walks_of_parts, strict=True))
@@ -85,7 +86,11 @@ def measure_layer(
     }
     clusters = forward[threshold]
     decision_counts, right = count_decisions(test.decisions)
-    resampled = _statistics(clusters, images, weights) | field_sums.statistics()
+    of_fields = field_sums.statistics()
+    of_fields |= measure_signal(
+        test.fields, images, clusters, np.concatenate(largest), weights, of_fields["fields_in_clusters"]
+    )
+    resampled = _statistics(clusters, images, weights) | of_fields
     resampled |= decision_statistics(decision_counts, right, int(images.sum()), weights)
     swept = _thresholds(walks)
     measured = layer_statistics(clusters) | {name: values[0] for name, values in resampled.items()}

@@ -1,10 +1,13 @@
 """What a layer's fields add up to on the outputs: signal, interference and noise (Figs. 5C and 6)."""
 
+from dataclasses import dataclass
+
+import h5py
 import numpy as np
 import pandas as pd
 
 from singlefilter.filters.clusters import cluster_sizes
-from singlefilter.filters.layer_clusters import LayerClusters
+from singlefilter.filters.layer_clusters import LayerClusters, label_slabs
 from singlefilter.statistics.cluster_means import ratio
 
 _BINS_PER_UNIT = 50  # bins 0.02 wide
@@ -45,16 +48,87 @@ def counted_signal(clusters: LayerClusters, label_count: int, weights: np.ndarra
     return {name: np.where(weights.any(axis=1), values, np.nan) for name, values in counted.items()}
 
 
-def signal_of_clusters(
-    inside: np.ndarray, outside: np.ndarray, labels: np.ndarray, unit: np.ndarray
+@dataclass(frozen=True)
+class OutputSums:
+    """Sums of fields on the outputs, for each of R input labels and D resampled layers.
+
+    Attributes:
+        own: float64 (D, R); on the input's own label.
+        mean: float64 (D, R); mean over the other outputs.
+        largest: float64 (D, R); the largest on one of them.
+        squares: float64 (D, R); of those on the other outputs, added up.
+    """
+
+    own: np.ndarray
+    mean: np.ndarray
+    largest: np.ndarray
+    squares: np.ndarray
+
+
+def own_and_others(sums: np.ndarray, labels: np.ndarray) -> OutputSums:
+    """Tell the sums of fields on the input's own label from those on the others.
+
+    Args:
+        sums: float64 (D, R, K); element (d, r, j) is the sum on output j for the input label labels[r].
+        labels: int (R,).
+    """
+    draws, rows, label_count = sums.shape
+    others = sums[:, np.arange(label_count) != labels[:, np.newaxis]].reshape(draws, rows, label_count - 1)
+    return OutputSums(
+        own=sums[:, np.arange(rows), labels],
+        mean=others.sum(axis=2) / max(label_count - 1, 1),
+        largest=others.max(axis=2, initial=-np.inf),
+        squares=np.einsum("drk,drk->dr", others, others),
+    )
+
+
+def measure_signal(
+    fields: h5py.Dataset | np.ndarray,
+    images_per_label: np.ndarray,
+    clusters: LayerClusters,
+    largest: np.ndarray,
+    weights: np.ndarray,
+    unit: np.ndarray,
 ) -> dict[str, np.ndarray]:
+    """Add up a layer's normalised fields on the outputs, label by label, and measure signal and noise.
+
+    Args:
+        fields: float (F, K, K); summed over the images of each input label, and not normalised.
+        images_per_label: int (K,); labels without images have no fields and are left out.
+        clusters: The layer's.
+        largest: float64 (F,); by which the filters are normalised, as normalise_fields gives it.
+        weights: float (D, F); how often each filter is in each resampled layer.
+        unit: float64 (D,); as for signal_of_clusters.
+
+    Returns:
+        What signal_of_clusters and signal_of_all give; NaN where there is no filter.
+    """
+    active = weights * ~clusters.silent  # (D, F)
+    scaled = (active / np.where(clusters.silent, 1, largest)).T.copy()  # (F, D)
+    none = own_and_others(np.zeros((len(weights), 0, len(images_per_label))), np.zeros(0, dtype=int))
+    parts = [none], [none], [none]  # of the filters whose clusters hold the label, of the others, of all
+    for label, rows in label_slabs(fields):
+        if images_per_label[label] == 0:
+            continue
+        holds = clusters.numbers[:, label] >= 0
+        inside, outside = (
+            scaled[chosen].T @ rows[chosen].astype(np.float64, copy=False) / images_per_label[label]  # (D, K)
+            for chosen in (holds, ~holds)
+        )
+        for part, sums in zip(parts, (inside, outside, inside + outside), strict=True):
+            part.append(own_and_others(sums[:, np.newaxis], np.array([label])))
+    inside, outside, total = map(_concatenate, parts)
+    signal = signal_of_clusters(inside, outside, unit) | signal_of_all(total, len(images_per_label))
+    return {name: np.where(active.any(axis=1), values, np.nan) for name, values in signal.items()}
+
+
+def signal_of_clusters(inside: OutputSums, outside: OutputSums, unit: np.ndarray) -> dict[str, np.ndarray]:
     """Measure signal and noise as the paper defines them: by which filters have the input's label in a cluster.
 
     Args:
-        inside: float64 (D, R, K); element (d, r, j) is the sum over the filters of the resampled layer d whose
-            clusters hold labels[r] of their normalised field on output j for this input label.
+        inside: Sums over the filters whose clusters hold the input label, of their normalised fields, for each input
+            label that has images.
         outside: The same over the other filters.
-        labels: int (R,); the labels that have images.
         unit: float64 (D,); the mean field in the clusters' blocks, in which all is measured.
 
     Returns:
@@ -68,26 +142,24 @@ def signal_of_clusters(
     Source: method, section 5; Fig. 6C.
     """
     unit = np.where(unit > 0, unit, np.nan)[:, np.newaxis]  # (D, 1)
-    signal, first, first_largest = _own_and_others(inside, labels)
-    second_own, second_others, _ = _own_and_others(outside, labels)
-    largest = np.where(first_largest > 0, first_largest, np.nan)  # (D, R)
+    largest = np.where(inside.largest > 0, inside.largest, np.nan)  # (D, R)
     found = {
-        "signal": _mean(signal / unit),
-        "first_noise": _mean(first / unit),
-        "first_noise_largest": _mean(first_largest / unit),
-        "second_noise": _mean(second_own / unit),
-        "second_noise_others": _mean(second_others / unit),
+        "signal": _mean(inside.own / unit),
+        "first_noise": _mean(inside.mean / unit),
+        "first_noise_largest": _mean(inside.largest / unit),
+        "second_noise": _mean(outside.own / unit),
+        "second_noise_others": _mean(outside.mean / unit),
     }
     first_noise = np.where(found["first_noise"] > 0, found["first_noise"], np.nan)
-    return found | {"snr": found["signal"] / first_noise, "snr_largest": _mean_of_numbers(signal / largest)}
+    return found | {"snr": found["signal"] / first_noise, "snr_largest": _mean_of_numbers(inside.own / largest)}
 
 
-def signal_of_all(totals: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+def signal_of_all(total: OutputSums, label_count: int) -> dict[str, np.ndarray]:
     """Measure, beyond the paper, signal and noise on the sums of all filters' normalised fields.
 
     Args:
-        totals: float64 (D, R, K); element (d, r, j) is T[labels[r], j] of the resampled layer d.
-        labels: int (R,); the labels that have images.
+        total: The sums T[i, j] for each input label i that has images.
+        label_count: K.
 
     Returns:
         total_signal: Mean of T[i, i].
@@ -96,19 +168,14 @@ def signal_of_all(totals: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarra
         margin: Mean of T[i, i] - max over j ≠ i of T[i, j], over the mean of T[i, i] if that is positive.
         Each float64 (D,), NaN where it is not a number.
     """
-    draws, rows, label_count = totals.shape
-    own = totals[:, np.arange(rows), labels]  # (D, R)
-    others = _others(labels, label_count)
-    squares = np.einsum("drk,drk,rk->d", totals, totals, others.astype(np.float64))
-    largest_other = totals.max(axis=2, where=others, initial=-np.inf)  # (D, R)
-    labels_of_draws = np.full(draws, float(rows))
-    signal = ratio(own.sum(axis=1), labels_of_draws)
-    noise = np.sqrt(ratio(squares, labels_of_draws * (label_count - 1)))
+    signal = _mean(total.own)
+    labels_of_draws = np.full(len(total.own), float(total.own.shape[1]))
+    noise = np.sqrt(ratio(total.squares.sum(axis=1), labels_of_draws * (label_count - 1)))
     return {
         "total_signal": signal,
         "total_noise_rms": noise,
         "snr_rms": ratio(signal, noise),
-        "margin": ratio((own - largest_other).sum(axis=1), own.sum(axis=1).clip(min=0)),
+        "margin": ratio((total.own - total.largest).sum(axis=1), total.own.sum(axis=1).clip(min=0)),
     }
 
 
@@ -127,8 +194,6 @@ class FieldSums:
         self._threshold = threshold
         self._edges = _bin_edges(threshold)
         self._counts = np.zeros((len(_ROWS), len(self._edges) + 1), dtype=np.int64)
-        shape = (len(weights), len(self._labels), len(images_per_label))
-        self._inside, self._outside = np.zeros(shape), np.zeros(shape)  # (D, R, K)
         self._parts = {name: np.zeros((len(weights), 2)) for name in ("in", "beside", "off")}  # sums and numbers
         self._columns = np.zeros((len(weights), 3))  # full columns, the ones in them, and all ones
         self._absolute = np.zeros(len(weights))  # of the fields off the clusters
@@ -150,8 +215,6 @@ class FieldSums:
         numbers = clusters.numbers[active]  # (n, K)
         of_rows = numbers[:, self._labels]  # (n, R)
         in_cluster = of_rows >= 0
-        self._inside += np.tensordot(weights, fields * in_cluster[:, :, np.newaxis], axes=1)  # (D, R, K)
-        self._outside += np.tensordot(weights, fields * ~in_cluster[:, :, np.newaxis], axes=1)
 
         block = (of_rows[:, :, np.newaxis] == numbers[:, np.newaxis, :]) & in_cluster[:, :, np.newaxis]  # (n, R, K)
         below = fields <= self._threshold
@@ -175,11 +238,8 @@ class FieldSums:
             field_gap_absolute: The mean absolute value of the former fields over the mean of the latter.
             full_columns, full_columns_share: Columns of which at least 0.8 are above threshold, mean per filter, and
                 the share of all fields above threshold that are in such columns (Fig. 4C).
-            What signal_of_clusters and signal_of_all give; NaN where there is no filter.
         """
         means = {name: ratio(sums[:, 0], sums[:, 1]) for name, sums in self._parts.items()}
-        signal = signal_of_clusters(self._inside, self._outside, self._labels, means["in"])
-        signal |= signal_of_all(self._inside + self._outside, self._labels)
         return {
             "fields_in_clusters": means["in"],
             "fields_beside_clusters": means["beside"],
@@ -188,7 +248,6 @@ class FieldSums:
             "field_gap_absolute": ratio(ratio(self._absolute, self._parts["off"][:, 1]), means["in"]),
             "full_columns": ratio(self._columns[:, 0], self._active),
             "full_columns_share": ratio(self._columns[:, 1], self._columns[:, 2]),
-            **{name: np.where(self._active > 0, values, np.nan) for name, values in signal.items()},
         }
 
     def histogram(self) -> pd.DataFrame:
@@ -214,17 +273,10 @@ class FieldSums:
         return np.diff([0, *inner, np.searchsorted(ascending, self._threshold, side="right")])
 
 
-def _own_and_others(sums: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Take of sums (D, R, K) those on the input's own label, and mean and largest of those on the others, (D, R)."""
-    own = sums[:, np.arange(len(labels)), labels]
-    others = np.broadcast_to(_others(labels, sums.shape[2]), sums.shape)
-    number = max(sums.shape[2] - 1, 1)
-    return own, sums.sum(axis=2, where=others) / number, sums.max(axis=2, where=others, initial=-np.inf)
-
-
-def _others(labels: np.ndarray, label_count: int) -> np.ndarray:
-    """Mark the outputs that are not the input's own label, bool (R, K)."""
-    return np.arange(label_count) != labels[:, np.newaxis]
+def _concatenate(parts: list[OutputSums]) -> OutputSums:
+    """Put the sums of one input label after another together."""
+    arrays = zip(*(vars(part).values() for part in parts), strict=True)
+    return OutputSums(*(np.concatenate(values, axis=1) for values in arrays))
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
