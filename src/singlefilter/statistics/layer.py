@@ -72,14 +72,16 @@ def measure_layer(
     field_sums = FieldSums(weights, images, threshold)
     nulls = [NullLayer(null, filters, images, layer, seed) for null in NULLS]
     walks_of_parts, largest = [], []
-    with ThreadPoolExecutor(1) as drawer:  # of the nulls of some filters, while the rest of them is measured
+    with ThreadPoolExecutor(len(nulls)) as drawers:  # of the nulls of some filters, while the rest of them is measured
         for fields, silent, largest_of_part in normalised_slabs(test.fields, images):
-            drawing = drawer.submit(_draw, nulls, clip(fields[~silent], threshold))
+            clipped = clip(fields[~silent], threshold)
+            drawing = [drawers.submit(null.add, clipped) for null in nulls]
             forward, backward = find_at_thresholds(fields, silent, thresholds, reverse=(False, True))
             field_sums.add(fields, forward[threshold])
             walks_of_parts.append((forward, backward))
             largest.append(largest_of_part)
-            drawing.result()
+            for drawn in drawing:
+                drawn.result()
     forward, backward = map(concatenate, zip(*walks_of_parts, strict=True))
     walks = {
         ("test", "forward"): forward,
@@ -107,11 +109,6 @@ def measure_layer(
         "filters": filters_table(clusters).join(decisions_table(decision_counts)),
         "labels": labels_table(clusters, class_names, images),
     }
-
-
-def _draw(nulls: list[NullLayer], clipped: np.ndarray) -> None:
-    for null in nulls:
-        null.add(clipped)
 
 
 def _statistics(clusters: LayerClusters, images_per_label: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
