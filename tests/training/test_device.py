@@ -1,12 +1,13 @@
 import os
 import subprocess
 import sys
+import warnings
 
 import pytest
 import torch
 
 from singlefilter.pipeline.errors import InputError
-from singlefilter.training.device import Step, autocast, chosen_device
+from singlefilter.training.device import autocast, chosen_device, warn_if_slow
 
 CPU = torch.device("cpu")
 
@@ -88,22 +89,49 @@ def test_a_choice_of_algorithms_that_is_none_is_refused(monkeypatch):
     assert str(raised.value) == "SINGLEFILTER_DETERMINISTIC: is 'true'; allowed are 0 and 1"
 
 
-def test_step_off_the_gpu_calls_the_function_each_time():
-    calls = []
-    step = Step(lambda: calls.append(len(calls)), CPU)
-    for _ in range(6):
-        step()
-    assert calls == [0, 1, 2, 3, 4, 5]
+def test_a_gpu_that_cannot_be_used_is_said(monkeypatch, capsys):
+    def too_old() -> bool:
+        warnings.warn("CUDA initialization: The NVIDIA driver on your system is too old\nUpdate it", stacklevel=1)
+        return False
+
+    monkeypatch.delenv("SINGLEFILTER_DEVICE", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", too_old)
+    assert chosen_device() == CPU
+    said = "the GPU is not used: CUDA initialization: The NVIDIA driver on your system is too old\n"
+    assert capsys.readouterr().err == said
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_step_on_a_gpu_counts_as_often_as_it_is_called():
-    device = torch.device("cuda")
-    total = torch.zeros(1, dtype=torch.int64, device=device)
-    step = Step(lambda: total.add_(1), device)
-    for _ in range(7):
-        step()
-    assert total.item() == 7
+def test_a_gpu_without_code_for_it_is_refused(monkeypatch):
+    def without_code(count: int, device: torch.device) -> None:
+        raise RuntimeError("CUDA error: no kernel image is available for execution on the device")
+
+    monkeypatch.setenv("SINGLEFILTER_DEVICE", "cuda:0")
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(torch, "zeros", without_code)
+    with pytest.raises(InputError) as raised:
+        chosen_device()
+    assert str(raised.value) == (
+        f"SINGLEFILTER_DEVICE: this PyTorch, {torch.__version__}, has no code for the GPU cuda:0; "
+        "install one that has, or set it to cpu"
+    )
+
+
+def test_the_chosen_gpu_is_the_current_one(monkeypatch):
+    chosen = []
+    monkeypatch.setenv("SINGLEFILTER_DEVICE", "cuda:1")
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr(torch, "zeros", lambda count, device: None)
+    device = chosen_device()
+    assert device == torch.device("cuda:1") and chosen == [device]
+
+
+@pytest.mark.parametrize(("device", "own", "said"), [("cuda", False, "this GPU"), ("cuda", True, "")])
+def test_bf16_that_a_gpu_only_emulates_is_said(device, own, said, monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: own or including_emulation)
+    warn_if_slow(torch.device(device), "float32")
+    assert not capsys.readouterr().out
+    warn_if_slow(torch.device(device), "bf16")
+    assert capsys.readouterr().out.startswith(said) and bool(said) == (not own)
 
 
 def test_bf16_products_are_those_of_rounded_factors_and_leave_the_weights_alone():

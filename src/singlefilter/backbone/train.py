@@ -19,8 +19,9 @@ from singlefilter.training import ranks
 from singlefilter.training.augment import augment, scale
 from singlefilter.training.batches import Batches
 from singlefilter.training.checkpoint import Checkpoint
-from singlefilter.training.device import Step, autocast
+from singlefilter.training.device import autocast
 from singlefilter.training.sgd import all_finite, nesterov, optimiser_state, restore_optimiser, set_rates
+from singlefilter.training.step import Step
 
 IMAGES_A_PASS = 500  # in evaluation; bounds the memory of the activations
 
@@ -211,6 +212,7 @@ class _Run:
     def restore(self, state: dict | None) -> list[Epoch]:
         if state is None:
             return []
+        assert not self.step.is_recorded, "a recorded step goes on with the momenta that it has"
         self.network.load_state_dict(state["network"])
         restore_optimiser(self.optimiser, state["optimiser"])
         return [Epoch(**row) for row in state["history"]]

@@ -37,7 +37,7 @@ class AugmentedFeatures:
         precision: str,
         device: torch.device,
     ):
-        self.translation, self.flip = translation, flip
+        self.translation, self.flip, self.on_device = translation, flip, True
         self._network, self._images, self._layers = network.to(device).eval(), images, list(layers)
         self._precision, self._device = precision, device
         moves = torch.zeros(1, dtype=torch.int64, device=device), torch.zeros(1, 2, dtype=torch.int64, device=device)

@@ -21,8 +21,9 @@ from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.params import LayerName, Params
 from singlefilter.training import ranks
 from singlefilter.training.augment import scale
-from singlefilter.training.device import main_memory
+from singlefilter.training.device import free_memory
 
+CPU = torch.device("cpu")
 SHARE_OF_MEMORY = 0.5  # that the features of a sample may take
 
 
@@ -98,15 +99,16 @@ def training_features(
         moves = (row.translation, row.flip, params.precision) if augmented else (0, False, "float32")
         return AugmentedFeatures(network, pixels, layers, *moves, device), labels
     paths = {layer: path_of("features", seed=seed, layer=layer) for layer in layers}
+    place = device if _fit(paths.values(), device) else CPU
     # On one processor several ranks share what the system keeps of the files.
-    in_memory = device.type != "cpu" or (ranks.count() == 1 and _fit_in_memory(paths.values()))
+    in_memory = place.type == "cuda" or (ranks.count() == 1 and _fit(paths.values(), CPU))
     features, scales = {}, {}
     for layer, path in paths.items():
         with files.read("features", seed=seed, layer=layer) as file:
             stored = LayerFeatures(file, path)
-            features[layer] = _features_tensor(stored, "train", in_memory).to(device)
+            features[layer] = _features_tensor(stored, "train", in_memory).to(place)
         scales[layer] = torch.from_numpy(stored.scales).to(device)
-    return StoredFeatures(features, scales), labels
+    return StoredFeatures(features, scales, place == device), labels
 
 
 def _features_tensor(file: LayerFeatures, split: str, in_memory: bool) -> Tensor:
@@ -117,6 +119,9 @@ def _features_tensor(file: LayerFeatures, split: str, in_memory: bool) -> Tensor
         return torch.from_numpy(features)
 
 
-def _fit_in_memory(paths: Iterable[Path]) -> bool:
-    """Tell whether files of features leave enough memory for the rest; if not, each batch is read when it is used."""
-    return sum(path.stat().st_size for path in paths if path.exists()) <= SHARE_OF_MEMORY * main_memory()
+def _fit(paths: Iterable[Path], device: torch.device) -> bool:
+    """Tell whether files of features leave enough of a device's memory for the rest.
+
+    If not, each batch is read when it is used, and brought to a GPU from there.
+    """
+    return sum(path.stat().st_size for path in paths if path.exists()) <= SHARE_OF_MEMORY * free_memory(device)

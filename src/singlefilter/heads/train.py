@@ -14,9 +14,9 @@ from singlefilter.pipeline.params import LayerName, Params, layer_key, layer_tex
 from singlefilter.training import ranks
 from singlefilter.training.batches import Batches
 from singlefilter.training.checkpoint import Checkpoint
-from singlefilter.training.device import Step
 from singlefilter.training.matmul import product
 from singlefilter.training.sgd import all_finite, nesterov, optimiser_state, restore_optimiser, set_rates
+from singlefilter.training.step import Step
 
 ELEMENTS_A_PASS = 2**25  # features turned into float32 at a time in measuring accuracy
 
@@ -28,11 +28,13 @@ class Features(Protocol):
         shapes: For each layer its number of filters and of positions, (F, S).
         translation: The largest translation of an image, in pixels, that `rows` is asked for.
         flip: Whether it is asked for mirrored images.
+        on_device: Whether they are where the heads are trained.
     """
 
     shapes: Mapping[LayerName, tuple[int, int]]
     translation: int
     flip: bool
+    on_device: bool
 
     def rows(self, index: Tensor, flips: Tensor, shifts: Tensor) -> Iterator[tuple[LayerName, Tensor]]:
         """Give a step's features, a layer after the other.
@@ -51,13 +53,21 @@ class StoredFeatures:
     """Outputs for the plain images, as extract_features stores them.
 
     Args:
-        features: For each layer float16 (N, F, S), all on one device.
-        scales: For each layer what its filters are multiplied by, float32 (F,), there too; without, nothing is.
+        features: For each layer float16 (N, F, S), all on the device of the heads, or all in main memory.
+        scales: For each layer what its filters are multiplied by, float32 (F,), on the heads' device; without, nothing
+            is.
+        on_device: Whether the features are on the heads' device.
     """
 
     translation, flip = 0, False
 
-    def __init__(self, features: Mapping[LayerName, Tensor], scales: Mapping[LayerName, Tensor] | None = None):
+    def __init__(
+        self,
+        features: Mapping[LayerName, Tensor],
+        scales: Mapping[LayerName, Tensor] | None = None,
+        on_device: bool = True,
+    ):
+        self.on_device = on_device
         self.shapes = {layer: (values.shape[1], values.shape[2]) for layer, values in features.items()}
         self._inputs = {layer: values.flatten(1) for layer, values in features.items()}  # (N, F, S) -> (N, F * S)
         self._scales = {
@@ -67,8 +77,9 @@ class StoredFeatures:
 
     def rows(self, index: Tensor, flips: Tensor, shifts: Tensor) -> Iterator[tuple[LayerName, Tensor]]:
         """Give a step's features by layer; see Features."""
+        there = index if self.on_device else index.cpu()
         for layer, values in self._inputs.items():
-            rows = values.index_select(0, index)
+            rows = values.index_select(0, there).to(index.device)
             yield layer, rows * self._scales[layer] if self._scales else rows.float()
 
 
@@ -87,7 +98,7 @@ def train_heads(
 
     Args:
         features: The layers' outputs for the N images of the training set, as each step asks for them.
-        labels: int64 (N,), on the features' device.
+        labels: int64 (N,), on the device where the heads are trained.
         label_count: The number of output labels, K.
         params: The heads' rates and epochs.
         seed: The sample's seed, for initial weights and the order of the images.
@@ -122,7 +133,7 @@ def train_heads(
 
     first = _restore(ranks.from_first(checkpoint.load) if checkpoint else None, weights, optimiser)
     epochs = params.epochs(heads.epochs)
-    recorded_step = Step(step, device)
+    next_step = Step(step, device, recordable=features.on_device)
     label = f"heads of {params.arch}, sample {seed}"
     bar = progress(range(first, epochs), label, "epoch", initial=first, total=epochs)
     for epoch in bar:
@@ -131,7 +142,7 @@ def train_heads(
         set_rates(optimiser, [rate])
         losses.zero_()
         for _ in range(batches.steps):
-            recorded_step()
+            next_step()
         ranks.add(losses)
         means = (losses / batches.steps).tolist()
         for (layer, head), mean in zip(weights.items(), means, strict=True):

@@ -111,7 +111,7 @@ def _log(entry: dict[str, object]) -> None:
     """Append what a stage took, and on what, to logs/stages.jsonl; outs hold no times, so that their bytes stay."""
     entry |= {"ended": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "processor": platform.machine(), "cores": os.cpu_count()}
     if torch := sys.modules.get("torch"):
-        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+        device = torch.cuda.get_device_name() if torch.cuda.is_initialized() else "cpu"  # only if the stage used it
         entry |= {"torch": str(torch.__version__), "device": device}
     try:
         LOG.parent.mkdir(exist_ok=True)

@@ -3,14 +3,12 @@
 import ctypes
 import os
 import sys
-from collections.abc import Callable
+import warnings
 
 import torch
 
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.launcher import launched
-
-WARM_UP_CALLS = 3  # what PyTorch's notes on CUDA graphs ask for before a recording
 
 
 def chosen_device() -> torch.device:
@@ -21,35 +19,58 @@ def chosen_device() -> torch.device:
     With SINGLEFILTER_DETERMINISTIC=1 only algorithms are used that add in a fixed order; on a processor all do.
 
     Raises:
-        InputError: A variable names a device that is not here, or is neither 0 nor 1.
+        InputError: A variable names a device that is not here, or is neither 0 nor 1, or a GPU cannot be used.
     """
-    name = os.environ.get("SINGLEFILTER_DEVICE", "cuda" if torch.cuda.is_available() else "cpu")
+    name = os.environ.get("SINGLEFILTER_DEVICE", "cuda" if _has_gpu() else "cpu")
     if name == "cuda" and launched():
         name = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # or streams and recordings would be the first GPU's
+        torch.zeros(1, device=device)  # which a GPU does that this PyTorch has code for
+    except (RuntimeError, AssertionError, ValueError) as error:
+        if "no kernel image" in str(error):
+            reason = f"this PyTorch, {torch.__version__}, has no code for the GPU {name}; install one that has"
+            raise InputError(f"SINGLEFILTER_DEVICE: {reason}, or set it to cpu") from error
         raise InputError(
             f"SINGLEFILTER_DEVICE: {name!r} is not a device of this machine; leave it unset, or use cpu or cuda"
         ) from error
     _keep_freed_memory()
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32
-    deterministic = _deterministic()
-    if deterministic != torch.are_deterministic_algorithms_enabled():  # setting it imports PyTorch's compiler
-        torch.use_deterministic_algorithms(deterministic)
-    torch.backends.cudnn.deterministic = deterministic
-    torch.backends.cudnn.benchmark = device.type == "cuda" and not deterministic  # every batch has the same shape
+    fixed_order = deterministic()
+    if fixed_order:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it PyTorch refuses matrix products
+        torch.utils.deterministic.fill_uninitialized_memory = False  # nothing reads it: time for nothing
+    if fixed_order != torch.are_deterministic_algorithms_enabled():  # setting it imports PyTorch's compiler
+        torch.use_deterministic_algorithms(fixed_order)
+    torch.backends.cudnn.deterministic = fixed_order
+    torch.backends.cudnn.benchmark = False  # a search may find others in the next run; a Step's shapes are worth one
     return device
 
 
-def _deterministic() -> bool:
-    value = os.environ.get("SINGLEFILTER_DETERMINISTIC", "0")
+def deterministic() -> bool:
+    """Tell whether only algorithms are wanted that add in a fixed order."""
+    return switch("SINGLEFILTER_DETERMINISTIC", default=False)
+
+
+def switch(name: str, default: bool) -> bool:
+    """Read a variable of the environment that is 0 or 1."""
+    value = os.environ.get(name, str(int(default)))
     if value not in ("0", "1"):
-        raise InputError(f"SINGLEFILTER_DETERMINISTIC: is {value!r}; allowed are 0 and 1")
-    if value == "1":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it PyTorch refuses matrix products
+        raise InputError(f"{name}: is {value!r}; allowed are 0 and 1")
     return value == "1"
+
+
+def _has_gpu() -> bool:
+    """Tell whether there is a GPU that can be used; say why one that is there cannot be."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = torch.cuda.is_available()
+    if not found:
+        for warning in caught:  # such as a driver that is too old for this PyTorch
+            print(f"the GPU is not used: {str(warning.message).splitlines()[0]}", file=sys.stderr)
+    return found
 
 
 def _keep_freed_memory() -> None:
@@ -69,54 +90,22 @@ def main_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def free_memory(device: torch.device) -> int:
+    """Count the bytes of memory that a device has for features: what is free on a GPU, all that a processor has."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else main_memory()
+
+
 def warn_if_slow(device: torch.device, precision: str) -> None:
-    """Say so if bf16 is asked of a processor that computes it only by way of float32."""
-    if device.type == "cpu" and precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    """Say so if bf16 is asked of a device that computes it only by way of float32."""
+    if precision != "bf16":
+        return
+    if device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         print("this processor has no bf16 of its own: training is right but slow; precision: float32 may be faster")
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        print("this GPU has no bf16 of its own: training is right but slow; precision: float32 may be faster")
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Give the context in which matrix products run in `precision` (bf16 or float32); weights stay in float32."""
     # No cache of cast weights: a recorded step must cast the weights of its own replay.
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
-
-
-class Step:
-    """A function without arguments or result that is called many times; on a GPU it is recorded once and replayed.
-
-    A replay launches all its kernels at once, where small batches would otherwise wait for Python. The function
-    must read and write the same tensors in every call, and never wait for a value.
-
-    Args:
-        function: What a step does.
-        device: Where it runs; only CUDA devices record.
-    """
-
-    def __init__(self, function: Callable[[], None], device: torch.device):
-        self._function = function
-        self._records = device.type == "cuda"
-        self._calls = 0
-        self._graph: torch.cuda.CUDAGraph | None = None
-
-    def __call__(self) -> None:
-        if not self._records:
-            self._function()
-        elif self._calls < WARM_UP_CALLS:
-            self._call_on_side_stream()
-        else:
-            self._replay()
-        self._calls += 1
-
-    def _call_on_side_stream(self) -> None:
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            self._function()
-        torch.cuda.current_stream().wait_stream(stream)
-
-    def _replay(self) -> None:
-        if self._graph is None:
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
-                self._function()
-        self._graph.replay()
