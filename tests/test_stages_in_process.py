@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from singlefilter.backbone.modules import make_module
+from singlefilter.features import of_sample
 from singlefilter.filters.store import LayerMatrices, read_layer
 from singlefilter.heads.store import read_head
 from singlefilter.pipeline.artifacts import Workspace, path_of
@@ -244,6 +245,25 @@ def test_pooled_features_are_means_over_positions(project):
     assert figures.single_positions(pooled) == [1, 2] and figures.single_positions(params) == []
     with pytest.raises(InputError, match="is of another run: made with unusual_features.pooled True, where none"):
         train_heads.main(params, 0)
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_features_that_do_not_fit_the_device_stay_in_main_memory(fits, project, monkeypatch):
+    params = chain_params("plain")
+    check_params.main(params)
+    download.main(params)
+    train_backbone.main(params, 0)
+    extract_features.main(params, 0)
+    elsewhere = torch.device("meta")
+    monkeypatch.setattr(of_sample, "free_memory", lambda device: 2**40 if fits or device.type == "cpu" else 1000)
+    features, labels = of_sample.training_features(Workspace(params), params, 0, [1, 2], elsewhere)
+    assert labels.device == elsewhere and features.on_device == fits
+    assert {values.device.type for values in features._inputs.values()} == {"meta" if fits else "cpu"}
+    index = torch.zeros(4, dtype=torch.int64)
+    if not fits:
+        features._scales = {layer: torch.ones(1) for layer in (1, 2)}
+        rows = dict(features.rows(index, index.bool(), index))
+        assert {layer: tuple(values.shape) for layer, values in rows.items()} == {1: (4, 64), 2: (4, 96)}
 
 
 def test_dilution_says_how_much_memory_it_lacks(project, monkeypatch):

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import replacing
@@ -42,6 +43,15 @@ def test_a_stage_that_ends_well_adds_a_line_to_the_log():
     lines = [json.loads(line) for line in LOG.read_text(encoding="utf-8").splitlines()]
     assert [(line["stage"], line["seed"]) for line in lines] == [("example", 3)] * 2
     assert all(0 <= line["seconds"] < 60 and line["cores"] >= 1 for line in lines)
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_the_log_names_the_gpu_if_the_stage_used_it(used, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: used)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    run(lambda params, seed: None, per_sample=True)
+    assert json.loads(LOG.read_text(encoding="utf-8"))["device"] == ("a GPU" if used else "cpu")
 
 
 def test_a_stage_of_the_chain_says_which_one_it_is(monkeypatch, capsys):
