@@ -52,6 +52,15 @@ def test_in_bf16_they_differ_by_its_rounding(sides):
         torch.testing.assert_close(found.double(), exact, rtol=2**-7, atol=2**-7 * exact.abs().max().item())
 
 
+@pytest.mark.parametrize("sides", [(2, 2), (4, 4)])
+def test_autocast_rounds_images_of_float32_first(sides):
+    convolution, images = Convolution(7, 5), drawn(6, 7, *sides, seed=1)
+    with torch.autocast("cpu", torch.bfloat16):
+        fields, of_rounded = convolution(images), convolution(images.bfloat16())
+    assert fields.dtype == torch.bfloat16
+    assert torch.equal(fields, of_rounded)
+
+
 def test_gradients_of_weights_lie_in_memory_as_the_weights_do():
     convolution = Convolution(3, 4).to(memory_format=torch.channels_last)
     convolution(drawn(2, 3, 2, 2, seed=0)).sum().backward()
