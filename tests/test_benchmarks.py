@@ -10,11 +10,11 @@ import torch
 from singlefilter.data.dataset import Split
 from singlefilter.filters.matrices import filter_matrices
 from singlefilter.pipeline.params import Params
-from tests.benchmarks import heads, training_step
+from tests.benchmarks import gpu, heads, training_step
 from tests.benchmarks.cluster_statistics import our_statistics, random_fields, textbook_statistics
 from tests.benchmarks.filter_matrices import silence_others
 from tests.benchmarks.harness import judged, ratios, row, table, time_in_turn
-from tests.benchmarks.synthetic import random_features, random_head, random_labels, random_split
+from tests.benchmarks.synthetic import random_data, random_features, random_head, random_labels, random_split
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -40,6 +40,22 @@ def test_training_steps_are_the_same(one_batch_params):
     losses = [(textbook.epoch(), ours.epoch()) for _ in range(3)]
     np.testing.assert_allclose(*np.array(losses).T, rtol=1e-5)
     assert losses[-1][0] < losses[0][0] - 0.01  # it learns
+
+
+def test_all_epochs_are_the_first_and_as_many_of_the_others(one_batch_params, monkeypatch):
+    seconds = {1: 10.0, 3: 14.0}  # 2 an epoch, 8 to start with
+    arch = one_batch_params.chosen_arch
+    long = arch.model_copy(update={"backbone": arch.backbone.model_copy(update={"epochs": 200})})
+    params = one_batch_params.model_copy(update={"archs": {"tiny": long}})
+    monkeypatch.setattr(gpu, "seconds_of_training", lambda params, data, epochs, device: seconds[epochs])
+    assert gpu.seconds_of_all_epochs(params, None, CPU) == (2.0, 8.0 + 200 * 2.0)
+    monkeypatch.undo()
+    trained = []
+    monkeypatch.setattr(
+        gpu, "train", lambda network, data, params, *rest: trained.append(params.chosen_arch.backbone.epochs)
+    )
+    gpu.seconds_of_training(params, random_data(12, 4), 3, CPU)
+    assert trained == [3]
 
 
 def test_textbook_images_are_moved_as_ours(make_params):
