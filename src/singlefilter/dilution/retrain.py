@@ -38,7 +38,7 @@ class FiltersLeft:
         (self._shape,) = features.shapes.values()
         self._features, self._left = features, left
         self.shapes = {count: (len(kept), self._shape[1]) for count, kept in left.items()}
-        self.translation, self.flip = features.translation, features.flip
+        self.translation, self.flip, self.on_device = features.translation, features.flip, features.on_device
 
     def rows(self, index: Tensor, flips: Tensor, shifts: Tensor) -> Iterator[tuple[int, Tensor]]:
         """Give a step's features by number of removed filters; see heads.train.Features."""
