@@ -99,6 +99,9 @@ def test_a_gpu_that_cannot_be_used_is_said(monkeypatch, capsys):
     assert chosen_device() == CPU
     said = "the GPU is not used: CUDA initialization: The NVIDIA driver on your system is too old\n"
     assert capsys.readouterr().err == said
+    monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
+    assert chosen_device() == CPU
+    assert not capsys.readouterr().err  # whoever asks for the processor knows
 
 
 def test_a_gpu_without_code_for_it_is_refused(monkeypatch):

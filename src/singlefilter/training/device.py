@@ -21,7 +21,9 @@ def chosen_device() -> torch.device:
     Raises:
         InputError: A variable names a device that is not here, or is neither 0 nor 1, or a GPU cannot be used.
     """
-    name = os.environ.get("SINGLEFILTER_DEVICE", "cuda" if _has_gpu() else "cpu")
+    name = os.environ.get("SINGLEFILTER_DEVICE")
+    if name is None:
+        name = "cuda" if _has_gpu() else "cpu"
     if name == "cuda" and launched():
         name = f"cuda:{os.environ['LOCAL_RANK']}"
     try:

@@ -24,10 +24,7 @@ def joined() -> Iterator[None]:
     if not launched():
         yield
         return
-    device = chosen_device()
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    distributed.init_process_group("nccl" if chosen_device().type == "cuda" else "gloo")
     try:
         yield
     finally:
