@@ -15,7 +15,7 @@ from singlefilter.figures.layers import cluster_sizes, label_appearances, layer_
 from singlefilter.figures.matrices import Shown, decisions, filter_matrices, representative_filters
 from singlefilter.figures.network import network
 from singlefilter.figures.nulls_and_thresholds import nulls, thresholds
-from singlefilter.figures.style import Paper, caption_text, choose_layers, run_heading, save, use_style
+from singlefilter.figures.style import Paper, caption_text, choose_layers, save, use_style
 from singlefilter.figures.success_rates import success_rates, training
 from singlefilter.filters.clusters import normalise_fields
 from singlefilter.filters.layer_clusters import normalised_slabs
@@ -24,7 +24,7 @@ from singlefilter.pipeline.architecture import layer_shapes
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import replacing
-from singlefilter.pipeline.params import LayerName, Params
+from singlefilter.pipeline.params import LayerName, Params, run_heading
 from stages import run
 
 TABLES = ("claims", "filters", "histograms", "labels", "layers", "nulls", "thresholds", "training")

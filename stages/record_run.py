@@ -102,7 +102,7 @@ def check_old_record(folder: Path, params: Params) -> None:
 
 def comparable(params: Params) -> dict[str, object]:
     """What a run is, but for rows that it does not use."""
-    values = params.model_dump(exclude={"figures", "datasets", "archs"})
+    values = params.model_dump(exclude={"figures", "explorer", "datasets", "archs"})
     rows = {f"datasets.{params.dataset}": params.chosen_dataset, f"archs.{params.arch}": params.chosen_arch}
     return values | rows
 

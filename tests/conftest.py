@@ -1,6 +1,8 @@
 """A tiny data set, and parameters that fit it."""
 
 import copy
+import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from playwright.sync_api import Browser, sync_playwright
 
 from singlefilter.data.dataset import Data, Split
 from singlefilter.pipeline.params import Params, parse_params
@@ -16,6 +19,9 @@ from singlefilter.training.checkpoint import Checkpoint
 
 # A shell lets what it starts in the background ignore SIGINT, and so would all the processes that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND"]
 
 TINY = {
     "dataset": "tiny",
@@ -27,6 +33,7 @@ TINY = {
     "validation": {"images": 0, "seed": 0},
     "dilution": {"other_layers": [], "retrain_heads": False},
     "figures": {"dpi": 50, "font_size": 9, "colormap": "viridis"},
+    "explorer": {"images": 2},
     "datasets": {"tiny": {"source": "class_folders", "image_size": 8, "flip": True, "translation": 1}},
     "archs": {
         "tiny": {
@@ -83,6 +90,19 @@ def data() -> Data:
     """Three labels, each a colour under noise: 22 training and 13 test images of 8x8 pixels."""
     generator = np.random.default_rng(5)
     return Data("tiny", ("red", "green", "blue"), _split(generator, 22), _split(generator, 13))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium that finds no host."""
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        missing = f"no browser: none of {', '.join(BROWSERS)} is on the PATH"
+        if os.environ.get("REQUIRE_BROWSER") == "1":
+            pytest.fail(f"{missing}, and REQUIRE_BROWSER=1")
+        pytest.skip(f"{missing} (REQUIRE_BROWSER=1 makes this a failure)")
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=executable, args=OPTIONS)
 
 
 @pytest.fixture

@@ -19,8 +19,10 @@ from singlefilter.pipeline.params import load_params
 from stages import (
     cluster_stats,
     dilute_filters,
+    explorer,
     extract_features,
     figures,
+    filter_images,
     filter_matrices,
     run,
     train_backbone,
@@ -30,8 +32,8 @@ from tests.hdf5_files import edited
 from tests.test_dependencies import PARAMS, ROOT, leaves, params_of
 from tests.tiny_project import ARCH, DATASET, Ended, Place, make_place, own_environment
 
-DILUTION_ON = ["dilute_filters@0", "cluster_stats", "figures"]
-HEADS_ON = ["train_heads@0", "filter_matrices@0", *DILUTION_ON]
+DILUTION_ON = ["dilute_filters@0", "cluster_stats", "figures", "explorer"]
+HEADS_ON = ["train_heads@0", "filter_matrices@0", "filter_images@0", *DILUTION_ON]
 FEATURES_ON = ["extract_features@0", *HEADS_ON]
 FROM_THE_IMAGES_ON = ["download", "train_backbone@0", *FEATURES_ON]
 ALL = ["check_params", *FROM_THE_IMAGES_ON, "compare_runs", "vega"]
@@ -48,6 +50,7 @@ OTHER = {
     "features": {"pooled": True, "streamed_layers": [2]},
     "dilution": {"other_layers": [2], "retrain_heads": False},
     "figures": {"dpi": 70, "font_size": 12, "colormap": "gray"},
+    "explorer": {"images": 3},
     "datasets.tiny.source": "digits",
     "datasets.tiny.image_size": 16,
     "datasets.tiny.flip": True,
@@ -176,7 +179,8 @@ CHANGES: dict[str, tuple[Callable[[Place], None], list[str]]] = {
     for name, changes, expected in [
         ("figure style", {"figures.dpi": 60}, ["figures"]),
         ("the heads' learning rate", {"archs.tiny.heads.learning_rate": 0.01}, HEADS_ON),
-        ("one more seed", {"seeds": [0, 1]}, [*SAMPLE_1, "cluster_stats", "figures"]),
+        ("images of filters", {"explorer.images": 3}, ["filter_images@0", "explorer"]),
+        ("one more seed", {"seeds": [0, 1]}, [*SAMPLE_1, "cluster_stats", "figures", "explorer"]),
     ]
 } | {"a new image": (Place.add_image, FROM_THE_IMAGES_ON)}
 
@@ -210,7 +214,7 @@ def test_going_back_restores_the_earlier_outs_from_the_cache(changed, finished, 
     place, _, back = changed[name]
     may_run = {"check_params"}  # it takes a second
     if name == "one more seed":  # the folders that the aggregates read still hold the other sample's files
-        may_run |= {"cluster_stats", "figures"}
+        may_run |= {"cluster_stats", "figures", "explorer"}
     assert back.code == 0 and set(back.ran) <= may_run, back.output
     outs = finished.outs()
     assert place.digests(outs) == finished.digests(outs)
@@ -354,13 +358,15 @@ def test_what_dvc_refuses_without_naming_it_check_params_names(finished, tmp_pat
         (filter_matrices, "models/heads/seed0.h5", "train_heads@0"),
         (dilute_filters, "models/heads/seed0.h5", "train_heads@0"),
         (cluster_stats, "metrics/history/seed0.csv", "train_backbone@0"),
+        (filter_images, "models/heads/seed0.h5", "train_heads@0"),
         (figures, "metrics/claims.csv", "cluster_stats"),
+        (explorer, "metrics/filters.csv", "cluster_stats"),
     ],
 )
 def test_a_stage_without_its_input_says_what_to_do(stage, missing, made_by, tmp_path, environment, monkeypatch):
     make_place(tmp_path, environment)
     name = stage.__name__.removeprefix("stages.")
-    per_sample = name not in ("cluster_stats", "figures")
+    per_sample = name not in ("cluster_stats", "figures", "explorer")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [f"stages/{name}.py", *(["--seed", "0"] if per_sample else [])])
     with pytest.raises(SystemExit) as refusal:

@@ -45,10 +45,11 @@ BUILD_NETWORKS = {
     "extract_features",
     "train_heads",
     "filter_matrices",
+    "filter_images",
     "dilute_filters",
 }
 ORDER = [  # a package imports only those of lower rows
-    {"statistics", "figures", "dilution", "features", "spread"},
+    {"statistics", "figures", "dilution", "features", "spread", "explorer"},
     {"filters", "records", "backbone", "heads", "sources"},
     {"claims", "training", "data"},
     {"pipeline"},

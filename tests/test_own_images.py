@@ -56,7 +56,7 @@ def test_a_clone_without_the_images_is_told_how_to_get_them_and_goes_on_from_wha
 
 
 def test_experiments_there_run_what_depends_on_their_change_in_the_workspace_and_in_copies(second):
-    outs_on = ["dilute_filters@0", "cluster_stats", "figures"]
+    outs_on = ["dilute_filters@0", "cluster_stats", "figures", "explorer"]
     here = second.dvc("exp", "run", "-S", "threshold=0.4")
     assert (here.code, here.ran) == (0, ["check_params", *outs_on]), here.output
     assert second.dvc("exp", "run", "--queue", "-S", "validation.images=5").code == 0

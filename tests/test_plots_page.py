@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from ruamel.yaml import YAML
 
 from stages import vega
@@ -25,8 +25,6 @@ PLOTS = {path: options for plot in PROJECT["stages"]["cluster_stats"]["plots"] f
 RATES = "Success rate of the head on each layer"
 FIRST = [f"metrics/{table}.csv" for table in ("training", "layers", "nulls", "thresholds", "claims")]
 LATER = [f"metrics/{table}.csv" for table in ("filters", "histograms", "labels", "sizes")]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND"]
 
 # What a page shows, once all of its plots have marks or ten seconds have passed: its index, the plots that are folded
 # away at first, and of each plot, by its element's identifier, the text, the horizontal ends, the kind of each mark,
@@ -91,19 +89,6 @@ def look(browser: Browser, path: Path, undrawn: int = 0, width: int = 1400) -> P
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(path.as_uri())
         return Page(page.evaluate(LOOK, undrawn), requests, complaints)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium that finds no host."""
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        missing = f"no browser: none of {', '.join(BROWSERS)} is on the PATH"
-        if os.environ.get("REQUIRE_BROWSER") == "1":
-            pytest.fail(f"{missing}, and REQUIRE_BROWSER=1")
-        pytest.skip(f"{missing} (REQUIRE_BROWSER=1 makes this a failure)")
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=executable, args=OPTIONS)
 
 
 @pytest.fixture(scope="module")

@@ -25,8 +25,10 @@ from stages import (
     cluster_stats,
     dilute_filters,
     download,
+    explorer,
     extract_features,
     figures,
+    filter_images,
     filter_matrices,
     list_layers,
     train_backbone,
@@ -82,10 +84,11 @@ def params_of(arch: str, layers: list[int | str], **backbone: object) -> Params:
 def run_stages(params: Params) -> None:
     check_params.main(params)
     download.main(params)
-    for stage in (train_backbone, extract_features, train_heads, filter_matrices, dilute_filters):
+    for stage in (train_backbone, extract_features, train_heads, filter_matrices, dilute_filters, filter_images):
         stage.main(params, 0)
     cluster_stats.main(params)
     figures.main(params)
+    explorer.main(params)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +191,7 @@ def chain_params(images: str = "augmented", pooled: bool = False, streamed: tupl
 
 
 def heads_and_matrices(params: Params) -> tuple[dict[int, np.ndarray], dict[int, LayerMatrices]]:
-    for stage in (extract_features, train_heads, filter_matrices, dilute_filters):
+    for stage in (extract_features, train_heads, filter_matrices, dilute_filters, filter_images):
         stage.main(params, 0)
     files = Workspace(params)
     with files.read("heads", seed=0) as heads, files.read("matrices", seed=0) as matrices:

@@ -64,6 +64,7 @@ TINY = {
     "validation": {"images": 6, "seed": 0},
     "dilution": {"other_layers": [1], "retrain_heads": True},
     "figures": {"dpi": 50, "font_size": 9, "colormap": "viridis"},
+    "explorer": {"images": 2},
     "datasets.tiny": DATASET,
     "archs.tiny": ARCH,
 }

@@ -3,7 +3,7 @@
 The functions for notebooks; each takes arrays, tensors or modules, and needs no files:
 
 load_dataset, train_backbone, extract_features, train_heads, filter_matrices, find_clusters, layer_statistics,
-plot_filter
+plot_filter, show_filter
 """
 
 import logging
@@ -20,6 +20,7 @@ __all__ = [
     "find_clusters",
     "layer_statistics",
     "plot_filter",
+    "show_filter",
 ]
 
 # Matplotlib warns at length of a home that it cannot write to, as soon as it is imported, and does without one.

@@ -17,6 +17,7 @@ from singlefilter.backbone.layers import tapped
 from singlefilter.backbone.network import Network
 from singlefilter.backbone.train import new_network, train
 from singlefilter.data.dataset import Data, Split
+from singlefilter.explorer.panel import Panel, show_layer
 from singlefilter.figures.matrices import one_filter
 from singlefilter.figures.style import use_style
 from singlefilter.filters.clusters import Clusters, list_clusters, normalise_fields
@@ -337,6 +338,54 @@ def plot_filter(
         return one_filter(title or f"filter {index}", normalised[0], names, threshold)
 
 
+def show_filter(
+    matrices: FilterMatrices | ArrayLike,
+    index: int = 0,
+    threshold: float = 0.3,
+    class_names: Sequence[str] | None = None,
+    title: str = "",
+    train: FilterMatrices | ArrayLike | None = None,
+) -> Panel:
+    """Show a filter as plots/explorer.html does: its matrices, with the values under the pointer, numbers and nulls.
+
+    Args:
+        matrices: As find_clusters takes them; the layer's other filters are there to go on to.
+        index: The filter that is shown first.
+        threshold: Clips the fields.
+        class_names: K names; by default the labels' numbers.
+        title: What the layer is called.
+        train: The same of the training set, to be shown beside.
+
+    Returns:
+        What a notebook shows at the end of a cell; panel.save("filter.html") writes it for a browser.
+
+    Raises:
+        InputError: There is no such filter, or an argument does not fit.
+
+    Examples:
+        >>> panel = show_filter([[1.0, 0.9], [0.8, 1.0]], class_names=["cat", "dog"])
+        >>> panel.save("filter.html")
+    """
+    splits = {"test": matrices} if train is None else {"test": matrices, "train": train}
+    fields = {split: _fields(of_split) for split, of_split in splits.items()}
+    filters, labels, _ = fields["test"][0].shape
+    if not 0 <= index < filters:
+        raise InputError(f"index: is {index}; allowed are 0 to {filters - 1}")
+    if train is not None and fields["train"][0].shape != fields["test"][0].shape:
+        raise InputError(f"train: has shape {fields['train'][0].shape}; needed is {fields['test'][0].shape}")
+    names = list(class_names) if class_names is not None else [str(label) for label in range(labels)]
+    if len(names) != labels:
+        raise InputError(f"class_names: has {len(names)} names; needed are {labels}")
+    _require_threshold(threshold)
+    decisions = matrices.decisions if isinstance(matrices, FilterMatrices) else None
+    return show_layer(fields, decisions, index, threshold, names, title or "filters")
+
+
+def _require_threshold(threshold: float) -> None:
+    if not 0 < threshold < 1:
+        raise InputError(f"threshold: is {threshold}; allowed are numbers above 0 and below 1")
+
+
 def _printing(verbose: bool) -> AbstractContextManager[Any]:
     return nullcontext() if verbose else redirect_stdout(io.StringIO())
 
@@ -418,7 +467,6 @@ def _fields(matrices: FilterMatrices | ArrayLike) -> tuple[np.ndarray, np.ndarra
 
 
 def _layer_clusters(matrices: FilterMatrices | ArrayLike, threshold: float) -> LayerClusters:
-    if not 0 < threshold < 1:
-        raise InputError(f"threshold: is {threshold}; allowed are numbers above 0 and below 1")
+    _require_threshold(threshold)
     fields, images_per_label = _fields(matrices)
     return cluster_layer(fields, images_per_label, [threshold])[threshold]

@@ -11,6 +11,7 @@ from matplotlib.text import Text
 
 from singlefilter.figures import style as figures
 from singlefilter.figures import success_rates
+from singlefilter.pipeline.params import run_heading
 from tests.figures.flaws import flaws
 from tests.figures.tables import CIFAR10, HEADING, ROOT, Tables, drawing_style, legend, rendered
 
@@ -161,8 +162,8 @@ def test_letters_beyond_nine_points_enlarge_the_figure():
 
 
 def test_run_heading_counts_samples_and_epochs():
-    assert figures.run_heading("vgg16", "digits", 1, 0.05) == HEADING
-    assert figures.run_heading("vgg6", "cifar10", 4, 1) == "vgg6 on cifar10, 4 samples, the full epochs"
+    assert run_heading("vgg16", "digits", 1, 0.05) == HEADING
+    assert run_heading("vgg6", "cifar10", 4, 1) == "vgg6 on cifar10, 4 samples, the full epochs"
     assert figures.bars_text(1) == "One sample has no standard deviation."
     assert figures.bars_text(2) == "Bars: standard deviation over samples."
 
@@ -223,7 +224,7 @@ def test_a_title_without_letters_for_it_says_so():
 
 
 def test_titles_are_one_line_and_the_rest_is_the_caption():
-    heading = figures.run_heading("vgg16_fc4096", "cifar10", 4, 0.05)
+    heading = run_heading("vgg16_fc4096", "cifar10", 4, 0.05)
     figure = figures.new_figure(2)
     figures.title(figure, "Noise", heading, "The first.", "The second.")
     assert figure.get_suptitle() == "Noise: vgg16_fc4096 on cifar10, 4 samples, 0.05 of the full epochs"

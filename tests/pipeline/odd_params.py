@@ -22,6 +22,7 @@ threshold: 0.3
 validation: {images: 0, seed: 0}
 dilution: {other_layers: [], retrain_heads: false}
 figures: {dpi: 150, font_size: 9, colormap: viridis}
+explorer: {images: 9}
 datasets:
   digits: {source: digits, image_size: 32, flip: false, translation: 4}
 archs:

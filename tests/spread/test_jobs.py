@@ -73,7 +73,7 @@ def test_a_job_runs_its_sample_with_its_share_of_the_machine(make_job, monkeypat
     lines = [job.log.read_text(encoding="utf-8").splitlines() for job in made]
     gpus = {line.split()[-1] for (line,) in lines}
     assert [line.rsplit(maxsplit=1)[0] for (line,) in lines] == [
-        f"['repro', 'dilute_filters@{seed}'] 3" for seed in range(3)
+        f"['repro', 'dilute_filters@{seed}', 'filter_images@{seed}'] 3" for seed in range(3)
     ]
     assert gpus == {"0", "GPU-5"}
 
@@ -132,7 +132,7 @@ def test_slurm_runs_a_job_with_the_options_that_are_given(make_job, cluster, tmp
         assert submit(job).result() == 9
     script = (cluster / "jobs/1/script").read_text(encoding="utf-8")
     assert all(f"#SBATCH --{option}\n" in script for option in ("gres=gpu:1", "time=240", "exclusive"))
-    assert job.log.read_text(encoding="utf-8") == "['repro', 'dilute_filters@4'] 1 None\n"
+    assert job.log.read_text(encoding="utf-8") == "['repro', 'dilute_filters@4', 'filter_images@4'] 1 None\n"
 
 
 @pytest.mark.parametrize("timeout", [True, False])

@@ -61,7 +61,7 @@ def test_a_stage_of_the_chain_says_which_one_it_is(monkeypatch, capsys):
     run(lambda params: None)
     monkeypatch.setattr(sys, "argv", ["stages/record_run.py"])
     run(lambda params: None)
-    assert capsys.readouterr().out == "stage 5 of 9: train_heads, sample 3 (2 of 2)\nstage 9 of 9: figures\n"
+    assert capsys.readouterr().out == "stage 5 of 11: train_heads, sample 3 (2 of 2)\nstage 10 of 11: figures\n"
 
 
 @pytest.mark.parametrize(

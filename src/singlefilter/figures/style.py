@@ -87,13 +87,6 @@ def use_style(dpi: int, font_size: float, colormap: str) -> None:
     )
 
 
-def run_heading(arch: str, dataset: str, samples: int, epochs_scale: float) -> str:
-    """What a run is, for the figures' titles: "vgg16 on digits, 1 sample, 0.05 of the full epochs"."""
-    epochs = "the full epochs" if epochs_scale == 1 else f"{epochs_scale:g} of the full epochs"
-    count = "1 sample" if samples == 1 else f"{samples} samples"
-    return f"{arch} on {dataset}, {count}, {epochs}"
-
-
 def bars_text(samples: int) -> str:
     """The caption's sentence on bars that are standard deviations over samples; one sample has none."""
     return "Bars: standard deviation over samples." if samples > 1 else "One sample has no standard deviation."

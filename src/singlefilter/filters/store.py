@@ -1,8 +1,8 @@
-"""The format of metrics/filters/seed*.h5."""
+"""The formats of metrics/filters/seed*.h5 and metrics/images/seed*.h5."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import h5py
 import numpy as np
@@ -89,3 +89,69 @@ def read_layer(file: h5py.File, layer: LayerName) -> LayerMatrices:
     class_names = [str(name) for name in file.attrs["class_names"]]
     place = json.loads(group.attrs.get("place", "{}"))
     return LayerMatrices(class_names, accuracies, group["faded"][:], splits, place)
+
+
+@dataclass(frozen=True)
+class LayerImages:
+    """The images on which a layer's filters have their largest and smallest fields.
+
+    Attributes:
+        pairs: P filters, each with one of the labels that it stands for, int32 (P, 2).
+        largest: The images with the largest fields on that label, among all images, int32 (P, wanted); -1 for none.
+        largest_fields: These fields, float32 (P, wanted); NaN for none.
+        smallest: The images with the smallest, among the label's own, int32 (P, wanted); -1 for none.
+        smallest_fields: These fields, float32 (P, wanted); NaN for none.
+        predictions: The label that the whole head decides for, int32 (N,).
+    """
+
+    pairs: np.ndarray
+    largest: np.ndarray
+    largest_fields: np.ndarray
+    smallest: np.ndarray
+    smallest_fields: np.ndarray
+    predictions: np.ndarray
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What the decisions of the last examined layer's head on single images are computed from.
+
+    A filter's field on output j for image n is the sum over s of weights[j, f, s] * steps[f] * (codes[n, f, s] -
+    zeros[f]).
+
+    Attributes:
+        codes: Features, rounded, uint8 (n, F, S).
+        steps: float32 (F,).
+        zeros: uint8 (F,).
+        weights: The head, float32 (K, F, S).
+    """
+
+    codes: np.ndarray
+    steps: np.ndarray
+    zeros: np.ndarray
+    weights: np.ndarray
+
+
+def write_images(file: h5py.File, layer: LayerName, images: LayerImages) -> None:
+    """Write a layer's images: `layer<m>/` and the names of their attributes."""
+    _write_arrays(file.create_group(f"layer{layer}"), images)
+
+
+def read_images(file: h5py.File, layer: LayerName) -> LayerImages:
+    """Read what write_images wrote."""
+    return LayerImages(**{name: values[()] for name, values in file[f"layer{layer}"].items()})
+
+
+def write_explained(file: h5py.File, explained: Explained) -> None:
+    """Write what decisions are computed from: `explained/` and the names of its attributes."""
+    _write_arrays(file.create_group("explained"), explained)
+
+
+def read_explained(file: h5py.File) -> Explained:
+    """Read what write_explained wrote."""
+    return Explained(**{name: values[()] for name, values in file["explained"].items()})
+
+
+def _write_arrays(group: h5py.Group, values: LayerImages | Explained) -> None:
+    for entry in fields(values):
+        group[entry.name] = getattr(values, entry.name)

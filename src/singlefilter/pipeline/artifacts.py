@@ -69,8 +69,10 @@ STAGES = {
     "train_heads": Stage(("dataset", "backbone", "features"), ("chosen_arch.heads", "chosen_arch.examined_layers")),
     "filter_matrices": Stage(("dataset", "backbone", "features", "heads")),
     "dilute_filters": Stage(("dataset", "backbone", "features", "heads", "matrices"), ("threshold", "dilution")),
+    "filter_images": Stage(("dataset", "backbone", "features", "heads", "matrices"), ("explorer",)),
     "cluster_stats": Stage(("history", "matrices", "dilution"), ("arch", "seeds")),
     "figures": Stage(("matrices", "dilution"), ("figures",)),
+    "explorer": Stage(("matrices", "images"), ("threshold",)),
 }
 TABLES = ("claims", "filters", "histograms", "labels", "layers", "nulls", "sizes", "thresholds", "training")
 ARTIFACTS = {
@@ -82,10 +84,12 @@ ARTIFACTS = {
     "features": Artifact("features/seed{seed}/layer{layer}.h5", "extract_features"),
     "heads": Artifact("models/heads/seed{seed}.h5", "train_heads"),
     "matrices": Artifact("metrics/filters/seed{seed}.h5", "filter_matrices"),
+    "images": Artifact("metrics/images/seed{seed}.h5", "filter_images"),
     "dilution": Artifact("metrics/dilution/seed{seed}.csv", "dilute_filters"),
     **{name: Artifact(f"metrics/{name}.csv", "cluster_stats") for name in TABLES},
     "summary": Artifact("metrics/summary.json", "cluster_stats"),
     "figure": Artifact("plots/{figure}.{form}", "figures"),
+    "explorer": Artifact("plots/explorer.html", "explorer"),
     "captions": Artifact("plots/captions.md", "figures"),
     "comparison": Artifact("metrics/comparison.csv", "compare_runs"),
     "comparison_text": Artifact("metrics/comparison.md", "compare_runs"),

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainValidator,
@@ -100,6 +101,13 @@ def layer_key(layer: LayerName) -> int:
 def layer_text(layer: LayerName) -> str:
     """Name a layer in a sentence: "layer 13", or its own name."""
     return layer if isinstance(layer, str) else f"layer {layer}"
+
+
+def run_heading(arch: str, dataset: str, samples: int, epochs_scale: float) -> str:
+    """What a run is, for titles: "vgg16 on digits, 1 sample, 0.05 of the full epochs"."""
+    epochs = "the full epochs" if epochs_scale == 1 else f"{epochs_scale:g} of the full epochs"
+    count = "1 sample" if samples == 1 else f"{samples} samples"
+    return f"{arch} on {dataset}, {count}, {epochs}"
 
 
 class _Values(BaseModel):
@@ -270,6 +278,22 @@ class Figures(_Values):
     colormap: Literal["viridis", "cividis", "plasma", "inferno", "magma", "gray"]
 
 
+class Explorer(_Values):
+    """The page of all filters."""
+
+    images: Annotated[int, Field(ge=1, le=100)] = (
+        9  # of each filter and label, with the largest and the smallest fields
+    )
+
+
+def _check_explorer(value: Any) -> Any:
+    if value is False:
+        return None
+    if isinstance(value, dict | Explorer):
+        return value
+    raise ValueError("must be false, or hold images, such as explorer: {images: 9}")
+
+
 class Params(_Values):
     """All of params.yaml and catalog.yaml."""
 
@@ -283,6 +307,7 @@ class Params(_Values):
     features: FeatureKinds = FeatureKinds()
     dilution: Dilution
     figures: Figures
+    explorer: Annotated[Explorer | None, BeforeValidator(_check_explorer)] = Explorer()
     datasets: dict[str, Dataset]
     archs: dict[str, Arch]
 
@@ -446,6 +471,7 @@ def _place_of(name: str) -> str:
         FeatureKinds,
         Dilution,
         Figures,
+        Explorer,
         Dataset,
         Arch,
         Backbone,

@@ -17,6 +17,7 @@ import torch
 from singlefilter.pipeline.errors import InputError
 from singlefilter.spread.copies import DVC
 
+LAST_STAGES = ("dilute_filters", "filter_images")  # of a sample
 LAST_LINES = 5  # of a failed job's log, that are shown
 MOST_REQUEUES = 1000  # of a job whose time is up; submitit's own limit is 3
 # SLURM sends these to all processes of a job whose time is up, or that gives way; submitit answers for them all.
@@ -41,7 +42,7 @@ class Job:
     process: subprocess.Popen[bytes] | None = None
 
     def __call__(self, **environment: str) -> int:
-        """Run the chain up to the last stage of a sample; give DVC's exit status.
+        """Run the chain up to the last stages of a sample; give DVC's exit status.
 
         Args:
             **environment: More of it, where the user has set nothing else.
@@ -49,7 +50,8 @@ class Job:
         shutil.rmtree(self.folder / ".dvc/tmp", ignore_errors=True)  # locks of a machine that is no more
         if cores := os.environ.get("SLURM_CPUS_PER_TASK"):
             environment |= {"OMP_NUM_THREADS": cores}
-        command, settings = [*DVC, "repro", f"dilute_filters@{self.seed}"], environment | os.environ
+        command = [*DVC, "repro", *(f"{stage}@{self.seed}" for stage in LAST_STAGES)]
+        settings = environment | os.environ
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,

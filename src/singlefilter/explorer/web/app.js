@@ -1,0 +1,218 @@
+/** The page: what is chosen, what is drawn, and what the keys do. */
+
+import { readData } from "explorer/data.js";
+import { drawFilter } from "explorer/filter.js";
+import { chosenFilters, drawGallery } from "explorer/gallery.js";
+import { choice, h } from "explorer/html.js";
+import { drawImage, drawImages } from "explorer/images.js";
+import { drawLabel, drawLabels } from "explorer/labels.js";
+import { drawPath } from "explorer/path.js";
+import { Run } from "explorer/run.js";
+import { csv, download, pictureOf, shownTable } from "explorer/save.js";
+import { formatState, parseState } from "explorer/state.js";
+
+const VIEWS = { filters: "Filters", labels: "Labels", images: "Images" };
+const CHOSEN = { filters: "filter", labels: "label", images: "image" };
+const place = (id) => document.getElementById(id);
+
+/** Read the page's data, and draw what its address names. */
+export async function start() {
+  const image = place("pictures");
+  if (image.getAttribute("src")) await image.decode();
+  const run = new Run(await readData(), image);
+  place("heading").textContent = run.about.heading ?? "";
+  const explorer = new Explorer(run);
+  globalThis.addEventListener("hashchange", () => explorer.followAddress());
+  document.addEventListener("click", (event) => explorer.followLink(event));
+  document.addEventListener("keydown", (event) => explorer.followKey(event));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => explorer.draw());
+  explorer.follow(location.hash || formatState(run.about.start ?? {}, {}));
+  globalThis.explorer = explorer; // for those who look at the page with a browser's tools
+}
+
+class Explorer {
+  constructor(run) {
+    const [sample] = run.samples;
+    this.run = run;
+    this.defaults = {
+      sample: sample.name,
+      layer: sample.layers[sample.layers.length - 1].name,
+      view: "filters",
+      threshold: run.about.threshold,
+      sort: "filter",
+      show: "permuted",
+      how: "cluster",
+      state: "any",
+      kind: "mistaken",
+      on: -1,
+      as: -1,
+      size: -1,
+    };
+  }
+
+  /** Draw what an address names; what there is not counts as not named. */
+  follow(fragment) {
+    this._followed = fragment;
+    const state = parseState(fragment, this.defaults);
+    const { run, defaults } = this;
+    const sample = run.samples.find(({ name }) => name === state.sample) ?? run.samples[0];
+    const layer = sample.layers.find(({ name }) => name === state.layer) ?? sample.layers[sample.layers.length - 1];
+    const within = (key, count) => {
+      if (!Number.isInteger(state[key]) || state[key] < 0 || state[key] >= count) state[key] = defaults[key];
+    };
+    state.sample = sample.name;
+    state.layer = layer.name;
+    if (!(state.view in VIEWS) || (state.view === "images" && !run.pictures)) state.view = "filters";
+    if (run.level(state.threshold) < 0 || !run.about.thresholds.includes(state.threshold)) {
+      state.threshold = defaults.threshold;
+    }
+    within("filter", layer.filters);
+    within("image", run.labels?.length ?? 0);
+    for (const key of ["label", "on", "as", "for", "against"]) within(key, run.names.length);
+    within("size", run.names.length + 1);
+    if (state.label !== undefined && !/view=/.test(fragment)) state.view = "labels";
+    if (state.image !== undefined && !/view=/.test(fragment) && run.pictures) state.view = "images";
+    this.state = state;
+    this.sample = sample;
+    this.layer = layer;
+    this.level = run.level(state.threshold);
+    this.draw();
+  }
+
+  /** Give the address of what is chosen, but for some changes. */
+  address(changes = {}) {
+    const state = { ...this.state, ...changes };
+    for (const [view, key] of Object.entries(CHOSEN)) if (view !== state.view) delete state[key];
+    if (state.view !== "images" || !("image" in state)) {
+      delete state.for;
+      delete state.against;
+    }
+    if (
+      changes.image !== undefined && changes.for === undefined && changes.against === undefined &&
+      changes.image !== this.state.image
+    ) {
+      delete state.for;
+      delete state.against;
+    }
+    return formatState(state, this.defaults);
+  }
+
+  /** Choose something else: draw it, and put it into the address, where the page has one of its own. */
+  go(changes) {
+    this.show(this.address(changes));
+  }
+
+  show(fragment) {
+    this.follow(fragment);
+    if (location.protocol !== "about:") location.hash = fragment;
+  }
+
+  /** Draw what the page's address names, unless it is drawn already. */
+  followAddress() {
+    if ((location.hash || "#") !== this._followed) this.follow(location.hash);
+  }
+
+  followLink(event) {
+    const link = event.target.closest?.("a[href^='#']");
+    if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    this.show(link.getAttribute("href"));
+  }
+
+  /** Left and right: the filter, label or image before and after; up and down: the layer; Escape: close. */
+  followKey(event) {
+    if (event.altKey || event.ctrlKey || event.metaKey || event.target.closest("select, input, textarea")) return;
+    const { state, sample, layer, run } = this;
+    const key = CHOSEN[state.view];
+    const lists = {
+      filter: () => chosenFilters(this).map(({ filter }) => filter),
+      label: () => run.names.map((_, label) => label),
+      image: () => run.names.length ? [...run.labels.keys()] : [],
+    };
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const climb = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    let changes;
+    if (step) {
+      const all = lists[key]();
+      const next = state[key] === undefined ? all[0] : all[all.indexOf(state[key]) + step];
+      if (next !== undefined) changes = { [key]: next };
+    } else if (climb && state[key] !== undefined) {
+      const next = sample.layers[sample.layers.indexOf(layer) + climb];
+      if (next && state.view !== "images") changes = { layer: next.name };
+    } else if (event.key === "Escape") changes = { [key]: undefined };
+    if (!changes) return;
+    event.preventDefault();
+    this.go(changes);
+  }
+
+  draw() {
+    const focused = document.activeElement;
+    const [id, address] = [focused?.id, focused?.getAttribute?.("href")];
+    const { state } = this;
+    const key = CHOSEN[state.view];
+    const chosen = state[key] !== undefined;
+    place("path").replaceChildren(...this.path());
+    place("controls").replaceChildren(...this.controls());
+    const lists = { filters: drawGallery, labels: drawLabels, images: drawImages };
+    const panels = { filters: drawFilter, labels: drawLabel, images: drawImage };
+    put(place("list"), lists[state.view](this));
+    put(place("panel"), chosen ? panels[state.view](this) : []);
+    document.querySelector("main").className = chosen ? "two" : "one";
+    const same = id ? place(id) : address && document.querySelector(`a[href="${CSS.escape(address)}"]`);
+    same?.focus({ preventScroll: true });
+    const now = `${state.view} ${state.layer} ${state[key]}`;
+    if (now !== this._shown) place("panel").scrollTop = 0;
+    if (chosen && now !== this._shown) {
+      place("list").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+    }
+    this._shown = now;
+  }
+
+  path() {
+    return drawPath(this);
+  }
+
+  controls() {
+    const { run, state } = this;
+    const tabs = Object.entries(VIEWS).filter(([view]) => view !== "images" || run.pictures).map(([view, name]) =>
+      h("a", { href: this.address({ view }), "aria-current": view === state.view ? "page" : undefined }, name)
+    );
+    const { thresholds } = run.about;
+    const slider = h("input", {
+      id: "threshold",
+      type: "range",
+      min: 0,
+      max: thresholds.length - 1,
+      value: thresholds.indexOf(state.threshold),
+      "aria-valuetext": state.threshold,
+      oninput: (event) => this.go({ threshold: thresholds[event.target.value] }),
+    });
+    const samples = run.samples.map(({ name }) => [name, name]);
+    return [
+      h("span", { class: "tabs" }, tabs),
+      samples.length > 1 ? choice("sample", "sample", samples, state.sample, (sample) => this.go({ sample })) : "",
+      h("label", { for: "threshold" }, "threshold ", slider, ` ${state.threshold}`),
+      h("button", { id: "save-table", onclick: () => this.saveTable() }, "Save CSV"),
+      h("button", { id: "save-picture", onclick: () => this.savePicture() }, "Save picture"),
+    ];
+  }
+
+  /** The name of a file of what is shown: its address, in letters that every system takes. */
+  fileName(ending) {
+    const address = this.address().replace(/^#/, "").replace(/[^\w.-]+/g, "_");
+    return `${["explorer", address].filter(Boolean).join("_")}.${ending}`;
+  }
+
+  saveTable() {
+    download(this.fileName("csv"), new Blob([csv(shownTable(this))], { type: "text/csv" }));
+  }
+
+  savePicture() {
+    const chosen = this.state[CHOSEN[this.state.view]] !== undefined;
+    pictureOf(place(chosen ? "panel" : "list")).toBlob((picture) => download(this.fileName("png"), picture));
+  }
+}
+
+function put(element, children) {
+  element.replaceChildren(...children.flat(Infinity).filter((child) => child));
+}

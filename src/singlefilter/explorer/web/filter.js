@@ -1,0 +1,201 @@
+/** One filter: its matrices on the test and the training set, its numbers, its nulls, and its images. */
+
+import { clip, measureNull, order, randomNumbers } from "explorer/clusters.js";
+import { cellsOf, matrix, ofCell, ofField, ofShare, palette } from "explorer/draw.js";
+import { chosenFilters, inWords } from "explorer/gallery.js";
+import { digits, h, list, number, percent, table } from "explorer/html.js";
+import { thumbnails } from "explorer/images.js";
+
+const SPLITS = { test: "test set", train: "training set" };
+const NULLS = { ones: "ones anywhere", columns: "within columns", labels: "input labels permuted" };
+
+export function drawFilter(view) {
+  const { layer, run, state, level } = view;
+  const filter = state.filter;
+  const found = layer.at(level)[filter];
+  const words = `${inWords(found, run.names)}${found.silent ? "" : `; noise ${found.noise}`}`;
+  return [
+    h("h2", {}, `${layer.title}, filter ${filter}`),
+    steps(view),
+    h("p", { class: "words" }, `At the threshold ${state.threshold} it ${words}.`.replace("it silent", "it is silent")),
+    Object.entries(SPLITS).filter(([split]) => layer.array(split)).map(([split, name]) => matrices(view, split, name)),
+    numbers(view, found),
+    nulls(view, found),
+    images(view),
+  ];
+}
+
+function steps(view) {
+  const found = chosenFilters(view).map(({ filter }) => filter);
+  const place = found.indexOf(view.state.filter);
+  const to = (other, text) =>
+    found[other] === undefined ? undefined : h("a", { href: view.address({ filter: found[other] }) }, text);
+  return h(
+    "p",
+    { class: "steps" },
+    to(place - 1, "← previous"),
+    to(place + 1, "next →"),
+    h("a", { href: view.address({ filter: undefined }) }, "close"),
+  );
+}
+
+function matrices(view, split, name) {
+  const { layer, level, run, state } = view;
+  const codes = layer.ofFilter(split, state.filter);
+  const { clusters } = layer.at(level, split)[state.filter];
+  const clipped = clip(codes, level);
+  const cells = cellsOf(clipped, clusters, run.names.length);
+  const labels = run.names.map((_, label) => label);
+  const pair = (row, column) => `${run.names[row]} → ${run.names[column]}`;
+  const kinds = ["not above the threshold", "noise", "in a cluster"];
+  const cell = run.names.length ** 2;
+  const largest = layer.array("largest")[state.filter];
+  const sayField = (row, column) => `${pair(row, column)}: ${run.fieldText(codes[row * labels.length + column])}`;
+  const sayCell = (row, column) => `${sayField(row, column)}, ${kinds[cells[row * labels.length + column]]}`;
+  const shared = { labels, names: run.names };
+  const ones = clipped.reduce((sum, one) => sum + one, 0);
+  const drawn = [
+    matrix({
+      ...shared,
+      title: "fields",
+      codes,
+      colours: palette((code) => run.value(code), ofField),
+      say: sayField,
+      about: `Fields on the ${name}, ${run.names.length} input labels by outputs; the largest is 1.`,
+    }),
+    matrix({
+      ...shared,
+      title: `clipped at ${state.threshold}`,
+      codes: clipped,
+      colours: palette((code) => code ? 2 : 0, (code) => ofCell(code)),
+      say: sayCell,
+      about: `Clipped on the ${name}: ${ones} of ${cell} fields are above the threshold.`,
+    }),
+    matrix({
+      ...shared,
+      title: "permuted",
+      codes: cells,
+      labels: order(clusters, labels.length),
+      colours: palette((code) => Math.min(code, 2), ofCell),
+      blocks: clusters,
+      say: sayCell,
+      about: `Permuted on the ${name}: it ${inWords(layer.at(level, split)[state.filter], run.names)}.`,
+    }),
+  ];
+  if (split === "test" && layer.array("decisions")) drawn.push(decisions(view, pair));
+  const caption = split === "test"
+    ? `Rows: input labels. Columns: outputs. Fields are rounded up to hundredths, and 1 is the filter's largest mean field, ${
+      digits(largest)
+    }.`
+    : "The same on the training set.";
+  return h(
+    "section",
+    {},
+    h("h3", {}, `On the ${name}`),
+    h("p", { class: "note" }, caption),
+    h("div", { class: "matrices" }, drawn),
+  );
+}
+
+function decisions({ layer, run, state }, pair) {
+  const codes = layer.ofFilter("decisions", state.filter);
+  const text = (code) => code === 255 ? "no image decided" : `${code} % of the decided images`;
+  return matrix({
+    title: "what it decides",
+    codes,
+    labels: run.names.map((_, label) => label),
+    names: run.names,
+    colours: palette((code) => code === 255 ? NaN : code / 100, ofShare),
+    say: (row, column) => `${pair(row, column)}: ${text(codes[row * run.names.length + column])}`,
+    about: "Decisions: of the images of each input label, the share for which each output has the largest field.",
+  });
+}
+
+/** Give the filter's numbers by the names of filters.csv; they are its numbers at the run's own threshold. */
+export function filterNumbers({ layer }, found) {
+  const { filter, noise, clusters, silent } = found;
+  const value = (name) => layer.array(name)?.[filter] ?? NaN;
+  return {
+    noise: silent ? NaN : noise,
+    clusters: silent ? NaN : clusters.length,
+    labels: clusters.map((labels) => labels.join(" ")).join(";"),
+    silent,
+    decision_label: value("decision_label"),
+    decision_share: value("decision_share"),
+    accuracy_loss: value("accuracy_loss"),
+  };
+}
+
+function numbers(view, found) {
+  const { layer, level, run } = view;
+  const values = filterNumbers(view, found);
+  const train = layer.array("train") ? layer.at(level, "train")[found.filter] : undefined;
+  const loss = values.accuracy_loss;
+  const lost = Number.isFinite(loss) ? `${percent(Math.abs(loss), 2)} ${loss < 0 ? "higher" : "lower"}` : "n/a";
+  const picked = Number.isFinite(values.decision_label)
+    ? `${run.names[values.decision_label]}, for ${percent(values.decision_share)} of the images that it decides`
+    : "n/a";
+  const inCluster = (of) =>
+    list(of.clusters.map((labels) => `{${labels.map((label) => run.names[label]).join(", ")}}`)) || "none";
+  const rows = [
+    ["noise", number(values.noise, 0), train && number(train.noise, 0)],
+    ["clusters", inCluster(found), train && inCluster(train)],
+    layer.array("decision_label") && ["label that it picks most", picked],
+    layer.array("accuracy_loss") && ["the head's success rate without it", lost],
+    layer.array("faded") && ["faded (far weaker than the others)", layer.isFaded(found.filter) ? "yes" : "no"],
+  ].filter(Boolean).map((row) => [row[0], row[1], row[2] ?? ""]);
+  return table("Its numbers", ["", "test set", "training set"], rows);
+}
+
+function nulls({ layer, level, run, state }, found) {
+  if (found.silent) return undefined;
+  const clipped = clip(layer.ofFilter("test", state.filter), level);
+  const draws = run.names.length > 20 ? 10 : 100;
+  const random = randomNumbers(state.filter);
+  const rows = Object.entries(NULLS).map(([name, text]) => {
+    const of = measureNull(name, clipped, run.names.length, run.rows, draws, random);
+    const write = ([mean, deviation]) => `${number(mean)} ± ${number(deviation)}`;
+    return [text, write(of.noise), write(of.clusters), write(of.size)];
+  });
+  const own = ["this filter", number(found.noise, 0), number(found.clusters.length, 0), number(found.size)];
+  const caption = `Against chance: ${draws} random matrices that keep a part of this one (mean ± standard deviation)`;
+  return table(caption, ["", "noise", "clusters", "cluster size"], [own, ...rows]);
+}
+
+function images(view) {
+  const { layer, run, state } = view;
+  const pairs = layer.array("pairs");
+  if (!pairs) return undefined;
+  const wanted = layer.array("largest_images").length / (pairs.length / 2);
+  const found = [];
+  for (let pair = 0; pair < pairs.length / 2; pair++) {
+    if (pairs[2 * pair] !== state.filter) continue;
+    const name = run.names[pairs[2 * pair + 1]];
+    const row = (which) => {
+      const part = (kind) => layer.array(`${which}_${kind}`).subarray(pair * wanted, (pair + 1) * wanted);
+      return [...part("images")].map((image, place) => ({ image, field: part("fields")[place] })).filter(({ image }) =>
+        image >= 0
+      );
+    };
+    found.push(
+      h("h4", {}, name),
+      h("div", { class: "extremes" }, [
+        h("p", {}, `largest fields on ${name}`),
+        thumbnails(view, row("largest")),
+        h("p", {}, `smallest, among images of ${name}`),
+        thumbnails(view, row("smallest")),
+      ]),
+    );
+  }
+  const { count, of } = run.about.pictures;
+  const among = count < of
+    ? `the first ${count.toLocaleString("en")} of ${of.toLocaleString("en")} test images`
+    : `all ${of.toLocaleString("en")} test images`;
+  const note = `Among ${among}. Under each: its label, then what the head of this layer decides, if it is mistaken.`;
+  return h(
+    "section",
+    {},
+    h("h3", {}, "The images that drive it, and those that it misses"),
+    found.length ? [h("p", { class: "note" }, note), found] : h("p", {}, "It stands for no label at any threshold."),
+  );
+}

@@ -1,0 +1,176 @@
+/** A layer's filters as small matrices, sorted and narrowed. */
+
+import { clip } from "explorer/clusters.js";
+import { cellsOf, ofCell, ofField, paint, palette } from "explorer/draw.js";
+import { choice, count, digits, h, list, number, percent } from "explorer/html.js";
+
+const SORTS = {
+  filter: "number",
+  noise: "noise",
+  size: "cluster size",
+  loss: "success rate lost without it",
+  label: "field on the label",
+};
+const SHOWS = { permuted: "permuted", clipped: "clipped", fields: "fields" };
+const STATES = { any: "all filters", silent: "silent", heard: "not silent", faded: "faded" };
+const LISTED = 1000; // so many are drawn; more would be slow
+
+/** Give the filters of the chosen layer that pass what is narrowed to, but for one choice, in the chosen order. */
+export function chosenFilters(view, but = undefined) {
+  const { layer, level, state } = view;
+  const passes = {
+    label: ({ filter, clusters }) => {
+      if (state.on < 0) return true;
+      if (state.how === "column") return layer.columnIsOn(filter, state.on, level);
+      return clusters.some((labels) => labels.includes(state.on));
+    },
+    size: ({ clusters }) => state.size < 0 || hasSize(clusters, state.size),
+    state: (found) => isIn(view, found, state.state),
+  };
+  const tests = Object.entries(passes).filter(([key]) => key !== but).map(([, test]) => test);
+  return sorted(view, layer.at(level).filter((found) => tests.every((test) => test(found))));
+}
+
+const hasSize = (clusters, size) => size === 0 ? !clusters.length : clusters.some((labels) => labels.length === size);
+
+function isIn({ layer }, { filter, silent }, name) {
+  return { any: true, silent, heard: !silent, faded: layer.isFaded(filter) }[name] ?? true;
+}
+
+function sorted({ layer, run, state }, found) {
+  const label = Math.max(state.on, 0);
+  const keys = {
+    filter: () => 0,
+    noise: (of) => of.silent ? Infinity : of.noise,
+    size: (of) => -of.size,
+    loss: (of) => -layer.array("accuracy_loss")?.[of.filter],
+    label: (of) => -layer.array("own")[of.filter * run.names.length + label],
+  };
+  const key = keys[state.sort] ?? keys.filter;
+  return [...found].sort((one, other) => key(one) - key(other) || one.filter - other.filter);
+}
+
+/** Say what a filter stands for, in words. */
+export function inWords(found, names) {
+  if (found.silent) return "silent: none of its fields is positive";
+  if (!found.clusters.length) return "stands for no label";
+  const groups = found.clusters.map((labels) => list(labels.map((label) => names[label])));
+  return `stands for ${groups.join("; and for ")}`;
+}
+
+export function drawGallery(view) {
+  const { layer, state } = view;
+  const found = chosenFilters(view);
+  const items = found.slice(0, LISTED).map((of) => item(view, of));
+  drawWhenSeen(items, view);
+  return [
+    h("h2", {}, `${layer.title}: ${count(found.length, "filter")} of ${layer.filters}`),
+    h("form", { class: "choices", onsubmit: (event) => event.preventDefault() }, choices(view)),
+    h("p", { class: "note" }, legend(state.show)),
+    h("ul", { class: "gallery" }, items),
+    found.length > LISTED ? h("p", {}, `The first ${LISTED} are drawn; narrow them to see the others.`) : undefined,
+    found.length ? undefined : h("p", {}, "No filter is like that."),
+  ];
+}
+
+function legend(show) {
+  if (show === "fields") return "Rows are input labels, columns outputs; blue −1, white 0, red 1, the largest field.";
+  const order = show === "permuted" ? "labels of a cluster side by side" : `labels in the order of the data set`;
+  return `White: in a cluster; yellow: noise; dark: not above the threshold; ${order}.`;
+}
+
+function choices(view) {
+  const { layer, run, state, level } = view;
+  const counted = (text, number) => `${text} (${number})`;
+  const change = (key, read = String) => (value) => view.go({ [key]: read(value), filter: undefined });
+  const others = chosenFilters(view, "label");
+  const on = (label) =>
+    state.how === "column"
+      ? others.filter(({ filter }) => layer.columnIsOn(filter, label, level)).length
+      : others.filter(({ clusters }) => clusters.some((labels) => labels.includes(label))).length;
+  const sizes = chosenFilters(view, "size");
+  const largest = Math.max(0, ...layer.at(level).flatMap(({ clusters }) => clusters.map((labels) => labels.length)));
+  const sizeOptions = Array.from({ length: largest + 1 }, (_, size) => [
+    size,
+    counted(
+      size ? `a cluster of ${count(size, "label")}` : "no cluster",
+      sizes.filter(({ clusters }) => hasSize(clusters, size)).length,
+    ),
+  ]);
+  const kinds = chosenFilters(view, "state");
+  const kindOptions = Object.entries(STATES).filter(([key]) => key !== "faded" || layer.array("faded")).map((
+    [key, text],
+  ) => [
+    key,
+    counted(text, kinds.filter((found) => isIn(view, found, key)).length),
+  ]);
+  const known = Object.entries(SORTS).filter(([key]) => key !== "loss" || layer.array("accuracy_loss"));
+  const labels = run.names.map((name, label) => [label, counted(name, on(label))]);
+  return [
+    choice("on", "label", [[-1, counted("any", others.length)], ...labels], state.on, change("on", Number)),
+    choice("how", "is", [["cluster", "in a cluster"], ["column", "a column that is on"]], state.how, change("how")),
+    choice(
+      "size",
+      "with",
+      [[-1, counted("any clusters", sizes.length)], ...sizeOptions],
+      state.size,
+      change("size", Number),
+    ),
+    choice("state", "of", kindOptions, state.state, change("state")),
+    choice("sort", "sorted by", known, state.sort, change("sort")),
+    choice("show", "drawn", Object.entries(SHOWS), state.show, change("show")),
+  ];
+}
+
+function item(view, found) {
+  const { layer, run, state } = view;
+  const { filter, silent, noise } = found;
+  const about = `filter ${filter}: ${inWords(found, run.names)}${silent ? "" : `; noise ${noise}`}`;
+  const value = {
+    noise: () => silent ? "silent" : `noise ${noise}`,
+    size: () => `size ${number(found.size, 1)}`,
+    loss: () => percent(layer.array("accuracy_loss")?.[filter], 2),
+    label: () => digits(layer.array("own")[filter * run.names.length + Math.max(state.on, 0)]),
+  }[state.sort];
+  const current = filter === state.filter ? "true" : undefined;
+  const link = h(
+    "a",
+    {
+      href: view.address({ filter }),
+      "aria-label": about,
+      title: about,
+      "aria-current": current,
+      "data-filter": filter,
+    },
+    h("span", {}, filter, value ? h("small", {}, ` ${value()}`) : undefined),
+  );
+  return h("li", {}, link);
+}
+
+/** Draw each matrix when it comes near the window: thousands at once would be slow. */
+function drawWhenSeen(items, view) {
+  const colours = palette((code) => view.run.value(code), ofField);
+  const marked = palette((code) => code, (code) => ofCell(Math.min(code, 2)));
+  const observer = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (!isIntersecting) continue;
+      observer.unobserve(target);
+      const link = target.firstChild;
+      link.prepend(small(view, Number(link.dataset.filter), colours, marked));
+    }
+  }, { rootMargin: "300px" });
+  items.forEach((item) => observer.observe(item));
+}
+
+/** Draw a filter's matrix, one pixel an element. */
+export function small(view, filter, colours, marked) {
+  const { layer, level, run, state } = view;
+  const codes = layer.ofFilter("test", filter);
+  const labels = run.names.map((_, label) => label);
+  if (state.show === "fields") return paint(codes, labels, colours);
+  const { clusters } = layer.at(level)[filter];
+  const cells = cellsOf(clip(codes, level), clusters, labels.length);
+  if (state.show === "clipped") return paint(cells, labels, marked);
+  const clustered = clusters.flat();
+  return paint(cells, [...clustered, ...labels.filter((label) => !clustered.includes(label))], marked);
+}

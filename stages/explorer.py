@@ -1,0 +1,86 @@
+"""Write the page of all filters: every filter, label and test image, in one file."""
+
+from typing import Any
+
+import numpy as np
+
+from singlefilter.claims.paper import SWEPT_THRESHOLDS
+from singlefilter.data.store import read_dataset
+from singlefilter.explorer.pack import (
+    Pack,
+    add_explained,
+    add_images,
+    add_layer,
+    add_numbers,
+    code_edges,
+    describe_page,
+    layer_entry,
+    nulls_entry,
+)
+from singlefilter.explorer.page import make_page, make_pictures
+from singlefilter.filters.pictures import picture_side
+from singlefilter.filters.store import read_explained, read_images, read_layer
+from singlefilter.pipeline.artifacts import Workspace, path_of
+from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.params import Params, layer_text, run_heading
+from stages import run
+
+OFF = "<!doctype html><title>explorer: false</title><p>explorer is false in params.yaml; this page is left out.\n"
+
+
+def main(params: Params) -> None:
+    files = Workspace(params)
+    page = describe_run(files, params) if params.explorer else OFF
+    with files.replacing("explorer") as path:
+        path.write_text(page, encoding="utf-8")
+    if params.explorer:
+        print(f"every filter, label and test image: {path_of('explorer')} ({len(page) / 1e6:.1f} MB), in a browser")
+
+
+def describe_run(files: Workspace, params: Params) -> str:
+    """Pack a whole run, and make its page."""
+    pack, thresholds = Pack(), sorted({*SWEPT_THRESHOLDS, params.threshold})
+    edges = code_edges(thresholds)
+    samples = [add_sample(files, params, pack, edges, seed) for seed in params.seeds]
+    with files.read("dataset") as file:
+        data = read_dataset(file)
+    count, side = samples[0]["images"], picture_side(params.chosen_dataset.image_size)
+    names = files.read_table("image_names", dtype={"name": str}, keep_default_na=False)
+    pictures, columns = make_pictures(data.test.images[:count], side)
+    pack.add("labels", data.test.labels[:count].astype(np.uint16))
+    images_per_label = np.bincount(data.test.labels, minlength=len(data.class_names))
+    about = describe_page(data.class_names, thresholds, params.threshold, edges, samples, images_per_label) | {
+        "heading": run_heading(params.arch, params.dataset, len(params.seeds), params.epochs_scale),
+        "nulls": nulls_entry(files.read_table("nulls")),
+        "pictures": {"count": count, "of": len(data.test.labels), "side": side, "columns": columns},
+        "names": names.loc[names["split"] == "test", "name"].head(count).tolist(),
+    }
+    return make_page(f"{params.arch} on {params.dataset}: every filter", about, pack, pictures)
+
+
+def add_sample(files: Workspace, params: Params, pack: Pack, edges: np.ndarray, seed: int) -> dict[str, Any]:
+    """Add a sample's arrays to the pack, and give what else is to be known of it."""
+    layers = []
+    table = files.read_table("filters", dtype={"layer": str, "labels": str})
+    with files.read("matrices", seed=seed) as matrices, files.read("images", seed=seed) as images:
+        for layer in params.chosen_arch.examined_layers:
+            place, of_layer = f"{seed}/{layer}", read_layer(matrices, layer)
+            add_layer(pack, place, of_layer, edges)
+            rows = table[(table["seed"] == seed) & (table["layer"] == str(layer))]
+            if len(rows) != len(of_layer.faded):
+                raise InputError(
+                    f"{path_of('filters')} is of another run: it has {len(rows)} filters of {layer_text(layer)}, "
+                    f"sample {seed}, where {len(of_layer.faded)} are expected. "
+                    "Make it again: dvc repro --force --single-item cluster_stats"
+                )
+            add_numbers(pack, place, rows)
+            found = read_images(images, layer)
+            add_images(pack, place, found)
+            layers.append(layer_entry(layer, len(of_layer.faded), of_layer.accuracies))
+        explained = read_explained(images)
+    add_explained(pack, str(seed), explained)
+    return {"name": str(seed), "layers": layers, "images": len(found.predictions), "explained": len(explained.codes)}
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,447 @@
+"""The page of all filters, in a browser that reaches no network, against the tables and arrays that it is made from."""
+
+import io
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page
+
+import singlefilter
+from singlefilter.claims.paper import SWEPT_THRESHOLDS
+from singlefilter.filters.clusters import clip, number_clusters
+from singlefilter.filters.layer_clusters import find_layer_clusters
+from singlefilter.statistics.nulls import NULLS, shuffle
+from tests.explorer.runs import NAMES, SILENT, Run, write_run
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+# Of lists of pictures the numbers of the images, each with what is said of it.
+PICTURED = r"""lists => lists.map(list => [...list.querySelectorAll("a")].map(
+    link => [Number(link.getAttribute("href").match(/image=(\d+)/)[1]), link.title]))"""
+# Pictures that a screen reader does not name.
+UNNAMED = """[...document.querySelectorAll("#list canvas, #panel canvas")].filter(
+    canvas => !canvas.getAttribute("aria-label") && !canvas.closest("a[aria-label]")).length"""
+TIMED = """fragment => {
+    const began = performance.now();
+    explorer.follow(fragment);
+    document.body.getBoundingClientRect();
+    return performance.now() - began;
+}"""
+
+
+@contextmanager
+def opened(browser: Browser, address: str, width: int = 1300, **options: object) -> Iterator[Page]:
+    """Open a page that may ask for nothing and complain of nothing."""
+    complaints: list[str] = []
+    with browser.new_page(viewport={"width": width, "height": 900}, **options) as page:
+        page.on("request", lambda request: complaints.append(request.url))
+        page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(address)
+        page.wait_for_selector("#path li")
+        yield page
+        ours = ("file:", "data:", "blob:")
+        assert [complaint for complaint in complaints if not complaint.startswith(ours)] == []
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Two samples, whose names of labels and images are markup."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("run"))
+        return write_run(NAMES, samples=2)
+
+
+@pytest.fixture
+def page(browser: Browser, run: Run) -> Iterator[Page]:
+    with opened(browser, run.page.as_uri()) as page:
+        yield page
+
+
+def go(page: Page, fragment: str) -> None:
+    page.evaluate("fragment => explorer.follow(fragment)", fragment)
+
+
+def shown_filters(page: Page) -> list[int]:
+    return page.eval_on_selector_all("#list [data-filter]", "links => links.map(link => Number(link.dataset.filter))")
+
+
+def saved_table(page: Page) -> pd.DataFrame:
+    with page.expect_download() as download:
+        page.click("#save-table")
+    return pd.read_csv(download.value.path(), keep_default_na=False, na_values=[""], dtype={"labels": str})
+
+
+def rows_of(page: Page, caption: str) -> list[list[str]]:
+    """The texts of a table's cells, by a part of its caption."""
+    return page.evaluate(
+        """caption => {
+            const table = [...document.querySelectorAll("table")].find(of => of.caption.textContent.includes(caption));
+            const texts = row => [...row.cells].map(cell => cell.textContent.replaceAll("\\u00a0", " "));
+            return [...table.tBodies[0].rows].map(texts);
+        }""",
+        caption,
+    )
+
+
+@pytest.mark.parametrize(("seed", "layer"), [(0, 1), (0, 2), (1, 1), (1, 2)])
+def test_the_filters_numbers_are_those_of_the_table(page, run, seed, layer):
+    go(page, f"#sample={seed}&layer={layer}")
+    saved, table = saved_table(page), run.tables["filters"]
+    expected = table[(table["seed"] == seed) & (table["layer"] == layer)].reset_index()
+    assert saved["filter"].tolist() == expected["filter"].tolist()
+    assert saved["silent"].tolist() == expected["silent"].tolist()
+    assert saved["labels"].fillna("").tolist() == expected["labels"].fillna("").tolist()
+    for name in ("noise", "clusters", "decision_label", "decision_share", "accuracy_loss"):
+        found, wanted = saved[name].astype(float), expected[name].astype(float)
+        assert found.tolist() == pytest.approx(wanted.tolist(), rel=1e-5, abs=1e-7, nan_ok=True)
+
+
+def test_one_filter_is_told_in_words_and_numbers(page, run):
+    table = run.tables["filters"]
+    filters = table[(table["seed"] == 0) & (table["layer"] == 2)].reset_index()
+    for number, row in filters.iterrows():
+        go(page, f"#layer=2&filter={number}")
+        words = page.inner_text("#panel .words")
+        if number == SILENT:
+            assert words == "At the threshold 0.3 it is silent: none of its fields is positive."
+            continue
+        assert words.endswith(f"; noise {row['noise']:.0f}.")
+        for label in [int(label) for cluster in row["labels"].split(";") for label in cluster.split()]:
+            assert NAMES[label] in words
+        numbers = {cells[0]: cells[1] for cells in rows_of(page, "Its numbers")}
+        assert numbers["noise"] == f"{row['noise']:.0f}"
+        assert numbers["label that it picks most"].startswith(f"{NAMES[int(row['decision_label'])]}, for ")
+        assert page.locator("#panel .matrix canvas").count() == 3 + 1 + 3  # test, decisions, training
+
+
+def test_each_sort_is_by_what_the_table_says(page, run):
+    table = run.tables["filters"]
+    rows = table[(table["seed"] == 0) & (table["layer"] == 2)].reset_index()
+    labels = rows["labels"].fillna("").map(lambda text: [cluster.split() for cluster in text.split(";") if cluster])
+    sizes = labels.map(lambda clusters: np.mean([len(of) for of in clusters]) if clusters else 0)
+    own = run.matrices[0, 2].splits["test"].fields[:, 4, 4]
+    keys = {
+        "filter": rows["filter"],
+        "noise": rows["noise"].fillna(np.inf),
+        "size": -sizes,
+        "loss": -rows["accuracy_loss"].astype(np.float32),
+        "label": -pd.Series(own),
+    }
+    for name, key in keys.items():
+        go(page, f"#layer=2&sort={name}&on=4&how=column" if name == "label" else f"#layer=2&sort={name}")
+        order = key.sort_values(kind="stable").index.tolist()
+        shown = shown_filters(page)
+        assert shown == [number for number in order if number in shown]
+        assert name == "label" or len(shown) == len(rows)
+
+
+def test_filters_are_narrowed_and_counted_by_what_the_matrices_say(page, run):
+    test = run.matrices[0, 1].splits["test"]
+    means = test.fields / test.images_per_label[:, None]
+    clipped = clip(means / means.max((1, 2), keepdims=True), 0.3)
+    numbers = number_clusters(clipped)
+    in_cluster = (numbers >= 0).sum(axis=0)
+    columns_on = (clipped.sum(axis=1) >= 0.8 * len(NAMES) - 1e-9).sum(axis=0)
+    assert columns_on.any() and in_cluster.any()
+    for how, expected in (("cluster", in_cluster), ("column", columns_on)):
+        for label, count in enumerate(expected):
+            go(page, f"#layer=1&on={label}&how={how}")
+            assert len(shown_filters(page)) == count
+        texts = page.eval_on_selector_all("#on option", "options => options.map(option => option.textContent)")
+        assert texts[1:] == [f"{name} ({count})" for name, count in zip(NAMES, expected, strict=True)]
+    pairs = [number for number, of in enumerate(numbers) if 2 in np.bincount(of[of >= 0])]
+    go(page, "#layer=1&size=2")
+    assert shown_filters(page) == pairs
+    go(page, "#layer=2&state=silent")
+    assert shown_filters(page) == [SILENT]
+    go(page, "#layer=2&state=faded")
+    assert shown_filters(page) == [1]
+
+
+def test_the_slider_has_the_statistics_of_each_threshold(page, run):
+    table = run.tables["thresholds"].set_index(["seed", "layer", "split", "walk", "threshold"]).sort_index()
+    for threshold in SWEPT_THRESHOLDS:
+        found = page.evaluate(
+            """threshold => explorer.run.samples.map(sample => sample.layers.map(layer =>
+                ["test", "train"].map(split => layer.means(explorer.run.level(threshold), split))))""",
+            threshold,
+        )
+        for seed, layer, split in itertools.product((0, 1), (1, 2), ("test", "train")):
+            row = table.loc[seed, layer, split, "forward", threshold]
+            shown = found[seed][layer - 1][("test", "train").index(split)]
+            assert shown == pytest.approx(row[list(shown)].to_dict(), nan_ok=True)
+    page.focus("#threshold")
+    page.keyboard.press("ArrowRight")
+    assert "threshold=0.35" in page.url
+    assert page.evaluate("document.activeElement.id") == "threshold"
+    noise = table.loc[0, 2, "test", "forward", 0.35]["noise"]
+    assert f"noise {noise:.2f}" in page.inner_text("#path li:last-child")
+
+
+@pytest.mark.parametrize("labels", [1, 2, 5, 12])
+def test_clusters_are_pythons_on_random_matrices(page, labels):
+    generator = np.random.default_rng(labels)
+    matrices = generator.random((200, labels, labels)) < generator.random((200, 1, 1))
+    codes = np.where(matrices, 40, 30)
+    codes[:10] = 255  # no number is above any threshold
+    matrices[:10] = False
+    found = page.evaluate(
+        """async ([codes, count]) => {
+            const { clip, countNoise, listClusters, numberClusters } = await import("explorer/clusters.js");
+            return codes.map(matrix => {
+                const clipped = clip(Uint8Array.from(matrix), 30);
+                const numbers = numberClusters(clipped, count);
+                return [[...numbers], countNoise(clipped, listClusters(numbers))];
+            });
+        }""",
+        [codes.reshape(200, -1).tolist(), labels],
+    )
+    expected = find_layer_clusters(matrices, np.zeros(200, bool))
+    assert [numbers for numbers, _ in found] == expected.numbers.tolist()
+    assert [noise for _, noise in found] == expected.noise.tolist()
+
+
+@pytest.mark.parametrize("null", NULLS)
+def test_nulls_have_pythons_means(page, null):
+    clipped, draws = np.random.default_rng(8).random((6, 6)) < 0.4, 4000
+    rows = np.array([0, 1, 2, 4, 5])  # the fourth label has no images
+    clipped[3] = False
+    mean, deviation = page.evaluate(
+        """async ([name, clipped, rows, draws]) => {
+            const { measureNull, randomNumbers } = await import("explorer/clusters.js");
+            return measureNull(name, clipped, 6, rows, draws, randomNumbers(1)).noise;
+        }""",
+        [null, clipped.flatten().astype(int).tolist(), rows.tolist(), draws],
+    )
+    drawn = np.zeros((draws, 6, 6), bool)
+    drawn[:, rows] = shuffle(null, clipped[np.newaxis, rows], draws, np.random.default_rng(0))
+    noise = find_layer_clusters(drawn, np.zeros(draws, bool)).noise
+    assert abs(mean - noise.mean()) < 5 * noise.std() * np.sqrt(2 / draws)
+    assert deviation == pytest.approx(noise.std(), rel=0.1)
+
+
+def test_a_filters_images_are_those_with_the_largest_and_smallest_fields(page, run):
+    images, labels = run.images[0, 2], run.data.test.labels
+    for number in range(3):
+        go(page, f"#layer=2&filter={number}")
+        places = np.flatnonzero(images.pairs[:, 0] == number)
+        links = page.eval_on_selector_all("#panel .thumbnails", PICTURED)
+        assert len(links) == 2 * len(places)
+        for place, largest, smallest in zip(places, links[::2], links[1::2], strict=True):
+            assert [image for image, _ in largest] == images.largest[place].tolist()
+            assert [image for image, _ in smallest] == images.smallest[place].tolist()
+            first = images.largest[place][0]
+            assert f"({run.data.test.names[first]}): {NAMES[labels[first]]}" in largest[0][1]
+            decided = images.predictions[first]
+            assert (", decided " in largest[0][1]) == (decided != labels[first])
+
+
+def test_pictures_are_the_images(page, run):
+    page.set_viewport_size({"width": 1300, "height": 900})
+    for number in (0, 17, 59):
+        go(page, f"#image={number}")
+        pixels = page.eval_on_selector(
+            "#panel .image canvas", "canvas => [...canvas.getContext('2d').getImageData(4, 4, 1, 1).data.slice(0, 3)]"
+        )
+        assert np.abs(np.array(pixels) - run.data.test.images[number, 4, 4]).max() < 40  # WebP halves colours
+        assert f"Name: {run.data.test.names[number]}" in page.inner_text("#panel")
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_decision_adds_up_to_the_heads_outputs(page, run, seed):
+    features, head, labels = run.features[seed, 2], run.heads[seed, 2], run.data.test.labels
+    outputs = np.einsum("nfs,kfs->nk", features, head)
+    mistaken = np.flatnonzero(outputs.argmax(axis=1) != labels)
+    for number in mistaken[:3]:
+        decided, label = outputs[number].argmax(), labels[number]
+        go(page, f"#sample={seed}&image={number}")
+        assert f"The head on layer 2 decides {NAMES[decided]}." in page.inner_text("#panel")
+        found = page.evaluate("number => [...explorer.run.fields(explorer.sample, number)]", int(number))
+        fields = np.einsum("fs,kfs->fk", features[number], head)
+        steps = features.max(axis=(0, 2)) / 255
+        rounding = steps[:, np.newaxis] * np.abs(head[:, :, 0].T) / 2
+        assert (np.abs(np.reshape(found, fields.shape) - fields) <= rounding + 1e-6).all()
+        rows = rows_of(page, "Outputs of the head")
+        shown = {cells[0].removesuffix(" (its label)"): float(cells[1].replace("−", "-")) for cells in rows}
+        assert shown == pytest.approx(dict(zip(NAMES, outputs[number].tolist(), strict=True)), abs=0.1)
+        parts = rows_of(page, "of the filters that matter most")
+        difference = outputs[number, decided] - outputs[number, label]
+        assert float(parts[-1][-1].replace("−", "-")) == pytest.approx(difference, abs=0.1)
+        assert len(parts) == features.shape[1]
+    go(page, f"#sample={seed}&view=images")
+    (listed,) = page.eval_on_selector_all("#list .thumbnails", PICTURED)
+    assert [image for image, _ in listed] == mistaken.tolist()
+
+
+def test_a_labels_filters_are_those_whose_clusters_have_it(page, run):
+    table = run.tables["filters"]
+    rows = table[(table["seed"] == 0) & (table["layer"] == 2)]
+    own = np.diagonal(run.matrices[0, 2].splits["test"].fields, axis1=1, axis2=2)
+    own = own / run.matrices[0, 2].splits["test"].images_per_label
+    for label in range(len(NAMES)):
+        go(page, f"#view=labels&layer=2&label={label}")
+        found = [row["filter"] for _, row in rows.iterrows() if str(label) in row["labels"].replace(";", " ").split()]
+        saved = saved_table(page)
+        assert saved["filter"].tolist() == sorted(found, key=lambda number: -own[number, label])
+        assert saved["mean_field"].tolist() == pytest.approx(own[saved["filter"], label].tolist(), rel=1e-5)
+    go(page, "#view=labels&layer=2")
+    clusters = [{int(label) for label in of.split()} for text in rows["labels"] for of in text.split(";")]
+    pairs = itertools.combinations(range(len(NAMES)), 2)
+    together = {pair: sum(of.issuperset(pair) for of in clusters) for pair in pairs}
+    saved = saved_table(page)
+    shared = {(NAMES.index(row["label"]), NAMES.index(row["other"])): row["filters"] for _, row in saved.iterrows()}
+    assert shared == together and saved["filters"].is_monotonic_decreasing
+    assert page.locator("#list .matrix canvas").count() == 2  # the samples side by side
+
+
+def test_a_label_is_clean_from_the_layer_on_where_most_of_its_ones_are_in_clusters(page, run):
+    shares = {}
+    for layer in (1, 2):
+        test = run.matrices[0, layer].splits["test"]
+        heard = np.arange(len(test.fields)) != (SILENT if layer == 2 else -1)
+        means = (test.fields / test.images_per_label[:, None])[heard]
+        clipped = clip(means / means.max((1, 2), keepdims=True), 0.3)
+        numbers = number_clusters(clipped)
+        blocks = (numbers[:, :, None] == numbers[:, None, :]) & (numbers[:, :, None] >= 0)
+        shares[layer] = (clipped & blocks).sum((0, 2)) / clipped.sum((0, 2))
+    for label in range(len(NAMES)):
+        go(page, f"#view=labels&label={label}")
+        clean = next((layer for layer in (1, 2) if all(shares[later][label] > 0.5 for later in range(layer, 3))), None)
+        words = page.inner_text("#panel .words")
+        assert words.startswith(f"It is clean from layer {clean} on" if clean else "It is not clean in the last layer")
+        found = [cells[3] for cells in rows_of(page, "from layer to layer")]
+        assert found == [f"{100 * shares[layer][label]:.1f} %" for layer in (1, 2)]
+
+
+def test_keys_go_to_the_next_filter_layer_and_back(page):
+    def address() -> str:
+        return page.url.partition("#")[2]
+
+    page.keyboard.press("ArrowRight")
+    assert address() == "filter=0"
+    page.keyboard.press("ArrowRight")
+    assert address() == "filter=1"
+    page.keyboard.press("ArrowUp")
+    assert sorted(address().split("&")) == ["filter=1", "layer=1"]
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")  # there is none before the first
+    assert sorted(address().split("&")) == ["filter=0", "layer=1"]
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Escape")
+    assert address() == ""
+    go(page, "#view=images")
+    page.fill("#number", "17")
+    page.keyboard.press("ArrowLeft")  # within the field
+    page.keyboard.press("Enter")
+    assert sorted(address().split("&")) == ["image=17", "view=images"]
+    page.go_back()
+    page.wait_for_function("!location.hash.includes('image=')")
+    assert page.locator("#panel > *").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "heading"),
+    [
+        ("#layer=1&filter=4", "layer 1, filter 4"),
+        ("#sample=1&layer=2&filter=5&threshold=0.5&sort=noise", "layer 2, filter 5"),
+        ("#label=2", "label cat"),
+        ("#image=17", "image 17: "),
+        ("#view=images&image=3", "image 3: "),
+        ("#layer=99&filter=99&threshold=7&sample=x&view=none&on=77&size=-4&sort=what", None),
+        ("#filter=1.5&label=-1&image=1e9&for=900&%E0%A4%A", None),
+    ],
+)
+def test_an_address_opens_what_it_names_and_what_there_is_not_is_left_out(browser, run, address, heading):
+    with opened(browser, run.page.as_uri() + address) as page:
+        if heading:
+            assert page.inner_text("#panel h2").startswith(heading)
+        else:
+            assert page.locator("#panel > *").count() == 0
+            assert len(shown_filters(page)) == 12
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(400, "light"), (1300, "dark")])
+def test_every_view_fits_its_window_and_can_be_read_aloud(browser, run, width, scheme):
+    with opened(browser, run.page.as_uri(), width, color_scheme=scheme) as page:
+        dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 21, 28)"
+        assert dark == (scheme == "dark")
+        for address in ("#", "#filter=2", "#view=labels", "#view=labels&label=1", "#view=images", "#image=17"):
+            go(page, address)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate(UNNAMED) == 0
+            assert page.evaluate("document.querySelectorAll('select:not([id]), input:not([id])').length") == 0
+
+
+def test_names_are_texts_whatever_is_in_them(page):
+    for address in ("#", "#filter=2", "#view=labels&label=0", "#image=0"):
+        go(page, address)
+        assert page.locator("body b:has-text('.png'), #list script, #panel script").count() == 0
+    go(page, "#view=labels&label=0")
+    assert page.inner_text("#panel h2") == f"label {NAMES[0]}"
+
+
+def test_the_value_under_the_pointer_is_said(page, run):
+    test = run.matrices[0, 2].splits["test"]
+    means = test.fields[0] / test.images_per_label[:, None]
+    row, column = np.unravel_index(means.argmax(), means.shape)
+    go(page, "#layer=2&filter=0&show=fields")
+    canvas = page.locator("#panel .matrix canvas").first
+    box, cell = canvas.bounding_box(), 160 // len(NAMES)
+    canvas.hover(position={"x": box["width"] - 2 - cell * (len(NAMES) - column - 0.5), "y": 1 + cell * (row + 0.5)})
+    said = page.locator("#panel .matrix output").first.inner_text()
+    assert said == f"{NAMES[row]} → {NAMES[column]}: 1"
+
+
+def test_what_is_shown_is_saved_as_a_picture(page):
+    for address in ("#", "#filter=2", "#view=labels", "#image=17"):
+        go(page, address)
+        page.wait_for_selector("#list canvas")
+        with page.expect_download() as download:
+            page.click("#save-picture")
+        picture = Image.open(io.BytesIO(download.value.path().read_bytes()))
+        assert download.value.suggested_filename.startswith("explorer") and picture.format == "PNG"
+        assert min(picture.size) > 100 and len(picture.getcolors(2**24)) > 3
+    go(page, "#filter=2")
+    fields = saved_table(page)
+    assert len(fields) == 2 * len(NAMES) ** 2 and set(fields["cell"]) <= {"off", "noise", "cluster"}
+
+
+@pytest.mark.parametrize(("labels", "filters"), [(2, 12), (100, 40)])
+def test_few_and_many_labels_are_drawn(browser, labels, filters, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run = write_run(tuple(f"label {number}" for number in range(labels)), filters=filters, test_images=200)
+    with opened(browser, run.page.as_uri()) as page:
+        silent = f"#filter={SILENT}"
+        for address in ("#", "#filter=2", silent, "#layer=1&show=fields", "#view=labels", "#label=1", "#image=17"):
+            took = page.evaluate(TIMED, address)
+            with capsys.disabled():
+                print(f"\n{labels} labels, {address}: {took:.0f} ms", end="")
+            assert page.locator("#list canvas, #list [data-filter], #list .thumbnails").count() > 0
+        go(page, "#filter=2")
+        words = page.inner_text("#panel .words")
+        row = run.tables["filters"].query("layer == 2 and filter == 2").iloc[0]
+        assert words.endswith(f"; noise {row['noise']:.0f}.")
+
+
+def test_a_notebook_shows_a_filter_in_a_frame(browser, tmp_path):
+    fields = np.random.default_rng(0).normal(size=(5, 3, 3))
+    panel = singlefilter.show_filter(fields, 2, class_names=["a", "b", "<c>"], train=fields + 0.01)
+    notebook = tmp_path / "notebook.html"
+    notebook.write_text(f"<!doctype html><meta charset=utf-8>{panel._repr_html_()}", encoding="utf-8")
+    with browser.new_page() as page:
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(notebook.as_uri())
+        frame = page.frame_locator("iframe")
+        frame.locator("#panel h2", has_text="filter 2").wait_for()
+        assert frame.locator("#panel .matrix canvas").count() == 6
+        frame.get_by_text("next →").click()
+        frame.locator("#panel h2", has_text="filter 3").wait_for()
+        assert complaints == []
