@@ -392,7 +392,7 @@ def test_the_value_under_the_pointer_is_said(page, run):
     row, column = np.unravel_index(means.argmax(), means.shape)
     go(page, "#layer=2&filter=0&show=fields")
     canvas = page.locator("#panel .matrix canvas").first
-    box, cell = canvas.bounding_box(), 160 // len(NAMES)
+    box, cell = canvas.bounding_box(), 140 // len(NAMES)
     canvas.hover(position={"x": box["width"] - 2 - cell * (len(NAMES) - column - 0.5), "y": 1 + cell * (row + 0.5)})
     said = page.locator("#panel .matrix output").first.inner_text()
     assert said == f"{NAMES[row]} → {NAMES[column]}: 1"

@@ -71,7 +71,7 @@ export function matrix({ title, codes, labels, names, colours, blocks = [], say,
   const text = (label) => names[label].length > LONGEST ? `${names[label].slice(0, LONGEST - 1)}…` : names[label];
   const longest = named ? Math.max(...labels.map((label) => text(label).length)) : 0;
   const margin = named ? 8 + 6.2 * longest : 4;
-  const side = Math.max(3, Math.floor((named ? 160 : 300) / labels.length)) * labels.length;
+  const side = Math.max(3, Math.floor((named ? 140 : 300) / labels.length)) * labels.length;
   const scale = globalThis.devicePixelRatio || 1;
   const [width, height] = [margin + side + 2, side + margin + 2];
   const canvas = h("canvas", { width: width * scale, height: height * scale, role: "img", "aria-label": about });

@@ -18,10 +18,11 @@ export function drawFilter(view) {
     h("h2", {}, `${layer.title}, filter ${filter}`),
     steps(view),
     h("p", { class: "words" }, `At the threshold ${state.threshold} it ${words}.`.replace("it silent", "it is silent")),
-    Object.entries(SPLITS).filter(([split]) => layer.array(split)).map(([split, name]) => matrices(view, split, name)),
+    matrices(view, "test"),
+    images(view),
+    layer.array("train") ? matrices(view, "train") : undefined,
     numbers(view, found),
     nulls(view, found),
-    images(view),
   ];
 }
 
@@ -39,7 +40,8 @@ function steps(view) {
   );
 }
 
-function matrices(view, split, name) {
+function matrices(view, split) {
+  const name = SPLITS[split];
   const { layer, level, run, state } = view;
   const codes = layer.ofFilter(split, state.filter);
   const { clusters } = layer.at(level, split)[state.filter];
@@ -131,7 +133,9 @@ function numbers(view, found) {
   const values = filterNumbers(view, found);
   const train = layer.array("train") ? layer.at(level, "train")[found.filter] : undefined;
   const loss = values.accuracy_loss;
-  const lost = Number.isFinite(loss) ? `${percent(Math.abs(loss), 2)} ${loss < 0 ? "higher" : "lower"}` : "n/a";
+  const lost = Number.isFinite(loss)
+    ? `${loss < 0 ? "higher" : "lower"} by ${number(100 * Math.abs(loss), 2)} percentage points`
+    : "n/a";
   const picked = Number.isFinite(values.decision_label)
     ? `${run.names[values.decision_label]}, for ${percent(values.decision_share)} of the images that it decides`
     : "n/a";
