@@ -33,7 +33,7 @@ NOTES = (
 
 READING = [name for name in CHAIN if name != "download"]
 # Those that read nothing but HDF5 files, which tell their run; of tables DVC alone knows of which run they are.
-TOLD = [name for name in READING if name not in ("cluster_stats", "figures")]
+TOLD = [name for name in READING if name not in ("cluster_stats", "figures", "explorer")]
 
 # What else a run may have been made with, and so what else params.yaml may say when a stage runs alone.
 OTHER_RUNS: dict[str, Mapping[str, Any]] = {
