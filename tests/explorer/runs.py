@@ -111,7 +111,8 @@ def add_layer(run: Run, seed: int, layer: int, filters: int, generator: np.rando
 
     def features_of(split: Split) -> np.ndarray:
         noise = generator.normal(size=(len(split.labels), filters, positions))
-        return np.maximum(means[split.labels] + noise, 0).astype(np.float16)
+        values = (means[split.labels] + noise).astype(np.float16)
+        return values if seed else np.maximum(values, 0)  # the second sample's are not of ReLU
 
     test, train = features_of(run.data.test), features_of(run.data.train)
     device = torch.device("cpu")

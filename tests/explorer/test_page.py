@@ -45,6 +45,7 @@ def opened(browser: Browser, address: str, width: int = 1300, **options: object)
         page.goto(address)
         page.wait_for_selector("#path li")
         yield page
+        assert page.locator("#failure").is_hidden()
         ours = ("file:", "data:", "blob:")
         assert [complaint for complaint in complaints if not complaint.startswith(ours)] == []
 
@@ -125,7 +126,8 @@ def test_each_sort_is_by_what_the_table_says(page, run):
     rows = table[(table["seed"] == 0) & (table["layer"] == 2)].reset_index()
     labels = rows["labels"].fillna("").map(lambda text: [cluster.split() for cluster in text.split(";") if cluster])
     sizes = labels.map(lambda clusters: np.mean([len(of) for of in clusters]) if clusters else 0)
-    own = run.matrices[0, 2].splits["test"].fields[:, 4, 4]
+    label = int(pd.Series(sum(sum(labels, []), [])).mode()[0])  # the one that most filters stand for
+    own = run.matrices[0, 2].splits["test"].fields[:, label, label]
     keys = {
         "filter": rows["filter"],
         "noise": rows["noise"].fillna(np.inf),
@@ -134,11 +136,11 @@ def test_each_sort_is_by_what_the_table_says(page, run):
         "label": -pd.Series(own),
     }
     for name, key in keys.items():
-        go(page, f"#layer=2&sort={name}&on=4&how=column" if name == "label" else f"#layer=2&sort={name}")
+        go(page, f"#layer=2&sort={name}&on={label}" if name == "label" else f"#layer=2&sort={name}")
         order = key.sort_values(kind="stable").index.tolist()
         shown = shown_filters(page)
         assert shown == [number for number in order if number in shown]
-        assert name == "label" or len(shown) == len(rows)
+        assert len(shown) >= 3 if name == "label" else len(shown) == len(rows)
 
 
 def test_filters_are_narrowed_and_counted_by_what_the_matrices_say(page, run):
@@ -247,9 +249,12 @@ def test_pictures_are_the_images(page, run):
     for number in (0, 17, 59):
         go(page, f"#image={number}")
         pixels = page.eval_on_selector(
-            "#panel .image canvas", "canvas => [...canvas.getContext('2d').getImageData(4, 4, 1, 1).data.slice(0, 3)]"
+            "#panel .image canvas", "canvas => [...canvas.getContext('2d').getImageData(0, 0, 8, 8).data]"
         )
-        assert np.abs(np.array(pixels) - run.data.test.images[number, 4, 4]).max() < 40  # WebP halves colours
+        colours = np.reshape(pixels, (8, 8, 4))[..., :3].astype(float)
+        # WebP halves the resolution of colours, so that they run into each other's pictures at the edges.
+        assert np.abs(colours[2:6, 2:6] - run.data.test.images[number, 2:6, 2:6]).max() < 40
+        assert np.abs(colours.mean(axis=2) - run.data.test.images[number].mean(axis=2)).max() < 60
         assert f"Name: {run.data.test.names[number]}" in page.inner_text("#panel")
 
 
@@ -264,8 +269,8 @@ def test_a_decision_adds_up_to_the_heads_outputs(page, run, seed):
         assert f"The head on layer 2 decides {NAMES[decided]}." in page.inner_text("#panel")
         found = page.evaluate("number => [...explorer.run.fields(explorer.sample, number)]", int(number))
         fields = np.einsum("fs,kfs->fk", features[number], head)
-        steps = features.max(axis=(0, 2)) / 255
-        rounding = steps[:, np.newaxis] * np.abs(head[:, :, 0].T) / 2
+        steps = (features.max(axis=(0, 2), initial=0) - features.min(axis=(0, 2), initial=0)) / 255
+        rounding = steps[:, np.newaxis] * np.abs(head[:, :, 0].T)
         assert (np.abs(np.reshape(found, fields.shape) - fields) <= rounding + 1e-6).all()
         rows = rows_of(page, "Outputs of the head")
         shown = {cells[0].removesuffix(" (its label)"): float(cells[1].replace("−", "-")) for cells in rows}

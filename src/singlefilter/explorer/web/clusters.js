@@ -3,7 +3,7 @@
  * src/singlefilter/statistics/nulls.py. A matrix is an array of K × K elements, row by row; row i is input label i.
  */
 
-const NOTHING = 255; // the code of a field that does not exist
+export const NOTHING = 255; // the code of a field that does not exist
 
 /** Mark the codes that are above a threshold, whose own number among the edges is `level`: Uint8Array (K * K). */
 export function clip(codes, level) {

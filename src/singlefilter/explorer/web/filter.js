@@ -1,6 +1,6 @@
 /** One filter: its matrices on the test and the training set, its numbers, its nulls, and its images. */
 
-import { clip, measureNull, order, randomNumbers } from "explorer/clusters.js";
+import { clip, measureNull, NOTHING, order, randomNumbers } from "explorer/clusters.js";
 import { cellsOf, matrix, ofCell, ofField, ofShare, palette } from "explorer/draw.js";
 import { chosenFilters, inWords } from "explorer/gallery.js";
 import { digits, h, list, number, percent, table } from "explorer/html.js";
@@ -101,13 +101,13 @@ function matrices(view, split) {
 
 function decisions({ layer, run, state }, pair) {
   const codes = layer.ofFilter("decisions", state.filter);
-  const text = (code) => code === 255 ? "no image decided" : `${code} % of the decided images`;
+  const text = (code) => code === NOTHING ? "no image decided" : `${code} % of the decided images`;
   return matrix({
     title: "what it decides",
     codes,
     labels: run.names.map((_, label) => label),
     names: run.names,
-    colours: palette((code) => code === 255 ? NaN : code / 100, ofShare),
+    colours: palette((code) => code === NOTHING ? NaN : code / 100, ofShare),
     say: (row, column) => `${pair(row, column)}: ${text(codes[row * run.names.length + column])}`,
     about: "Decisions: of the images of each input label, the share for which each output has the largest field.",
   });
@@ -142,7 +142,7 @@ function numbers(view, found) {
   const inCluster = (of) =>
     list(of.clusters.map((labels) => `{${labels.map((label) => run.names[label]).join(", ")}}`)) || "none";
   const rows = [
-    ["noise", number(values.noise, 0), train && number(train.noise, 0)],
+    ["noise", number(values.noise, 0), train && number(train.silent ? NaN : train.noise, 0)],
     ["clusters", inCluster(found), train && inCluster(train)],
     layer.array("decision_label") && ["label that it picks most", picked],
     layer.array("accuracy_loss") && ["the head's success rate without it", lost],

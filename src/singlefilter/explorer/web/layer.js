@@ -1,6 +1,6 @@
 /** One layer of one sample: its arrays, and what its filters' clusters are at a threshold. */
 
-import { clip, countNoise, listClusters, numberClusters } from "explorer/clusters.js";
+import { clip, countNoise, listClusters, NOTHING, numberClusters } from "explorer/clusters.js";
 
 const FULL = 0.8; // share of a column's elements that are on if the column counts as on (docs/files.md, full_columns)
 
@@ -34,8 +34,9 @@ export class Layer {
     return values.subarray(filter * length, (filter + 1) * length);
   }
 
-  isSilent(filter) {
-    return !(this.array("largest")[filter] > 0);
+  /** Say whether none of a filter's fields on a split is positive: they have no codes then. */
+  isSilent(filter, split = "test") {
+    return this.ofFilter(split, filter).every((code) => code === NOTHING);
   }
 
   isFaded(filter) {
@@ -60,7 +61,7 @@ export class Layer {
     const clipped = clip(this.ofFilter(split, filter), level);
     const clusters = listClusters(numberClusters(clipped, this.labels));
     const size = clusters.length ? clusters.flat().length / clusters.length : 0;
-    return { filter, clusters, noise: countNoise(clipped, clusters), size, silent: this.isSilent(filter) };
+    return { filter, clusters, noise: countNoise(clipped, clusters), size, silent: this.isSilent(filter, split) };
   }
 
   /** Give noise and clusters per filter that is not silent, and labels per cluster; NaN over nothing. */
