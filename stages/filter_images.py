@@ -1,5 +1,6 @@
 """Find the test images that drive each filter of a sample, and those that it misses."""
 
+import h5py
 import numpy as np
 
 from singlefilter.claims.paper import SWEPT_THRESHOLDS
@@ -14,26 +15,40 @@ from singlefilter.filters.store import Explained, FilterMatrices, read_layer, wr
 from singlefilter.heads.store import read_head
 from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.console import progress
-from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params import LayerName, Params
 from singlefilter.training.device import chosen_device
 from stages import run
 
 
 def main(params: Params, seed: int) -> None:
-    files, layers, device = Workspace(params), params.chosen_arch.examined_layers, chosen_device()
-    wanted = params.explorer.images if params.explorer else 0
+    files, layers = Workspace(params), params.chosen_arch.examined_layers
     with files.read("heads", seed=seed) as heads, files.read("matrices", seed=seed) as matrices:
         with files.write("images", seed=seed) as out:
-            for layer in progress(layers if wanted else (), f"images, sample {seed}", "layer"):
-                weights, _ = read_head(heads, layer)
-                own_labels = find_own_labels(read_layer(matrices, layer).splits["test"])
-                with open_features(files, params, seed, layer, device) as features:
-                    count = picture_count(len(features.labels("test")), params.chosen_dataset.image_size)
-                    scaled = weights * features.scales[:, np.newaxis]  # by powers of two: exact
-                    batches = first_images(features.stream("test", images_a_pass(scaled)), count)
-                    write_images(out, layer, find_images(batches, scaled, own_labels, wanted, device))
-                    if layer == layers[-1]:
-                        write_explained(out, explain(features, weights, count))
+            if params.explorer:
+                for layer in progress(layers, f"images, sample {seed}", "layer"):
+                    weights, _ = read_head(heads, layer)
+                    own_labels = find_own_labels(read_layer(matrices, layer).splits["test"])
+                    write_layer(out, files, params, seed, layer, weights, own_labels)
+
+
+def write_layer(
+    out: h5py.File,
+    files: Workspace,
+    params: Params,
+    seed: int,
+    layer: LayerName,
+    weights: np.ndarray,
+    own_labels: np.ndarray,
+) -> None:
+    """Write the images of a layer's filters, whose head is `weights`; and of the last one, what explains decisions."""
+    device = chosen_device()
+    with open_features(files, params, seed, layer, device) as features:
+        count = picture_count(len(features.labels("test")), params.chosen_dataset.image_size)
+        scaled = weights * features.scales[:, np.newaxis]  # by powers of two: exact
+        batches = first_images(features.stream("test", images_a_pass(scaled)), count)
+        write_images(out, layer, find_images(batches, scaled, own_labels, params.explorer.images, device))
+        if layer == params.chosen_arch.examined_layers[-1]:
+            write_explained(out, explain(features, weights, count))
 
 
 def find_own_labels(matrices: FilterMatrices) -> np.ndarray:

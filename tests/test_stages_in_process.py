@@ -14,7 +14,7 @@ import torch
 
 from singlefilter.backbone.modules import make_module
 from singlefilter.features import of_sample
-from singlefilter.filters.store import LayerMatrices, read_layer
+from singlefilter.filters.store import LayerMatrices, read_images, read_layer
 from singlefilter.heads.store import read_head
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
@@ -91,6 +91,16 @@ def run_stages(params: Params) -> None:
     explorer.main(params)
 
 
+def assert_images_are_decided_as_the_heads_do(params: Params) -> None:
+    files = Workspace(params)
+    with files.read("dataset") as file:
+        labels = file["test/labels"][()]
+    with files.read("images", seed=0) as images, files.read("matrices", seed=0) as matrices:
+        for layer in params.chosen_arch.examined_layers:
+            right = (read_images(images, layer).predictions == labels).mean()
+            assert right == read_layer(matrices, layer).accuracies["test_accuracy"]
+
+
 @pytest.mark.parametrize(
     ("arch", "layers", "filters"),
     [
@@ -114,6 +124,7 @@ def test_a_network_goes_through_all_stages_to_its_figures(arch, layers, filters,
         assert [*dict.fromkeys(pd.read_csv(f"metrics/{name}.csv")["layer"])] == layers, name
     assert Path("plots/network.png").exists() and Path("plots/dilution.svg").exists()
     assert len([*Path("features/seed0").iterdir()]) == len(layers)
+    assert_images_are_decided_as_the_heads_do(params)
     read_run(params, workspace_files([0]))
     printed = capsys.readouterr().out.splitlines()
     assert "not comparable: a network of which no claim is; tiny instead of CIFAR-10; 1 sample" in printed

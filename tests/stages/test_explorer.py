@@ -1,0 +1,68 @@
+"""The stages of the page of all filters, where there is none, and where its tables are of another run."""
+
+import json
+import re
+from pathlib import Path
+
+import h5py
+import pandas as pd
+import pytest
+
+from singlefilter.pipeline.artifacts import Workspace, path_of
+from singlefilter.pipeline.errors import InputError
+from stages import explorer, filter_images
+from tests.explorer.runs import Run, write_run
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch) -> Run:
+    monkeypatch.chdir(tmp_path)
+    return write_run(("a", "b"), test_images=10)
+
+
+def test_false_leaves_the_page_and_its_images_out(run, monkeypatch, capsys):
+    off = run.params.model_copy(update={"explorer": None})
+    for name, place in (("heads", {"seed": 0}), ("features", {"seed": 0, "layer": 1})):
+        with Workspace(off).write(name, **place):
+            pass
+    capsys.readouterr()
+    filter_images.main(off, 0)
+    explorer.main(off)
+    with h5py.File(path_of("images", seed=0)) as file:
+        assert list(file) == []
+    page = run.page.read_text(encoding="utf-8")
+    assert "explorer is false in params.yaml" in page and len(page) < 200
+    assert "explorer.html" not in capsys.readouterr().out
+
+
+def test_where_the_page_is_is_said_and_its_bytes_are_the_same(run, capsys):
+    before = run.page.read_bytes()
+    capsys.readouterr()
+    explorer.main(run.params)
+    assert re.fullmatch(r"every filter, .*: plots/explorer\.html \(0\.\d MB\), .*\n", capsys.readouterr().out)
+    assert run.page.read_bytes() == before
+
+
+def test_the_page_says_what_the_run_is(run):
+    about = re.search(r'<script type="application/json" id="about">\s*(.*?)\s*</script>', run.page.read_text("utf-8"))
+    found = json.loads(about[1])
+    assert found["heading"] == "tiny on tiny, 1 sample, the full epochs"
+    assert found["images_per_label"] == [5, 5]
+    assert [layer["name"] for layer in found["samples"][0]["layers"]] == ["1", "2"]
+    assert found["pictures"] == {"count": 10, "of": 10, "side": 8, "columns": 4}
+
+
+def test_a_table_of_other_filters_is_refused(run):
+    path = Path("metrics/filters.csv")
+    table = pd.read_csv(path)
+    table[table["filter"] != 5].to_csv(path, index=False)
+    before = run.page.read_bytes()
+    with pytest.raises(InputError) as refusal:
+        explorer.main(run.params)
+    assert str(refusal.value) == (
+        "metrics/filters.csv is of another run: it has 11 filters of layer 1, sample 0, where 12 are expected. "
+        "Make it again: dvc repro --force --single-item cluster_stats"
+    )
+    assert run.page.read_bytes() == before
