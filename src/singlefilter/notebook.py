@@ -353,7 +353,7 @@ def show_filter(
         index: The filter that is shown first.
         threshold: Clips the fields.
         class_names: K names; by default the labels' numbers.
-        title: What the layer is called.
+        title: What the layer is called, such as "layer 3".
         train: The same of the training set, to be shown beside.
 
     Returns:
@@ -378,7 +378,7 @@ def show_filter(
         raise InputError(f"class_names: has {len(names)} names; needed are {labels}")
     _require_threshold(threshold)
     decisions = matrices.decisions if isinstance(matrices, FilterMatrices) else None
-    return show_layer(fields, decisions, index, threshold, names, title or "filters")
+    return show_layer(fields, decisions, index, threshold, names, title or "the layer")
 
 
 def _require_threshold(threshold: float) -> None:

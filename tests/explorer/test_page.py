@@ -69,7 +69,7 @@ def go(page: Page, fragment: str) -> None:
 
 
 def shown_filters(page: Page) -> list[int]:
-    return page.eval_on_selector_all("#list [data-filter]", "links => links.map(link => Number(link.dataset.filter))")
+    return page.eval_on_selector_all("#list [data-number]", "links => links.map(link => Number(link.dataset.number))")
 
 
 def saved_table(page: Page) -> pd.DataFrame:
@@ -180,7 +180,7 @@ def test_the_slider_has_the_statistics_of_each_threshold(page, run):
             assert shown == pytest.approx(row[list(shown)].to_dict(), nan_ok=True)
     page.focus("#threshold")
     page.keyboard.press("ArrowRight")
-    assert "threshold=0.35" in page.url
+    assert "threshold=0.35" in page.evaluate("location.hash")
     assert page.evaluate("document.activeElement.id") == "threshold"
     noise = table.loc[0, 2, "test", "forward", 0.35]["noise"]
     assert f"noise {noise:.2f}" in page.inner_text("#path li:last-child")
@@ -298,6 +298,12 @@ def test_a_labels_filters_are_those_whose_clusters_have_it(page, run):
     go(page, "#view=labels&layer=2")
     clusters = [{int(label) for label in of.split()} for text in rows["labels"] for of in text.split(";")]
     pairs = itertools.combinations(range(len(NAMES)), 2)
+    decided = run.images[0, 2].predictions
+    shown = {frozenset(cells[0].split(", ")): cells[-1] for cells in rows_of(page, "The pairs that share most")}
+    for pair in itertools.combinations(range(len(NAMES)), 2):
+        both = [(decided[run.data.test.labels == of] == other).sum() for of, other in (pair, pair[::-1])]
+        if (key := frozenset(", ".join(NAMES[label] for label in pair).split(", "))) in shown:
+            assert shown[key] == str(sum(both))
     together = {pair: sum(of.issuperset(pair) for of in clusters) for pair in pairs}
     saved = saved_table(page)
     shared = {(NAMES.index(row["label"]), NAMES.index(row["other"])): row["filters"] for _, row in saved.iterrows()}
@@ -326,7 +332,7 @@ def test_a_label_is_clean_from_the_layer_on_where_most_of_its_ones_are_in_cluste
 
 def test_keys_go_to_the_next_filter_layer_and_back(page):
     def address() -> str:
-        return page.url.partition("#")[2]
+        return page.evaluate("location.hash").removeprefix("#")
 
     page.keyboard.press("ArrowRight")
     assert address() == "filter=0"
@@ -364,9 +370,12 @@ def test_keys_go_to_the_next_filter_layer_and_back(page):
 )
 def test_an_address_opens_what_it_names_and_what_there_is_not_is_left_out(browser, run, address, heading):
     with opened(browser, run.page.as_uri() + address) as page:
+        missing = page.inner_text("#missing")
+        assert missing.startswith("Not on this page: ") == (heading is None)
         if heading:
             assert page.inner_text("#panel h2").startswith(heading)
         else:
+            assert all(text in missing for text in ("filter", "label") if f"{text}=" in address)
             assert page.locator("#panel > *").count() == 0
             assert len(shown_filters(page)) == 12
 
@@ -404,14 +413,13 @@ def test_the_value_under_the_pointer_is_said(page, run):
 
 
 def test_what_is_shown_is_saved_as_a_picture(page):
-    for address in ("#", "#filter=2", "#view=labels", "#image=17"):
+    for address in ("#", "#filter=2", "#view=labels", "#label=1", "#image=17"):
         go(page, address)
-        page.wait_for_selector("#list canvas")
         with page.expect_download() as download:
             page.click("#save-picture")
         picture = Image.open(io.BytesIO(download.value.path().read_bytes()))
         assert download.value.suggested_filename.startswith("explorer") and picture.format == "PNG"
-        assert min(picture.size) > 100 and len(picture.getcolors(2**24)) > 3
+        assert min(picture.size) > 150 and len(picture.getcolors(2**24)) > 3
     go(page, "#filter=2")
     fields = saved_table(page)
     assert len(fields) == 2 * len(NAMES) ** 2 and set(fields["cell"]) <= {"off", "noise", "cluster"}
@@ -427,7 +435,7 @@ def test_few_and_many_labels_are_drawn(browser, labels, filters, tmp_path, monke
             took = page.evaluate(TIMED, address)
             with capsys.disabled():
                 print(f"\n{labels} labels, {address}: {took:.0f} ms", end="")
-            assert page.locator("#list canvas, #list [data-filter], #list .thumbnails").count() > 0
+            assert page.locator("#list canvas, #list [data-number], #list .thumbnails").count() > 0
         go(page, "#filter=2")
         words = page.inner_text("#panel .words")
         row = run.tables["filters"].query("layer == 2 and filter == 2").iloc[0]
@@ -450,3 +458,52 @@ def test_a_notebook_shows_a_filter_in_a_frame(browser, tmp_path):
         frame.get_by_text("next →").click()
         frame.locator("#panel h2", has_text="filter 3").wait_for()
         assert complaints == []
+
+
+def test_the_fields_are_a_table_too(page, run):
+    test = run.matrices[0, 2].splits["test"]
+    means = test.fields[2] / test.images_per_label[:, None]
+    fields = means / means.max()
+    go(page, "#layer=2&filter=2")
+    page.locator("#panel summary", has_text="all fields").first.click()
+    page.wait_for_selector("#panel details table")
+    rows = rows_of(page, "Fields on the test set")
+    assert [cells[0] for cells in rows] == list(NAMES)
+    shown = np.array([[float(cell.replace("−", "-").split()[0]) for cell in cells[1:]] for cells in rows])
+    above = fields > -1.5
+    assert (shown[above] >= fields[above] - 1e-9).all() and (shown[above] - fields[above] < 0.01).all()
+
+
+def test_the_images_are_those_of_the_chosen_layers_head_and_follow_each_other(page, run):
+    labels = run.data.test.labels
+    mistaken = np.flatnonzero(run.images[0, 1].predictions != labels)
+    go(page, "#view=images&layer=1")
+    (listed,) = page.eval_on_selector_all("#list .thumbnails", PICTURED)
+    assert [image for image, _ in listed] == mistaken.tolist()
+    go(page, f"#view=images&layer=1&image={mistaken[1]}")
+    assert page.locator("#list [aria-current]").get_attribute("data-number") == str(mistaken[1])
+    page.keyboard.press("ArrowRight")
+    assert f"image={mistaken[2]}" in page.evaluate("location.hash")
+    right = np.flatnonzero(run.images[0, 1].predictions == labels)
+    go(page, f"#view=images&layer=1&image={right[0]}")  # not in the list: all images follow
+    page.get_by_text("next →").click()
+    assert f"image={right[0] + 1}" in page.evaluate("location.hash")
+
+
+def test_a_threshold_that_is_slid_over_is_no_page_to_go_back_to(page):
+    page.keyboard.press("ArrowRight")
+    page.focus("#threshold")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert "threshold=0.4" in page.evaluate("location.hash")
+    page.go_back()
+    page.wait_for_function("explorer.state.threshold === 0.3")
+    assert page.locator("#panel > *").count() == 0
+
+
+def test_what_is_chosen_is_in_a_narrow_window_and_closing_goes_back_to_it(browser, run):
+    with opened(browser, run.page.as_uri(), width=400) as page:
+        page.locator("#list [data-number='11']").click()
+        assert 0 <= page.locator("#panel h2").bounding_box()["y"] < 900
+        page.keyboard.press("Escape")
+        assert 0 <= page.locator("#list [data-number='11']").bounding_box()["y"] < 900

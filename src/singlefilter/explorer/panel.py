@@ -15,7 +15,7 @@ from singlefilter.explorer.page import make_page
 HEIGHT = 900  # pixels, of the panel in a notebook
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Panel:
     """A page that a notebook shows at the end of a cell.
 
@@ -28,6 +28,9 @@ class Panel:
     def save(self, path: str | Path) -> None:
         """Write the page, for a browser."""
         Path(path).write_text(self.html, encoding="utf-8")
+
+    def __repr__(self) -> str:
+        return f"<a page of {len(self.html):,} letters, which a notebook shows; save it: panel.save('filter.html')>"
 
     def _repr_html_(self) -> str:
         page = escape(self.html, quote=True)
@@ -62,4 +65,4 @@ def show_layer(
     sums, images_per_label = fields["test"]
     samples = [{"name": "0", "layers": [layer_entry(title, len(sums), {})]}]
     about = describe_page(class_names, thresholds, threshold, edges, samples, images_per_label)
-    return Panel(make_page(title, about | {"start": {"filter": index}}, pack))
+    return Panel(make_page("Every filter", about | {"start": {"filter": index}}, pack))

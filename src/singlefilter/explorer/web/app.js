@@ -2,9 +2,9 @@
 
 import { readData } from "explorer/data.js";
 import { drawFilter } from "explorer/filter.js";
-import { chosenFilters, drawGallery } from "explorer/gallery.js";
+import { chosenFilters, drawAll, drawGallery } from "explorer/gallery.js";
 import { choice, h } from "explorer/html.js";
-import { drawImage, drawImages } from "explorer/images.js";
+import { drawImage, drawImages, listedImages } from "explorer/images.js";
 import { drawLabel, drawLabels } from "explorer/labels.js";
 import { drawPath } from "explorer/path.js";
 import { Run } from "explorer/run.js";
@@ -57,6 +57,7 @@ class Explorer {
     const { run, defaults } = this;
     const sample = run.samples.find(({ name }) => name === state.sample) ?? run.samples[0];
     const layer = sample.layers.find(({ name }) => name === state.layer) ?? sample.layers[sample.layers.length - 1];
+    const asked = { ...state };
     const within = (key, count) => {
       if (!Number.isInteger(state[key]) || state[key] < 0 || state[key] >= count) state[key] = defaults[key];
     };
@@ -76,6 +77,10 @@ class Explorer {
     this.sample = sample;
     this.layer = layer;
     this.level = run.level(state.threshold);
+    const missing = Object.keys(asked).filter((key) => key !== "view" && asked[key] !== state[key]);
+    place("missing").textContent = missing.length
+      ? `Not on this page: ${missing.map((key) => `${key} ${asked[key]}`).join(", ")}.`
+      : "";
     this.draw();
   }
 
@@ -102,9 +107,9 @@ class Explorer {
     this.show(this.address(changes));
   }
 
-  show(fragment) {
+  show(fragment, method = "pushState") {
     this.follow(fragment);
-    if (location.protocol !== "about:") location.hash = fragment;
+    if (location.protocol !== "about:") history[method](null, "", fragment);
   }
 
   /** Draw what the page's address names, unless it is drawn already. */
@@ -127,7 +132,7 @@ class Explorer {
     const lists = {
       filter: () => chosenFilters(this).map(({ filter }) => filter),
       label: () => run.names.map((_, label) => label),
-      image: () => run.names.length ? [...run.labels.keys()] : [],
+      image: () => listedImages(this),
     };
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const climb = { ArrowUp: -1, ArrowDown: 1 }[event.key];
@@ -138,7 +143,7 @@ class Explorer {
       if (next !== undefined) changes = { [key]: next };
     } else if (climb && state[key] !== undefined) {
       const next = sample.layers[sample.layers.indexOf(layer) + climb];
-      if (next && state.view !== "images") changes = { layer: next.name };
+      if (next) changes = { layer: next.name };
     } else if (event.key === "Escape") changes = { [key]: undefined };
     if (!changes) return;
     event.preventDefault();
@@ -160,10 +165,20 @@ class Explorer {
     document.querySelector("main").className = chosen ? "two" : "one";
     const same = id ? place(id) : address && document.querySelector(`a[href="${CSS.escape(address)}"]`);
     same?.focus({ preventScroll: true });
-    const now = `${state.view} ${state.layer} ${state[key]}`;
-    if (now !== this._shown) place("panel").scrollTop = 0;
-    if (chosen && now !== this._shown) {
-      place("list").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+    this._scroll(chosen ? `${state.view} ${state.layer} ${state[key]}` : undefined);
+  }
+
+  /** Bring what is newly chosen into the window, and what was chosen last when it is closed. */
+  _scroll(now) {
+    const current = place("list").querySelector("[aria-current]");
+    place("path").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (now && now !== this._shown) {
+      place("panel").scrollTop = 0;
+      if (innerWidth < 1000) place("panel").scrollIntoView();
+      else current?.scrollIntoView({ block: "nearest" });
+      this._address = current?.dataset.number;
+    } else if (!now && this._shown && this._address) {
+      place("list").querySelector(`[data-number="${this._address}"]`)?.scrollIntoView({ block: "center" });
     }
     this._shown = now;
   }
@@ -185,7 +200,7 @@ class Explorer {
       max: thresholds.length - 1,
       value: thresholds.indexOf(state.threshold),
       "aria-valuetext": state.threshold,
-      oninput: (event) => this.go({ threshold: thresholds[event.target.value] }),
+      oninput: (event) => this.show(this.address({ threshold: thresholds[event.target.value] }), "replaceState"),
     });
     const samples = run.samples.map(({ name }) => [name, name]);
     return [
@@ -199,17 +214,24 @@ class Explorer {
 
   /** The name of a file of what is shown: its address, in letters that every system takes. */
   fileName(ending) {
-    const address = this.address().replace(/^#/, "").replace(/[^\w.-]+/g, "_");
-    return `${["explorer", address].filter(Boolean).join("_")}.${ending}`;
+    const { view, layer, threshold } = this.state;
+    const key = CHOSEN[view];
+    const chosen = this.state[key] === undefined ? view : `${key}_${this.state[key]}`;
+    return `explorer_${
+      this.run.samples.length > 1 ? `sample_${this.state.sample}_` : ""
+    }layer_${layer}_${chosen}_${threshold}`
+      .replace(/[^\w.-]+/g, "_") + `.${ending}`;
   }
 
   saveTable() {
     download(this.fileName("csv"), new Blob([csv(shownTable(this))], { type: "text/csv" }));
   }
 
-  savePicture() {
+  async savePicture() {
     const chosen = this.state[CHOSEN[this.state.view]] !== undefined;
-    pictureOf(place(chosen ? "panel" : "list")).toBlob((picture) => download(this.fileName("png"), picture));
+    drawAll(place("list"), this);
+    const picture = await pictureOf(place(chosen ? "panel" : "list"), this.run.about.heading);
+    picture.toBlob((content) => download(this.fileName("png"), content));
   }
 }
 

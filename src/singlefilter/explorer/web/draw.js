@@ -63,15 +63,15 @@ export function cellsOf(clipped, clusters, count) {
  *
  * title: over it; codes: (K * K); labels: their order; names: K; colours: as palette gives them; blocks: lists of
  * labels whose block gets a frame; say: (row, column) -> text; chosen: (row, column) -> nothing, on a click;
- * about: what is said instead of the picture.
+ * about: what is said instead of the picture; side: pixels, about, where labels have names.
  */
-export function matrix({ title, codes, labels, names, colours, blocks = [], say, chosen, about }) {
+export function matrix({ title, codes, labels, names, colours, blocks = [], say, chosen, about, side: asked = 140 }) {
   const painted = paint(codes, labels, colours);
   const named = labels.length <= NAMED;
   const text = (label) => names[label].length > LONGEST ? `${names[label].slice(0, LONGEST - 1)}…` : names[label];
   const longest = named ? Math.max(...labels.map((label) => text(label).length)) : 0;
   const margin = named ? 8 + 6.2 * longest : 4;
-  const side = Math.max(3, Math.floor((named ? 140 : 300) / labels.length)) * labels.length;
+  const side = Math.max(3, Math.floor((named ? asked : 300) / labels.length)) * labels.length;
   const scale = globalThis.devicePixelRatio || 1;
   const [width, height] = [margin + side + 2, side + margin + 2];
   const canvas = h("canvas", { width: width * scale, height: height * scale, role: "img", "aria-label": about });

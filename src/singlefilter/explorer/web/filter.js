@@ -3,10 +3,11 @@
 import { clip, measureNull, NOTHING, order, randomNumbers } from "explorer/clusters.js";
 import { cellsOf, matrix, ofCell, ofField, ofShare, palette } from "explorer/draw.js";
 import { chosenFilters, inWords } from "explorer/gallery.js";
-import { digits, h, list, number, percent, table } from "explorer/html.js";
+import { digits, h, list, number, percent, steps, table } from "explorer/html.js";
 import { thumbnails } from "explorer/images.js";
 
 const SPLITS = { test: "test set", train: "training set" };
+const LISTED = 20; // labels; of more, a table is of no use
 const NULLS = { ones: "ones anywhere", columns: "within columns", labels: "input labels permuted" };
 
 export function drawFilter(view) {
@@ -16,7 +17,7 @@ export function drawFilter(view) {
   const words = `${inWords(found, run.names)}${found.silent ? "" : `; noise ${found.noise}`}`;
   return [
     h("h2", {}, `${layer.title}, filter ${filter}`),
-    steps(view),
+    steps(view, "filter", chosenFilters(view).map(({ filter }) => filter)),
     h("p", { class: "words" }, `At the threshold ${state.threshold} it ${words}.`.replace("it silent", "it is silent")),
     matrices(view, "test"),
     images(view),
@@ -24,20 +25,6 @@ export function drawFilter(view) {
     numbers(view, found),
     nulls(view, found),
   ];
-}
-
-function steps(view) {
-  const found = chosenFilters(view).map(({ filter }) => filter);
-  const place = found.indexOf(view.state.filter);
-  const to = (other, text) =>
-    found[other] === undefined ? undefined : h("a", { href: view.address({ filter: found[other] }) }, text);
-  return h(
-    "p",
-    { class: "steps" },
-    to(place - 1, "← previous"),
-    to(place + 1, "next →"),
-    h("a", { href: view.address({ filter: undefined }) }, "close"),
-  );
 }
 
 function matrices(view, split) {
@@ -88,15 +75,29 @@ function matrices(view, split) {
   const caption = split === "test"
     ? `Rows: input labels. Columns: outputs. Fields are rounded up to hundredths, and 1 is the filter's largest mean field, ${
       digits(largest)
-    }.`
+    }. Blue is −1, white 0, red 1.`
     : "The same on the training set.";
   return h(
     "section",
     {},
-    h("h3", {}, `On the ${name}`),
+    h("h3", {}, layer.array("train") ? `On the ${name}` : "Its matrices"),
     h("p", { class: "note" }, caption),
     h("div", { class: "matrices" }, drawn),
+    labels.length <= LISTED ? fieldsInWords(run, name, codes) : undefined,
   );
+}
+
+/** List the fields as a table, for those who cannot see the matrix; it is filled when it is opened. */
+function fieldsInWords(run, name, codes) {
+  const count = run.names.length;
+  const rows = () =>
+    run.names.map((label, row) => [label, ...run.names.map((_, of) => run.fieldText(codes[row * count + of]))]);
+  const fill = (event) => {
+    if (event.target.open && event.target.children.length === 1) {
+      event.target.append(table(`Fields on the ${name}, input labels by outputs`, ["", ...run.names], rows()));
+    }
+  };
+  return h("details", { ontoggle: fill }, h("summary", {}, "all fields, as a table"));
 }
 
 function decisions({ layer, run, state }, pair) {
@@ -147,8 +148,8 @@ function numbers(view, found) {
     layer.array("decision_label") && ["label that it picks most", picked],
     layer.array("accuracy_loss") && ["the head's success rate without it", lost],
     layer.array("faded") && ["faded (far weaker than the others)", layer.isFaded(found.filter) ? "yes" : "no"],
-  ].filter(Boolean).map((row) => [row[0], row[1], row[2] ?? ""]);
-  return table("Its numbers", ["", "test set", "training set"], rows);
+  ].filter(Boolean).map((row) => train ? [row[0], row[1], row[2] ?? ""] : row.slice(0, 2));
+  return table("Its numbers", train ? ["", "test set", "training set"] : ["", ""], rows);
 }
 
 function nulls({ layer, level, run, state }, found) {
@@ -174,7 +175,8 @@ function images(view) {
   const found = [];
   for (let pair = 0; pair < pairs.length / 2; pair++) {
     if (pairs[2 * pair] !== state.filter) continue;
-    const name = run.names[pairs[2 * pair + 1]];
+    const label = pairs[2 * pair + 1];
+    const name = run.names[label];
     const row = (which) => {
       const part = (kind) => layer.array(`${which}_${kind}`).subarray(pair * wanted, (pair + 1) * wanted);
       return [...part("images")].map((image, place) => ({ image, field: part("fields")[place] })).filter(({ image }) =>
@@ -182,7 +184,13 @@ function images(view) {
       );
     };
     found.push(
-      h("h4", {}, name),
+      h(
+        "h4",
+        {},
+        layer.at(view.level)[state.filter].clusters.flat().includes(label)
+          ? name
+          : `${name} (not at ${state.threshold})`,
+      ),
       h("div", { class: "extremes" }, [
         h("p", {}, `largest fields on ${name}`),
         thumbnails(view, row("largest")),
@@ -195,7 +203,9 @@ function images(view) {
   const among = count < of
     ? `the first ${count.toLocaleString("en")} of ${of.toLocaleString("en")} test images`
     : `all ${of.toLocaleString("en")} test images`;
-  const note = `Among ${among}. Under each: its label, then what the head of this layer decides, if it is mistaken.`;
+  const note =
+    `Among ${among}, for the labels that it stands for at 0.3; of equal fields the first images'. Under each: ` +
+    "its label, ✗ what the head of this layer decides if it is mistaken, and the field, as it is.";
   return h(
     "section",
     {},

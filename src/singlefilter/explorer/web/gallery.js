@@ -2,14 +2,14 @@
 
 import { clip } from "explorer/clusters.js";
 import { cellsOf, ofCell, ofField, paint, palette } from "explorer/draw.js";
-import { choice, count, digits, h, list, number, percent } from "explorer/html.js";
+import { choice, count, digits, h, list, number } from "explorer/html.js";
 
 const SORTS = {
   filter: "number",
   noise: "noise",
   size: "cluster size",
   loss: "success rate lost without it",
-  label: "field on the label",
+  label: "field on",
 };
 const SHOWS = { permuted: "permuted", clipped: "clipped", fields: "fields" };
 const STATES = { any: "all filters", silent: "silent", heard: "not silent", faded: "faded" };
@@ -38,13 +38,12 @@ function isIn({ layer }, { filter, silent }, name) {
 }
 
 function sorted({ layer, run, state }, found) {
-  const label = Math.max(state.on, 0);
   const keys = {
     filter: () => 0,
     noise: (of) => of.silent ? Infinity : of.noise,
     size: (of) => -of.size,
     loss: (of) => -layer.array("accuracy_loss")?.[of.filter],
-    label: (of) => -layer.array("own")[of.filter * run.names.length + label],
+    label: (of) => state.on < 0 ? 0 : -layer.array("own")[of.filter * run.names.length + state.on],
   };
   const key = keys[state.sort] ?? keys.filter;
   return [...found].sort((one, other) => key(one) - key(other) || one.filter - other.filter);
@@ -104,7 +103,9 @@ function choices(view) {
     key,
     counted(text, kinds.filter((found) => isIn(view, found, key)).length),
   ]);
-  const known = Object.entries(SORTS).filter(([key]) => key !== "loss" || layer.array("accuracy_loss"));
+  const known = Object.entries(SORTS)
+    .filter(([key]) => (key !== "loss" || layer.array("accuracy_loss")) && (key !== "label" || state.on >= 0))
+    .map(([key, text]) => [key, key === "label" ? `${text} ${run.names[state.on]}` : text]);
   const labels = run.names.map((name, label) => [label, counted(name, on(label))]);
   return [
     choice("on", "label", [[-1, counted("any", others.length)], ...labels], state.on, change("on", Number)),
@@ -129,8 +130,8 @@ function item(view, found) {
   const value = {
     noise: () => silent ? "silent" : `noise ${noise}`,
     size: () => `size ${number(found.size, 1)}`,
-    loss: () => percent(layer.array("accuracy_loss")?.[filter], 2),
-    label: () => digits(layer.array("own")[filter * run.names.length + Math.max(state.on, 0)]),
+    loss: () => `${number(100 * layer.array("accuracy_loss")?.[filter], 2)} points`,
+    label: () => state.on < 0 ? "" : digits(layer.array("own")[filter * run.names.length + state.on]),
   }[state.sort];
   const current = filter === state.filter ? "true" : undefined;
   const link = h(
@@ -140,7 +141,7 @@ function item(view, found) {
       "aria-label": about,
       title: about,
       "aria-current": current,
-      "data-filter": filter,
+      "data-number": filter,
     },
     h("span", {}, filter, value ? h("small", {}, ` ${value()}`) : undefined),
   );
@@ -149,21 +150,32 @@ function item(view, found) {
 
 /** Draw each matrix when it comes near the window: thousands at once would be slow. */
 function drawWhenSeen(items, view) {
-  const colours = palette((code) => view.run.value(code), ofField);
-  const marked = palette((code) => code, (code) => ofCell(Math.min(code, 2)));
+  const draw = drawer(view);
   const observer = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
       if (!isIntersecting) continue;
       observer.unobserve(target);
-      const link = target.firstChild;
-      link.prepend(small(view, Number(link.dataset.filter), colours, marked));
+      draw(target.firstChild);
     }
   }, { rootMargin: "300px" });
   items.forEach((item) => observer.observe(item));
 }
 
+/** Draw all matrices of a gallery that are not drawn yet. */
+export function drawAll(element, view) {
+  element.querySelectorAll(".gallery a").forEach(drawer(view));
+}
+
+function drawer(view) {
+  const colours = palette((code) => view.run.value(code), ofField);
+  const marked = palette((code) => code, (code) => ofCell(Math.min(code, 2)));
+  return (link) => {
+    if (!link.querySelector("canvas")) link.prepend(small(view, Number(link.dataset.number), colours, marked));
+  };
+}
+
 /** Draw a filter's matrix, one pixel an element. */
-export function small(view, filter, colours, marked) {
+function small(view, filter, colours, marked) {
   const { layer, level, run, state } = view;
   const codes = layer.ofFilter("test", filter);
   const labels = run.names.map((_, label) => label);

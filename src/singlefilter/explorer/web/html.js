@@ -23,6 +23,15 @@ export function table(caption, heads, rows) {
   return h("div", { class: "scroll" }, h("table", {}, h("caption", {}, caption), head, h("tbody", {}, body)));
 }
 
+/** Make the links to what is before and after what is chosen, and the one that closes it. */
+export function steps(view, key, all) {
+  const place = all.indexOf(view.state[key]);
+  const to = (other, text) =>
+    all[other] === undefined ? undefined : h("a", { href: view.address({ [key]: all[other] }) }, text);
+  const close = h("a", { href: view.address({ [key]: undefined }) }, "close");
+  return h("p", { class: "steps" }, to(place - 1, "← previous"), to(place + 1, "next →"), close);
+}
+
 /** Make a labelled choice: `options` are pairs of a value and a text. */
 export function choice(id, label, options, value, chosen) {
   const items = options.map(([key, text]) =>

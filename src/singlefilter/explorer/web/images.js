@@ -1,6 +1,6 @@
 /** The test images, and one image: how the last head's decision adds up. */
 
-import { choice, count, digits, h, table } from "explorer/html.js";
+import { choice, count, digits, h, steps, table } from "explorer/html.js";
 
 const LISTED = 200; // images at a time
 const PARTS = 10; // filters for each side of a decision
@@ -31,7 +31,13 @@ export function thumbnails(view, found, layer = view.layer) {
       {},
       h(
         "a",
-        { href: view.address({ view: "images", image }), title: about, class: right ? "right" : "mistaken" },
+        {
+          href: view.address({ view: "images", image }),
+          title: about,
+          class: right ? "right" : "mistaken",
+          "data-number": image,
+          "aria-current": view.state.view === "images" && image === view.state.image ? "true" : undefined,
+        },
         run.pictures.draw(image, SIDE, about),
         h("span", {}, run.names[label]),
         right ? undefined : h("span", {}, `✗\u00a0${run.names[decided]}`),
@@ -42,9 +48,8 @@ export function thumbnails(view, found, layer = view.layer) {
   return h("ul", { class: "thumbnails" }, items);
 }
 
-/** Give the images of a label that a head decides for another, as they are chosen. */
-export function chosenImages({ run, sample, state }) {
-  const layer = sample.layers[sample.layers.length - 1];
+/** Give the images that a layer's head mistakes, or others, as they are chosen. */
+export function chosenImages({ run, layer, state }) {
   const predictions = layer.array("predictions");
   const found = [];
   run.labels.forEach((label, image) => {
@@ -57,9 +62,14 @@ export function chosenImages({ run, sample, state }) {
   return found;
 }
 
+/** Give the images that follow each other: those of the list, or all if the one that is shown is not in it. */
+export function listedImages(view) {
+  const chosen = chosenImages(view);
+  return view.state.image === undefined || chosen.includes(view.state.image) ? chosen : [...view.run.labels.keys()];
+}
+
 export function drawImages(view) {
-  const { run, sample, state } = view;
-  const layer = sample.layers[sample.layers.length - 1];
+  const { run, layer, state } = view;
   const found = chosenImages(view);
   const counted = (changes) => chosenImages({ ...view, state: { ...state, ...changes } }).length;
   const kinds = Object.entries({ mistaken: "mistaken", right: "right", all: "all" })
@@ -99,6 +109,7 @@ export function drawImages(view) {
           min: 0,
           max: run.labels.length - 1,
           value: state.image,
+          required: true,
         }),
       ),
       h("button", {}, "show"),
@@ -136,7 +147,9 @@ export function comparedLabels(view) {
   const ranked = found ? run.names.map((_, of) => of).sort((one, two) => found.outputs[two] - found.outputs[one]) : [];
   const next = ranked.find((of) => of !== decided) ?? (decided ? 0 : 1);
   const named = (key, otherwise) => state[key] in run.names ? state[key] : otherwise;
-  return [named("for", decided), named("against", right ? next : label)];
+  const mine = named("for", decided);
+  const other = named("against", right ? next : label);
+  return [mine, other === mine ? ranked.find((of) => of !== mine) ?? next : other];
 }
 
 export function drawImage(view) {
@@ -151,17 +164,9 @@ export function drawImage(view) {
   const words = right
     ? `The head on ${last.title} is right.`
     : `The head on ${last.title} decides ${run.names[decided]}.`;
-  const to = (other, text) =>
-    other >= 0 && other < run.labels.length ? h("a", { href: view.address({ image: other }) }, text) : undefined;
   return [
     h("h2", {}, `image ${image}: ${run.names[label]}`),
-    h(
-      "p",
-      { class: "steps" },
-      to(image - 1, "← previous"),
-      to(image + 1, "next →"),
-      h("a", { href: view.address({ image: undefined }) }, "close"),
-    ),
+    steps(view, "image", listedImages(view)),
     h(
       "div",
       { class: "image" },
@@ -189,7 +194,7 @@ function decision(view, last) {
   }
   const { outputs, parts } = found;
   const names = run.names;
-  const options = names.map((name, of) => [of, name]);
+  const optionsBut = (but) => names.map((name, of) => [of, name]).filter(([of]) => of !== but);
   const best = (of) => {
     const labels = names.length;
     const fields = parts.map(({ filter }) => ({ filter, field: found.fields[filter * labels + of] }));
@@ -215,8 +220,8 @@ function decision(view, last) {
       "filters that speak most for it",
     ], rows),
     h("form", { class: "choices" }, [
-      choice("for", "why", options, mine, (value) => view.go({ for: Number(value) })),
-      choice("against", "and not", options, other, (value) => view.go({ against: Number(value) })),
+      choice("for", "why", optionsBut(other), mine, (value) => view.go({ for: Number(value) })),
+      choice("against", "and not", optionsBut(mine), other, (value) => view.go({ against: Number(value) })),
     ]),
     h("p", { class: "words" }, partsInWords(names, found, mine, other)),
     partsTable(names, parts, mine, other, link),
@@ -271,7 +276,7 @@ function partsTable(names, parts, mine, other, link) {
       digits(row.mine),
       digits(row.others),
       digits(row.difference),
-      meter(row.difference, most),
+      row.filters === undefined ? meter(row.difference, most) : "",
       digits(sum),
     ];
   });

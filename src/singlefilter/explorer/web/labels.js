@@ -1,7 +1,7 @@
 /** The labels of a layer: which share clusters, and one label with its filters. */
 
 import { matrix, ofShare, palette } from "explorer/draw.js";
-import { count, digits, h, number, percent, table } from "explorer/html.js";
+import { count, digits, h, number, percent, steps, table } from "explorer/html.js";
 
 const PAIRS = 12; // that are listed
 const FILTERS = 24; // of a label, that are listed
@@ -32,9 +32,13 @@ export function drawLabels(view) {
     }),
   );
   const pairs = sharedPairs(layer, level, names).slice(0, PAIRS).filter(({ filters }) => filters > 0);
+  const last = sample.layers[sample.layers.length - 1];
+  const mistaken = mistakes(run, last);
+  const about = mistaken ? `; and the images that the head on ${last.title} takes for each other` : "";
   const rows = pairs.map(({ one, other }) => [
     `${names[one]}, ${names[other]}`,
     ...sample.layers.map((of) => percent(of.sharedClusters(level)[one * names.length + other] / of.filters)),
+    ...(mistaken ? [mistaken(one, other)] : []),
   ]);
   return [
     h("h2", {}, `${layer.title}: labels that are not told apart yet`),
@@ -46,12 +50,25 @@ export function drawLabels(view) {
     ),
     h("div", { class: "matrices" }, run.samples.map((of) => map(view, of))),
     rows.length
-      ? table(`The pairs that share most clusters in ${layer.title}: of each layer's filters`, [
+      ? table(`The pairs that share most clusters in ${layer.title}: of each layer's filters${about}`, [
         "pair",
         ...sample.layers.map((of) => of.title),
+        ...(mistaken ? ["images"] : []),
       ], rows)
       : h("p", {}, "No two labels share a cluster in this layer."),
   ];
+}
+
+/** Count the page's images that a head decides for another label: (label, other) -> how many, both ways. */
+function mistakes(run, layer) {
+  const predictions = layer.array("predictions");
+  if (!predictions) return undefined;
+  const counts = new Map();
+  run.labels.forEach((label, image) => {
+    const key = `${label} ${predictions[image]}`;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  });
+  return (one, other) => (counts.get(`${one} ${other}`) ?? 0) + (counts.get(`${other} ${one}`) ?? 0);
 }
 
 function map(view, sample) {
@@ -74,6 +91,7 @@ function map(view, sample) {
     codes,
     labels: names.map((_, label) => label),
     names,
+    side: 280,
     colours: palette((code) => code === 255 ? NaN : code / 254, ofShare),
     say,
     chosen: (row) => view.go({ view: "labels", label: row }),
@@ -115,7 +133,7 @@ export function drawLabel(view) {
     );
     return [
       of.title,
-      percent(success(view, of, label)),
+      number(success(view, of, label), 3),
       percent(found.length / of.filters),
       percent(shares[place]),
       best < 0 ? "none" : `${run.names[best]} (${count(counts[best], "filter")})`,
@@ -136,6 +154,7 @@ export function drawLabel(view) {
     number(found.noise, 0),
   ]);
   const counts = layer.sharedClusters(level);
+  const mistaken = mistakes(run, sample.layers[sample.layers.length - 1]);
   const others = run.names.map((other, of) => [of, other, counts[label * run.names.length + of]])
     .filter(([of, , shared]) => of !== label && shared > 0)
     .sort((one, two) => two[2] - one[2])
@@ -145,10 +164,12 @@ export function drawLabel(view) {
       h("a", { href: view.address({ view: "labels", label: of }) }, other),
       shared,
       percent(shared / filters.length),
+      mistaken ? mistaken(label, of) : "",
     ]);
   return [
     h("h2", {}, `label ${name}`),
-    h(
+    steps(view, "label", run.names.map((_, of) => of)),
+    sample.layers.length > 1 && h(
       "p",
       { class: "words" },
       clean
@@ -164,7 +185,12 @@ export function drawLabel(view) {
       listed,
     ),
     others.length
-      ? table(`Labels that share clusters with ${name} in ${layer.title}`, ["label", "filters", `of ${name}'s`], others)
+      ? table(`Labels that share clusters with ${name} in ${layer.title}`, [
+        "label",
+        "filters",
+        `of ${name}'s`,
+        "images that the last head takes for each other",
+      ], others)
       : undefined,
     h(
       "p",

@@ -1,12 +1,27 @@
 /** The layers as a path: success rate, noise, clusters and their size, against the null. */
 
-import { count, h, number, percent, table } from "explorer/html.js";
+import { count, h, number, table } from "explorer/html.js";
 
 const STATISTICS = [
   ["noise", "noise", "fields above the threshold outside of clusters, per filter"],
   ["clusters", "clusters", "per filter"],
   ["cluster_size", "cluster size", "labels per cluster"],
 ];
+const WORDS = {
+  "field":
+    "what one filter alone adds to an output of the head; in a matrix the mean over the images of an input label, " +
+    "divided by the filter's largest mean",
+  "cluster": "labels whose fields on each other's outputs are all above the threshold, their own too",
+  "stands for": "the filter has a cluster with the label",
+  "noise": "fields above the threshold that are in no cluster",
+  "decides":
+    "the output on which the filter alone has the largest field for an image; a filter that stands for no label " +
+    "decides, too",
+  "silent": "no field is positive; such a filter is left out of all means",
+  "faded": "far weaker than the layer's other filters",
+  "column that is on": "at least 0.8 of the fields on a label's output are above the threshold, whatever the input",
+  "clean": "from this layer on, most of a label's fields above the threshold are in clusters",
+};
 const NULLS = {
   labels: "input labels permuted against the outputs",
   columns: "the ones of each column shuffled within it",
@@ -42,23 +57,27 @@ export function drawPath(view) {
   });
   return [
     h("ol", { class: "path" }, cards),
-    h("details", {}, h("summary", {}, "all numbers, and what | means"), words(view), numbers(view)),
+    run.about.nulls?.length ? h("p", { class: "note" }, aboutNulls(view)) : undefined,
+    h("details", { id: "words" }, h("summary", {}, "What the words mean"), words()),
+    h("details", { id: "numbers" }, h("summary", {}, "All numbers of the layers"), numbers(view)),
   ];
+}
 
-  function words() {
-    const atNull = state.threshold === run.about.threshold;
-    const about = run.about.nulls?.length
-      ? `The bar is what was measured at the threshold ${state.threshold}, and the line across it what the null has: ` +
-        `${NULLS.labels}. ` + (atNull ? "" : `The nulls are known at ${run.about.threshold} only, so no line is drawn.`)
-      : "";
-    return h("p", {}, about);
-  }
+function aboutNulls({ run, state }) {
+  const known = run.about.threshold;
+  return state.threshold === known
+    ? `Line and second number: the same by chance, with the ${NULLS.labels}.`
+    : `What there would be by chance is known at the threshold ${known} only.`;
+}
+
+function words() {
+  return h("dl", {}, Object.entries(WORDS).map(([word, meaning]) => [h("dt", {}, word), h("dd", {}, meaning)]));
 }
 
 function bar(name, unit, value, most, random, digits = 2) {
   const width = (of) => `width: ${Math.min(100, (100 * of) / most || 0)}%`;
   const mark = Number.isFinite(random) ? h("i", { class: "null", style: width(random) }) : undefined;
-  const beside = Number.isFinite(random) ? h("small", {}, ` | ${number(random, digits)}`) : undefined;
+  const beside = Number.isFinite(random) ? h("small", {}, ` ${number(random, digits)}`) : undefined;
   return h(
     "span",
     { class: "statistic", title: unit },
@@ -90,8 +109,8 @@ export function pathRows({ run, level }) {
 function numbers(view) {
   const rows = pathRows(view).map((row) => [
     `sample ${row.sample}, ${row.layer}`,
-    percent(row.test_accuracy),
-    percent(row.train_accuracy),
+    number(row.test_accuracy, 3),
+    number(row.train_accuracy, 3),
     ...STATISTICS.map(([key]) => `${number(row.test[key])} (${number(row.train[key])})`),
   ]);
   const heads = ["layer", "success rate", "on the training set", ...STATISTICS.map(([, name]) => name)];

@@ -69,52 +69,78 @@ function partTable(view) {
   const { names } = view.run;
   const [mine, other] = comparedLabels(view);
   const parts = explain(view, view.state.image, mine, other)?.parts ?? [];
-  const rows = parts.map((part) => [view.state.image, part.filter, part.mine, part.others, part.difference]);
-  return { heads: ["image", "filter", `field on ${names[mine]}`, `field on ${names[other]}`, "difference"], rows };
+  const rows = parts.map((part) => [
+    view.state.image,
+    part.filter,
+    names[mine],
+    part.mine,
+    names[other],
+    part.others,
+    part.difference,
+  ]);
+  return { heads: ["image", "filter", "label", "field", "other", "other_field", "difference"], rows };
 }
+
+/** Write a number with seven digits, which float32 has. */
+const written = (value) => typeof value === "number" ? String(Number(value.toPrecision(7))) : String(value);
 
 /** Write a table as comma-separated values; a number that does not exist is empty. */
 export function csv({ heads, rows }) {
   const quoted = (value) => {
-    const text = value === undefined || Number.isNaN(value) ? "" : String(value);
+    const text = value === undefined || Number.isNaN(value) ? "" : written(value);
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return [heads, ...rows].map((cells) => cells.map(quoted).join(",") + "\n").join("");
 }
 
-/** Draw a part of the page's canvases into one, each at its place, with the headings and captions over them. */
-export function pictureOf(element) {
-  const box = element.getBoundingClientRect();
-  const scale = globalThis.devicePixelRatio || 1;
-  const canvases = [...element.querySelectorAll("canvas")];
-  const bottom = Math.max(0, ...canvases.map((canvas) => canvas.getBoundingClientRect().bottom - box.top));
+/**
+ * Draw a part of the page, all of it, under the run's heading. The browser itself draws a copy, as an image that holds
+ * the page's style, its colours and its canvases; what is only drawn when it is seen must be drawn before.
+ */
+export async function pictureOf(element, heading) {
+  const copy = element.cloneNode(true);
+  const canvases = element.querySelectorAll("canvas");
+  copy.querySelectorAll("canvas").forEach((canvas, place) => canvas.replaceWith(imageOf(canvases[place])));
+  copy.querySelectorAll("form, .steps, details").forEach((part) => part.remove());
+  copy.setAttribute("style", "max-height: none; overflow: visible; padding: 12px");
+  const width = Math.max(element.clientWidth, 320) + 24;
+  const [body, style] = [document.createElement("div"), document.createElement("style")];
+  style.textContent = document.querySelector("style").textContent;
+  body.append(style, document.createElement("p"), copy);
+  body.children[1].textContent = heading ?? "";
+  body.children[1].className = "note";
+  body.setAttribute("style", `${colours()}; width: ${width}px; background: var(--page); color: var(--ink)`);
+  body.className = "saved";
+  document.body.append(body); // its height is known once it is laid out
+  const height = Math.ceil(body.getBoundingClientRect().height);
+  const text = new XMLSerializer().serializeToString(body);
+  body.remove();
+  const scale = Math.min(globalThis.devicePixelRatio || 1, 16000 / height);
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">` +
+    `<foreignObject width="100%" height="100%">${text}</foreignObject></svg>`;
+  const image = new Image();
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
+  await image.decode();
   const picture = document.createElement("canvas");
-  picture.width = box.width * scale;
-  picture.height = (bottom + 8) * scale;
-  const context = picture.getContext("2d");
-  const style = getComputedStyle(document.documentElement);
-  context.scale(scale, scale);
-  context.fillStyle = style.getPropertyValue("--page");
-  context.fillRect(0, 0, box.width, bottom + 8);
-  context.fillStyle = style.getPropertyValue("--ink");
-  context.textBaseline = "top";
-  for (
-    const text of element.querySelectorAll(
-      "h2, h3, h4, .words, figcaption, .gallery span, .thumbnails span, .thumbnails small, .extremes p",
-    )
-  ) {
-    const place = text.getBoundingClientRect();
-    if (place.top - box.top > bottom) continue;
-    const of = getComputedStyle(text);
-    context.font = `${of.fontWeight} ${of.fontSize} system-ui, sans-serif`;
-    context.fillText(text.textContent, place.left - box.left, place.top - box.top, Math.max(place.width, 40));
-  }
-  context.imageSmoothingEnabled = false;
-  for (const canvas of canvases) {
-    const place = canvas.getBoundingClientRect();
-    context.drawImage(canvas, place.left - box.left, place.top - box.top, place.width, place.height);
-  }
+  [picture.width, picture.height] = [width * scale, height * scale];
+  picture.getContext("2d").drawImage(image, 0, 0, picture.width, picture.height);
   return picture;
+}
+
+function imageOf(canvas) {
+  const image = document.createElement("img");
+  const { width, height } = getComputedStyle(canvas);
+  image.src = canvas.toDataURL();
+  image.className = canvas.className;
+  image.setAttribute("style", `display: block; width: ${width}; height: ${height}; image-rendering: pixelated`);
+  return image;
+}
+
+/** Give the page's colours, which a copy elsewhere would not find. */
+function colours() {
+  const style = getComputedStyle(document.documentElement);
+  const names = ["page", "ink", "soft", "line", "card", "link", "bar", "mark"];
+  return names.map((name) => `--${name}: ${style.getPropertyValue(`--${name}`)}`).join("; ");
 }
 
 /** Let the browser save a file. */
