@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,6 +27,7 @@ PICTURED = r"""lists => lists.map(list => [...list.querySelectorAll("a")].map(
 # Pictures that a screen reader does not name.
 UNNAMED = """[...document.querySelectorAll("#list canvas, #panel canvas")].filter(
     canvas => !canvas.getAttribute("aria-label") && !canvas.closest("a[aria-label]")).length"""
+NO_WORD = re.compile(r"\b(?:NaN|Infinity|undefined|object)\b")
 TIMED = """fragment => {
     const began = performance.now();
     explorer.follow(fragment);
@@ -389,6 +391,8 @@ def test_every_view_fits_its_window_and_can_be_read_aloud(browser, run, width, s
             go(page, address)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             assert page.evaluate(UNNAMED) == 0
+            page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
+            assert NO_WORD.findall(page.inner_text("body")) == []
             assert page.evaluate("document.querySelectorAll('select:not([id]), input:not([id])').length") == 0
 
 
@@ -412,7 +416,8 @@ def test_the_value_under_the_pointer_is_said(page, run):
     assert said == f"{NAMES[row]} → {NAMES[column]}: 1"
 
 
-def test_what_is_shown_is_saved_as_a_picture(page):
+def test_what_is_shown_is_saved_as_a_picture_of_the_page_in_its_colours(page):
+    page.emulate_media(color_scheme="dark")
     for address in ("#", "#filter=2", "#view=labels", "#label=1", "#image=17"):
         go(page, address)
         with page.expect_download() as download:
@@ -420,6 +425,9 @@ def test_what_is_shown_is_saved_as_a_picture(page):
         picture = Image.open(io.BytesIO(download.value.path().read_bytes()))
         assert download.value.suggested_filename.startswith("explorer") and picture.format == "PNG"
         assert min(picture.size) > 150 and len(picture.getcolors(2**24)) > 3
+        width, height = picture.size
+        corners = [picture.getpixel((x, y))[:3] for x in (0, width - 1) for y in (0, height - 1)]
+        assert corners == [(21, 21, 28)] * 4
     go(page, "#filter=2")
     fields = saved_table(page)
     assert len(fields) == 2 * len(NAMES) ** 2 and set(fields["cell"]) <= {"off", "noise", "cluster"}
@@ -458,6 +466,7 @@ def test_a_notebook_shows_a_filter_in_a_frame(browser, tmp_path):
         frame.get_by_text("next →").click()
         frame.locator("#panel h2", has_text="filter 3").wait_for()
         assert complaints == []
+        assert NO_WORD.findall(frame.locator("body").inner_text()) == []
 
 
 def test_the_fields_are_a_table_too(page, run):
@@ -507,3 +516,9 @@ def test_what_is_chosen_is_in_a_narrow_window_and_closing_goes_back_to_it(browse
         assert 0 <= page.locator("#panel h2").bounding_box()["y"] < 900
         page.keyboard.press("Escape")
         assert 0 <= page.locator("#list [data-number='11']").bounding_box()["y"] < 900
+
+
+def test_the_words_stay_open_while_one_goes_on(page):
+    page.get_by_text("What the words mean").click()
+    page.keyboard.press("ArrowRight")
+    assert page.get_by_text("the filter has a cluster with the label").is_visible()

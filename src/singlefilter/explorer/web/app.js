@@ -156,8 +156,10 @@ class Explorer {
     const { state } = this;
     const key = CHOSEN[state.view];
     const chosen = state[key] !== undefined;
-    place("path").replaceChildren(...this.path());
-    place("controls").replaceChildren(...this.controls());
+    const open = [...place("path").querySelectorAll("details[open]")].map((details) => details.id);
+    put(place("path"), drawPath(this));
+    open.forEach((details) => place(details).open = true);
+    put(place("controls"), this.controls());
     const lists = { filters: drawGallery, labels: drawLabels, images: drawImages };
     const panels = { filters: drawFilter, labels: drawLabel, images: drawImage };
     put(place("list"), lists[state.view](this));
@@ -181,10 +183,6 @@ class Explorer {
       place("list").querySelector(`[data-number="${this._address}"]`)?.scrollIntoView({ block: "center" });
     }
     this._shown = now;
-  }
-
-  path() {
-    return drawPath(this);
   }
 
   controls() {

@@ -39,7 +39,7 @@ export function drawPath(view) {
     const rate = layer.accuracies.test_accuracy;
     const rows = STATISTICS.map(([key, name, unit]) => {
       const random = nullOf(view, layer, "labels", key);
-      return bar(name, unit, means[place][key], most[key], random);
+      return bar(name, unit, means[place][key], sample.layers.length > 1 ? most[key] : undefined, random);
     });
     const current = layer.name === state.layer ? "true" : undefined;
     return h(
@@ -82,7 +82,9 @@ function bar(name, unit, value, most, random, digits = 2) {
     "span",
     { class: "statistic", title: unit },
     h("span", {}, `${name} ${number(value, digits)}`, beside),
-    h("span", { class: "bar", "aria-hidden": "true" }, h("b", { style: width(value) }), mark),
+    most === undefined
+      ? undefined
+      : h("span", { class: "bar", "aria-hidden": "true" }, h("b", { style: width(value) }), mark),
   );
 }
 

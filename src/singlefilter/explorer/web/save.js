@@ -108,9 +108,9 @@ export async function pictureOf(element, heading) {
   style.textContent = document.querySelector("style").textContent;
   body.append(style, document.createElement("p"), copy);
   body.children[1].textContent = heading ?? "";
-  body.children[1].className = "note";
-  body.setAttribute("style", `${colours()}; width: ${width}px; background: var(--page); color: var(--ink)`);
-  body.className = "saved";
+  body.children[1].setAttribute("style", "margin: 12px 12px 0");
+  const look = `${colours()}; width: ${width}px; font: ${getComputedStyle(document.body).font}; padding-top: 1px`;
+  body.setAttribute("style", `${look}; background: var(--page); color: var(--ink)`);
   document.body.append(body); // its height is known once it is laid out
   const height = Math.ceil(body.getBoundingClientRect().height);
   const text = new XMLSerializer().serializeToString(body);
@@ -123,16 +123,22 @@ export async function pictureOf(element, heading) {
   await image.decode();
   const picture = document.createElement("canvas");
   [picture.width, picture.height] = [width * scale, height * scale];
-  picture.getContext("2d").drawImage(image, 0, 0, picture.width, picture.height);
+  const context = picture.getContext("2d");
+  context.fillStyle = getComputedStyle(document.body).backgroundColor;
+  context.fillRect(0, 0, picture.width, picture.height);
+  context.drawImage(image, 0, 0, picture.width, picture.height);
   return picture;
 }
 
 function imageOf(canvas) {
   const image = document.createElement("img");
-  const { width, height } = getComputedStyle(canvas);
+  const { width, height, border } = getComputedStyle(canvas);
   image.src = canvas.toDataURL();
   image.className = canvas.className;
-  image.setAttribute("style", `display: block; width: ${width}; height: ${height}; image-rendering: pixelated`);
+  image.setAttribute(
+    "style",
+    `display: block; width: ${width}; height: ${height}; border: ${border}; image-rendering: pixelated`,
+  );
   return image;
 }
 
