@@ -25,16 +25,34 @@ from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params, layer_text, run_heading
 from stages import run
 
-OFF = "<!doctype html><title>explorer: false</title><p>explorer is false in params.yaml; this page is left out.\n"
+KINDS = 3  # of matrices: fields on the test and the training set, decisions
+MOST_ELEMENTS = 2**27  # of all matrices, a byte each, that a browser takes well
+NO_PAGE = "<!doctype html><title>No page</title><p>{}\n"
 
 
 def main(params: Params) -> None:
     files = Workspace(params)
-    page = describe_run(files, params) if params.explorer else OFF
+    reason = reason_against(files, params)
+    page = NO_PAGE.format(reason) if reason else describe_run(files, params)
     with files.replacing("explorer") as path:
-        path.write_text(page, encoding="utf-8")
-    if params.explorer:
-        print(f"every filter, label and test image: {path_of('explorer')} ({len(page) / 1e6:.1f} MB), in a browser")
+        path.write_text(page, encoding="utf-8", newline="\n")
+    where = f"every filter, label and test image: {path_of('explorer')} ({len(page) / 1e6:.1f} MB), in a browser"
+    print(reason or where)
+
+
+def reason_against(files: Workspace, params: Params) -> str:
+    """Say why there is to be no page; empty if there is to be one."""
+    if not params.explorer:
+        return "The page of all filters is left out: explorer is false in params.yaml."
+    with files.read("matrices", seed=params.seeds[0]) as file:
+        layers = [read_layer(file, layer).splits["test"].fields.size for layer in params.chosen_arch.examined_layers]
+    elements = KINDS * sum(layers) * len(params.seeds)
+    if elements <= MOST_ELEMENTS:
+        return ""
+    return (
+        f"The page of all filters is left out: its matrices would have {elements / 1e6:,.0f} MB, where a browser takes "
+        f"{MOST_ELEMENTS / 1e6:,.0f}; examine fewer layers, or fewer samples at a time."
+    )
 
 
 def describe_run(files: Workspace, params: Params) -> str:

@@ -522,3 +522,20 @@ def test_the_words_stay_open_while_one_goes_on(page):
     page.get_by_text("What the words mean").click()
     page.keyboard.press("ArrowRight")
     assert page.get_by_text("the filter has a cluster with the label").is_visible()
+
+
+def test_the_slider_can_be_dragged_and_choices_leave_the_filter_open(page):
+    go(page, "#filter=2")
+    box = page.locator("#threshold").bounding_box()
+    page.mouse.move(box["x"] + 6, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    for share in (0.3, 0.6, 1):
+        page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] / 2, steps=3)
+    page.mouse.up()
+    assert page.evaluate("explorer.state.threshold") == 0.6
+    page.select_option("#sort", "noise")
+    page.select_option("#show", "fields")
+    assert page.inner_text("#panel h2") == "layer 2, filter 2"
+    page.focus("#threshold")
+    page.keyboard.press("Escape")
+    assert page.locator("#panel > *").count() == 0

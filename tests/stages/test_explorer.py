@@ -33,8 +33,21 @@ def test_false_leaves_the_page_and_its_images_out(run, monkeypatch, capsys):
     with h5py.File(path_of("images", seed=0)) as file:
         assert list(file) == []
     page = run.page.read_text(encoding="utf-8")
-    assert "explorer is false in params.yaml" in page and len(page) < 200
-    assert "explorer.html" not in capsys.readouterr().out
+    reason = "The page of all filters is left out: explorer is false in params.yaml."
+    assert page == f"<!doctype html><title>No page</title><p>{reason}\n"
+    assert capsys.readouterr().out == f"{reason}\n"
+
+
+def test_matrices_that_no_browser_takes_are_left_out_and_said(run, monkeypatch, capsys):
+    elements = 3 * 24 * 2 * 2  # three kinds of two by two, of twelve filters of two layers
+    monkeypatch.setattr(explorer, "MOST_ELEMENTS", elements)
+    explorer.main(run.params)
+    assert run.page.stat().st_size > 10_000
+    monkeypatch.setattr(explorer, "MOST_ELEMENTS", elements - 1)
+    capsys.readouterr()
+    explorer.main(run.params)
+    assert "left out: its matrices would have 0 MB, where a browser takes 0; examine" in capsys.readouterr().out
+    assert "left out" in run.page.read_text(encoding="utf-8")
 
 
 def test_where_the_page_is_is_said_and_its_bytes_are_the_same(run, capsys):

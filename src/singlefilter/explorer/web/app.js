@@ -48,6 +48,7 @@ class Explorer {
       as: -1,
       size: -1,
     };
+    this._makeControls();
   }
 
   /** Draw what an address names; what there is not counts as not named. */
@@ -88,14 +89,7 @@ class Explorer {
   address(changes = {}) {
     const state = { ...this.state, ...changes };
     for (const [view, key] of Object.entries(CHOSEN)) if (view !== state.view) delete state[key];
-    if (state.view !== "images" || !("image" in state)) {
-      delete state.for;
-      delete state.against;
-    }
-    if (
-      changes.image !== undefined && changes.for === undefined && changes.against === undefined &&
-      changes.image !== this.state.image
-    ) {
+    if (state.image !== this.state.image) {
       delete state.for;
       delete state.against;
     }
@@ -126,7 +120,8 @@ class Explorer {
 
   /** Left and right: the filter, label or image before and after; up and down: the layer; Escape: close. */
   followKey(event) {
-    if (event.altKey || event.ctrlKey || event.metaKey || event.target.closest("select, input, textarea")) return;
+    const typing = event.key !== "Escape" && event.target.closest("select, input");
+    if (typing || event.altKey || event.ctrlKey || event.metaKey) return;
     const { state, sample, layer, run } = this;
     const key = CHOSEN[state.view];
     const lists = {
@@ -159,7 +154,7 @@ class Explorer {
     const open = [...place("path").querySelectorAll("details[open]")].map((details) => details.id);
     put(place("path"), drawPath(this));
     open.forEach((details) => place(details).open = true);
-    put(place("controls"), this.controls());
+    this._drawControls();
     const lists = { filters: drawGallery, labels: drawLabels, images: drawImages };
     const panels = { filters: drawFilter, labels: drawLabel, images: drawImage };
     put(place("list"), lists[state.view](this));
@@ -185,32 +180,43 @@ class Explorer {
     this._shown = now;
   }
 
-  controls() {
-    const { run, state } = this;
-    const tabs = Object.entries(VIEWS).filter(([view]) => view !== "images" || run.pictures).map(([view, name]) =>
-      h("a", { href: this.address({ view }), "aria-current": view === state.view ? "page" : undefined }, name)
-    );
+  /** Make the controls, which stay: a slider that was made anew at each step could not be dragged. */
+  _makeControls() {
+    const { run } = this;
     const { thresholds } = run.about;
-    const slider = h("input", {
+    this._slider = h("input", {
       id: "threshold",
       type: "range",
       min: 0,
       max: thresholds.length - 1,
-      value: thresholds.indexOf(state.threshold),
-      "aria-valuetext": state.threshold,
       oninput: (event) => this.show(this.address({ threshold: thresholds[event.target.value] }), "replaceState"),
     });
-    const samples = run.samples.map(({ name }) => [name, name]);
-    return [
-      h("span", { class: "tabs" }, tabs),
-      samples.length > 1 ? choice("sample", "sample", samples, state.sample, (sample) => this.go({ sample })) : "",
-      h("label", { for: "threshold" }, "threshold ", slider, ` ${state.threshold}`),
+    [this._tabs, this._samples, this._threshold] = [h("span", { class: "tabs" }), h("span"), h("output")];
+    put(place("controls"), [
+      this._tabs,
+      this._samples,
+      h("label", { for: "threshold" }, "threshold ", this._slider),
+      this._threshold,
       h("button", { id: "save-table", onclick: () => this.saveTable() }, "Save CSV"),
       h("button", { id: "save-picture", onclick: () => this.savePicture() }, "Save picture"),
-    ];
+    ]);
   }
 
-  /** The name of a file of what is shown: its address, in letters that every system takes. */
+  _drawControls() {
+    const { run, state } = this;
+    const tabs = Object.entries(VIEWS).filter(([view]) => view !== "images" || run.pictures);
+    const current = (view) => view === state.view ? "page" : undefined;
+    const link = ([view, name]) => h("a", { href: this.address({ view }), "aria-current": current(view) }, name);
+    put(this._tabs, tabs.map(link));
+    const samples = run.samples.map(({ name }) => [name, name]);
+    const choose = () => choice("sample", "sample", samples, state.sample, (sample) => this.go({ sample }));
+    put(this._samples, samples.length > 1 ? [choose()] : []);
+    this._slider.value = run.about.thresholds.indexOf(state.threshold);
+    this._slider.setAttribute("aria-valuetext", state.threshold);
+    this._threshold.textContent = state.threshold;
+  }
+
+  /** Name a file after what is shown, in letters that every system takes. */
   fileName(ending) {
     const { view, layer, threshold } = this.state;
     const key = CHOSEN[view];

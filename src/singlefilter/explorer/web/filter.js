@@ -210,6 +210,8 @@ function images(view) {
     "section",
     {},
     h("h3", {}, "The images that drive it, and those that it misses"),
-    found.length ? [h("p", { class: "note" }, note), found] : h("p", {}, "It stands for no label at any threshold."),
+    found.length
+      ? [h("p", { class: "note" }, note), found]
+      : h("p", {}, "It stands for no label at 0.3, so none are kept."),
   );
 }

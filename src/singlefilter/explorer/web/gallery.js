@@ -1,6 +1,6 @@
 /** A layer's filters as small matrices, sorted and narrowed. */
 
-import { clip } from "explorer/clusters.js";
+import { clip, order } from "explorer/clusters.js";
 import { cellsOf, ofCell, ofField, paint, palette } from "explorer/draw.js";
 import { choice, count, digits, h, list, number } from "explorer/html.js";
 
@@ -81,7 +81,7 @@ function legend(show) {
 function choices(view) {
   const { layer, run, state, level } = view;
   const counted = (text, number) => `${text} (${number})`;
-  const change = (key, read = String) => (value) => view.go({ [key]: read(value), filter: undefined });
+  const change = (key, read = String) => (value) => view.go({ [key]: read(value) });
   const others = chosenFilters(view, "label");
   const on = (label) =>
     state.how === "column"
@@ -183,6 +183,5 @@ function small(view, filter, colours, marked) {
   const { clusters } = layer.at(level)[filter];
   const cells = cellsOf(clip(codes, level), clusters, labels.length);
   if (state.show === "clipped") return paint(cells, labels, marked);
-  const clustered = clusters.flat();
-  return paint(cells, [...clustered, ...labels.filter((label) => !clustered.includes(label))], marked);
+  return paint(cells, order(clusters, labels.length), marked);
 }

@@ -77,7 +77,7 @@ export function drawImages(view) {
   const labels = (
     key,
   ) => [[-1, "any"], ...run.names.map((name, label) => [label, `${name} (${counted({ [key]: label })})`])];
-  const change = (key, read = String) => (value) => view.go({ [key]: read(value), image: undefined });
+  const change = (key, read = String) => (value) => view.go({ [key]: read(value) });
   const predictions = layer.array("predictions");
   const mistaken = run.labels.reduce((sum, label, image) => sum + Number(predictions[image] !== label), 0);
   const open = (event) => {
@@ -257,9 +257,9 @@ function partsInWords(names, { outputs, parts }, mine, other) {
   const first = parts.slice(0, PARTS).reduce((sum, part) => sum + part.difference, 0);
   const which = difference < 0 ? `less than ${names[other]}` : `more than ${names[other]}`;
   return `${names[mine]} gets ${digits(Math.abs(difference))} ${which}: ${count(speaking, "filter")} speak for ` +
-    `${names[mine]} and ${against} for ${names[other]}; the ${PARTS} strongest for ${names[mine]} make ${
-      digits(first)
-    }.`;
+    `${names[mine]}, ${against} for ${names[other]}, and ${
+      parts.length - speaking - against
+    } for neither; the ${PARTS} strongest for ${names[mine]} make ${digits(first)}.`;
 }
 
 function partsTable(names, parts, mine, other, link) {

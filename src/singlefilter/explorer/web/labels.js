@@ -46,7 +46,9 @@ export function drawLabels(view) {
     h(
       "p",
       { class: "note" },
-      "Of each pair of labels, the filters with a cluster that has both. Labels that share many clusters in the last layer are told apart last.",
+      "Of each pair of labels, the filters with a cluster that has both. Labels that share many clusters in the last " +
+        "layer are those that single filters tell apart last; all filters together may tell them apart, or take other " +
+        "labels for each other.",
     ),
     h("div", { class: "matrices" }, run.samples.map((of) => map(view, of))),
     rows.length
