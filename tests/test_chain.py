@@ -477,7 +477,7 @@ def test_the_fields_of_other_heads_are_refused(finished, tmp_path):
     ended = place.python("stages.dilute_filters", "--seed", "0")
     assert ended.code == 1
     assert re.fullmatch(
-        r"stage 7 of 9: dilute_filters, sample 0 \(1 of 1\)\n"
+        r"stage 7 of 11: dilute_filters, sample 0 \(1 of 1\)\n"
         r"dilute_filters: metrics/filters/seed0\.h5 is of another run: "
         r"made with models/heads/seed0\.h5 \w{64}, where \w{64} is expected\. "
         r"Make it again, with all that it is made from: dvc repro filter_matrices@0; if DVC runs nothing then, since "
@@ -504,7 +504,7 @@ def test_a_refused_command_is_one_line_on_the_terminal(tmp_path, environment):
     ended = make_place(tmp_path, environment).python("stages.train_heads", "--seed", "0")
     assert ended.code == 1
     assert re.fullmatch(
-        r"stage 5 of 9: train_heads, sample 0 \(1 of 1\)\ntrain_heads: data/dataset\.h5 is missing\. .+ download\n",
+        r"stage 5 of 11: train_heads, sample 0 \(1 of 1\)\ntrain_heads: data/dataset\.h5 is missing\. .+ download\n",
         ended.output,
     )
 

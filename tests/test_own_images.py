@@ -61,7 +61,8 @@ def test_experiments_there_run_what_depends_on_their_change_in_the_workspace_and
     assert (here.code, here.ran) == (0, ["check_params", *outs_on]), here.output
     assert second.dvc("exp", "run", "--queue", "-S", "validation.images=5").code == 0
     copy = second.dvc("exp", "run", "--run-all")  # in a copy, as --temp has it
-    chain = ["download", "train_backbone@0", "extract_features@0", "train_heads@0", "filter_matrices@0", *outs_on]
+    sample = ("train_backbone", "extract_features", "train_heads", "filter_matrices", "dilute_filters", "filter_images")
+    chain = ["download", *(f"{stage}@0" for stage in sample), "cluster_stats", "figures", "explorer"]
     assert (copy.code, copy.ran) == (0, ["check_params", *chain]), copy.output
 
 

@@ -102,7 +102,7 @@ def test_under_dvc_two_processes_train_as_one_does(alone, tmp_path):
     two = fresh(alone, tmp_path / "two")
     ended = two.dvc("repro", "train_heads@0", SINGLEFILTER_LAUNCHER=TWO)
     assert (ended.code, ended.ran) == (0, ["check_params", "download", *(f"{stage}@0" for stage in STAGES)])
-    assert ended.output.count("stage 3 of 9") == 1, ended.output
+    assert ended.output.count("stage 3 of 11") == 1, ended.output
     assert_trained_alike(two, alone)
     assert head_accuracies(two) == pytest.approx(head_accuracies(alone), abs=2 / 300)
     heads = [arrays(place, "models/heads/seed0.h5") for place in (two, alone)]
