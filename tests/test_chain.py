@@ -360,7 +360,7 @@ def test_what_dvc_refuses_without_naming_it_check_params_names(finished, tmp_pat
         (cluster_stats, "metrics/history/seed0.csv", "train_backbone@0"),
         (filter_images, "models/heads/seed0.h5", "train_heads@0"),
         (figures, "metrics/claims.csv", "cluster_stats"),
-        (explorer, "metrics/filters.csv", "cluster_stats"),
+        (explorer, "metrics/filters/seed0.h5", "filter_matrices@0"),
     ],
 )
 def test_a_stage_without_its_input_says_what_to_do(stage, missing, made_by, tmp_path, environment, monkeypatch):
