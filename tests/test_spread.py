@@ -54,7 +54,8 @@ def test_two_samples_at_once_give_the_bytes_of_one_after_the_other(project, one_
     assert place.digests(outs) == one_by_one.digests(outs)
     for seed, first_epoch in ((0, "2"), (1, "0")):
         log = log_of(place, f"tiny-seed{seed}")
-        assert log.ran == ["check_params", *(f"{stage}@{seed}" for stage in SAMPLE)]
+        # The last two stages of a sample need nothing of each other: DVC runs either first.
+        assert sorted(log.ran) == sorted(["check_params", *(f"{stage}@{seed}" for stage in SAMPLE)])
         assert re.search(rf"tiny on tiny, sample {seed}: epoch (\d)/3", log.output)[1] == first_epoch
     assert not [*(place.folder / ".dvc/tmp/spread").iterdir()]
     again = place.dvc("repro")
