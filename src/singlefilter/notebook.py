@@ -327,8 +327,7 @@ def plot_filter(
         True
     """
     fields, images_per_label = _fields(matrices)
-    if not 0 <= index < len(fields):
-        raise InputError(f"index: is {index}; allowed are 0 to {len(fields) - 1}")
+    _require_index(index, len(fields))
     normalised, silent, _ = normalise_fields(fields[[index]], images_per_label)
     if silent[0]:
         raise InputError(f"filter {index} has no positive field; choose another")
@@ -369,8 +368,7 @@ def show_filter(
     splits = {"test": matrices} if train is None else {"test": matrices, "train": train}
     fields = {split: _fields(of_split) for split, of_split in splits.items()}
     filters, labels, _ = fields["test"][0].shape
-    if not 0 <= index < filters:
-        raise InputError(f"index: is {index}; allowed are 0 to {filters - 1}")
+    _require_index(index, filters)
     if train is not None and fields["train"][0].shape != fields["test"][0].shape:
         raise InputError(f"train: has shape {fields['train'][0].shape}; needed is {fields['test'][0].shape}")
     names = list(class_names) if class_names is not None else [str(label) for label in range(labels)]
@@ -379,6 +377,11 @@ def show_filter(
     _require_threshold(threshold)
     decisions = matrices.decisions if isinstance(matrices, FilterMatrices) else None
     return show_layer(fields, decisions, index, threshold, names, title or "the layer")
+
+
+def _require_index(index: int, filters: int) -> None:
+    if not 0 <= index < filters:
+        raise InputError(f"index: is {index}; allowed are 0 to {filters - 1}")
 
 
 def _require_threshold(threshold: float) -> None:
