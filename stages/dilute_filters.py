@@ -21,7 +21,7 @@ from singlefilter.training.device import chosen_device, main_memory
 from stages import run
 
 
-def main(params: Params, seed: int) -> None:
+def main(params: Params, seed: int) -> float:
     files = Workspace(params)
     rows, checkpoints = [], []
     for layer in params.diluted_layers:
@@ -35,6 +35,7 @@ def main(params: Params, seed: int) -> None:
     files.write_table("dilution", table, seed=seed)
     for checkpoint in checkpoints:
         checkpoint.remove()
+    return sum(checkpoint.seconds_before for checkpoint in checkpoints)
 
 
 def read_diluted_layer(files: Workspace, params: Params, seed: int, layer: LayerName) -> Layer:

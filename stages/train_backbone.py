@@ -24,7 +24,7 @@ COPIES = 7
 LIVE = "logs/training/seed{seed}.csv"  # the history so far; the out is not there before the end
 
 
-def main(params: Params, seed: int) -> None:
+def main(params: Params, seed: int) -> float:
     files = Workspace(params)
     with files.read("dataset") as file:
         data = read_dataset(file)
@@ -34,12 +34,12 @@ def main(params: Params, seed: int) -> None:
     require_room(network, data, params, seed)
     checkpoint = Checkpoint.of_stage(files, "train_backbone", device, seed=seed)
     history = train(network, data, params, seed, device, checkpoint, lambda rows: write_live(rows, seed))
-    if not leads():
-        return
-    with files.write("backbone", seed=seed) as file:
-        write_network(file, network)
-    files.write_table("history", history_table(history), seed=seed)
-    checkpoint.remove()
+    if leads():
+        with files.write("backbone", seed=seed) as file:
+            write_network(file, network)
+        files.write_table("history", history_table(history), seed=seed)
+        checkpoint.remove()
+    return checkpoint.seconds_before
 
 
 def write_live(history: Sequence[Epoch], seed: int) -> None:

@@ -15,7 +15,7 @@ from singlefilter.training.ranks import joined, leads
 from stages import run
 
 
-def main(params: Params, seed: int) -> None:
+def main(params: Params, seed: int) -> float:
     files, device, layers = Workspace(params), chosen_device(), params.chosen_arch.examined_layers
     features, labels = training_features(files, params, seed, layers, device)
     for layer in layers:
@@ -27,12 +27,12 @@ def main(params: Params, seed: int) -> None:
     with files.read("dataset") as file:
         label_count = len(read_dataset(file).class_names)
     weights = train_heads(features, labels, label_count, params, seed, checkpoint)
-    if not leads():
-        return
-    accuracies = {layer: measure_head(files, params, seed, layer, head) for layer, head in weights.items()}
-    with files.write("heads", seed=seed) as file:
-        write_heads(file, weights, accuracies)
-    checkpoint.remove()
+    if leads():
+        accuracies = {layer: measure_head(files, params, seed, layer, head) for layer, head in weights.items()}
+        with files.write("heads", seed=seed) as file:
+            write_heads(file, weights, accuracies)
+        checkpoint.remove()
+    return checkpoint.seconds_before
 
 
 def measure_head(files: Workspace, params: Params, seed: int, layer: LayerName, head: Tensor) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """Stages killed for real, at chosen moments, go on where they were and end with the same bytes."""
 
+import json
 import os
 import re
 import subprocess
@@ -15,8 +16,9 @@ SEED = ("--seed", "0")
 LIVE = "logs/training/seed0.csv"
 
 # Runs a stage that saves a checkpoint after each epoch, and kills itself before the n-th call of what a moment names.
+# By its checkpoint's clock 1,000 seconds pass from one look at it to the next: a save has the third after the start.
 KILLED_STAGE = """
-import os, pathlib, runpy, signal, sys
+import itertools, os, pathlib, runpy, signal, sys, types
 import stages
 from singlefilter.training import batches
 from singlefilter.training import checkpoint as checkpoints
@@ -24,6 +26,8 @@ from singlefilter.training import checkpoint as checkpoints
 moment, count, how, stage = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 sys.argv = [stage, *sys.argv[5:]]
 checkpoints.SECONDS_BETWEEN = 0
+thousands = itertools.count(0, 1000)
+checkpoints.time = types.SimpleNamespace(monotonic=lambda: next(thousands))
 owner, name = {
     "epoch": (batches.Batches, "start"), "rename": (os, "replace"), "write": (pathlib.Path, "write_bytes")
 }[moment]
@@ -52,6 +56,7 @@ KILLS = [
 DONE_BY_THEN = (
     3  # one epoch before the first kill, one before the second, none kept before the third, one before the last
 )
+SECONDS_BY_THEN = 6000  # 2,000 for each of these epochs
 # The epochs in the log at each kill, 0 being before training: from the second on, each kill loses the third epoch.
 LOGGED = [[0, 1], [0, 1, 2, 3], [0, 1, 2, 3], [0, 1, 2, 3]]
 
@@ -112,6 +117,8 @@ def test_a_stage_killed_four_times_ends_with_the_bytes_of_an_undisturbed_run(pro
     epochs = [int(number) for number in re.findall(rf"epoch (\d+)/{EPOCHS}", resumed.stdout)]
     assert (epochs[0], epochs[-1]) == (DONE_BY_THEN, EPOCHS)
     assert [(project / out).read_bytes() for out in outs] == undisturbed
+    last = json.loads((project / "logs/stages.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    assert last["stage"] == stage and SECONDS_BY_THEN < last["seconds"] < SECONDS_BY_THEN + 120
     assert not list((project / "checkpoints").rglob("*.pt"))
     if stage == "train_backbone":  # the others leave its log as it was
         assert seen == LOGGED

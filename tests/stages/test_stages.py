@@ -45,6 +45,11 @@ def test_a_stage_that_ends_well_adds_a_line_to_the_log():
     assert all(0 <= line["seconds"] < 60 and line["cores"] >= 1 for line in lines)
 
 
+def test_the_log_adds_what_stopped_processes_took():
+    run(lambda params, seed: 1000.0, per_sample=True)
+    assert 1000 <= json.loads(LOG.read_text(encoding="utf-8"))["seconds"] < 1060
+
+
 @pytest.mark.parametrize("used", [True, False])
 def test_the_log_names_the_gpu_if_the_stage_used_it(used, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: used)
@@ -162,3 +167,13 @@ def test_what_is_nobodys_mistake_but_ours_keeps_its_traceback():
 
     with pytest.raises(RuntimeError, match="shapes do not fit"):
         run(stage, per_sample=True)
+
+
+def test_a_reader_that_has_enough_ends_what_is_listed_without_a_word(tmp_path):
+    command = [sys.executable, "-m", "stages.list_layers", "--networks"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}  # what is written late fails late
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGPIPE, b"")

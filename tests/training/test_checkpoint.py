@@ -131,6 +131,21 @@ def test_states_are_saved_no_more_often_than_is_due(tmp_path, monkeypatch):
     assert saved == [None, None, 1020, 1020, 1040, 1040, 1100, 1100]
 
 
+def test_a_state_keeps_how_long_the_run_has_gone_on_in_all_its_processes(tmp_path, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now)
+    found = []
+    for start, saved_after in ((1000.0, [30, 45]), (70.0, [8]), (5000.0, [])):
+        now = start
+        checkpoint = Checkpoint(tmp_path, {})
+        state = checkpoint.load()
+        found.append((state and state["done"], checkpoint.seconds_before))
+        for seconds in saved_after:
+            now = start + seconds
+            checkpoint.save({"done": seconds})
+    assert found == [(None, 0), (45, 45), (8, 53)]
+
+
 def save_killed_at(target: Path, checkpoint: Checkpoint, state: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     """Save a state in a process that ends where a file is to be renamed to `target`."""
     replace = os.replace

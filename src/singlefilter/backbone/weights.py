@@ -33,23 +33,24 @@ def load_weights(network: AnyNetwork) -> None:
     asked = network.backbone.weights
     if asked is None or asked == "random":
         return
-    path = Path(asked.file) if isinstance(asked, WeightsFile) else _published(network, asked)
     if isinstance(asked, WeightsFile):
-        _require_digest(path, asked.sha256)
+        path = Path(asked.file)
+        _require_digest(
+            path, asked.sha256, "put the right file there, or, if it is the right one, change weights.sha256"
+        )
+    else:
+        path = _published(network, asked)
     _put(network, _read(path), path)
 
 
-def _require_digest(path: Path, expected: str) -> None:
+def _require_digest(path: Path, expected: str, way_out: str) -> None:
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"weights: {UnusableFile.of(path, error)}; put it there, or change weights.file") from error
     if not found.startswith(expected):
-        raise InputError(
-            f"weights: {path} has the SHA-256 {found}, where {expected} is expected; put the right file there, or, if "
-            "it is the right one, change weights.sha256"
-        )
+        raise InputError(f"weights: {path} has the SHA-256 {found}, where {expected} is expected; {way_out}")
 
 
 def published_address(network: AnyNetwork, name: str) -> str:
@@ -84,7 +85,7 @@ def _published(network: AnyNetwork, name: str) -> Path:
         except (URLError, RuntimeError, OSError) as error:
             raise InputError(f"weights: {url} cannot be downloaded ({error}); put it at {path}") from error
     if digest:
-        _require_digest(path, digest[1])
+        _require_digest(path, digest[1], "remove it, and it is downloaded again")
     return path
 
 

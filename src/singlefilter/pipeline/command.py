@@ -25,7 +25,7 @@ NO_PEER = ("Connection closed by peer", "Connection reset by peer", "Broken pipe
 
 
 def run(
-    main: Callable[..., None],
+    main: Callable[..., float | None],
     per_sample: bool = False,
     arguments: Mapping[str, Mapping[str, Any]] | None = None,
     joined: Callable[[], AbstractContextManager[None]] | None = None,
@@ -33,7 +33,8 @@ def run(
     """Run a stage from the command line: read params.yaml, call the stage, and turn a user's mistake into one line.
 
     Args:
-        main: The stage, called with the parameters, and with the command line's arguments by name.
+        main: The stage, called with the parameters, and with the command line's arguments by name. It may return the
+            seconds that it took in processes that were stopped, before this one went on.
         per_sample: Whether the command line takes --seed.
         arguments: What else it takes: name -> options of argparse's add_argument.
         joined: How the processes join that SINGLEFILTER_LAUNCHER starts; without, the stage runs in one process.
@@ -59,16 +60,21 @@ def run(
         if name in STAGES:
             print(_place_in_chain(name, params, given.get("seed")), flush=True)
         with stopped_by_signals(), joined() if joined else nullcontext():
-            main(params, **given)
+            seconds_before = main(params, **given) or 0.0
+            sys.stdout.flush()
         if rank() > 0:
             return
         what = {"dataset": params.dataset, "arch": params.arch, "epochs_scale": params.epochs_scale}
         what["determinants"] = digest_of_determinants(params, name)
-        _log({"stage": name, **given, **what, "seconds": round(time.monotonic() - began, 1)})
+        seconds = seconds_before + time.monotonic() - began
+        _log({"stage": name, **given, **what, "seconds": round(seconds, 1)})
     except InputError as error:
         sys.exit(f"{speaker}: {error}")
     except MemoryError as error:
         sys.exit(f"{speaker}: too little memory{f': {error}' if str(error) else ''}")
+    except BrokenPipeError:  # whoever reads, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still writes at its end
+        sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
         sys.exit(f"{speaker}: {type(error).__name__}: {error}")
     except RuntimeError as error:
@@ -95,7 +101,7 @@ def stopped_by_signals() -> Iterator[None]:
 
 
 def _place_in_chain(name: str, params: Params, seed: int | None) -> str:
-    """Say which stage of the chain this is, such as "stage 5 of 9: train_heads, sample 3 (2 of 4)"."""
+    """Say which stage of the chain this is, such as "stage 5 of 11: train_heads, sample 3 (2 of 4)"."""
     stages = [*STAGES]
     sample = "" if seed is None else f", sample {seed} ({params.seeds.index(seed) + 1} of {len(params.seeds)})"
     return f"stage {stages.index(name) + 1} of {len(stages)}: {name}{sample}"

@@ -27,6 +27,9 @@ class Checkpoint:
     Args:
         folder: Where checkpoints lie, outside the outs that DVC deletes.
         determinants: All that determines the run's result; a run with any other value has another checkpoint.
+
+    Attributes:
+        seconds_before: How long the run has gone on in all, in processes that were stopped, up to the loaded state.
     """
 
     def __init__(self, folder: Path, determinants: Mapping[str, Any]):
@@ -34,7 +37,8 @@ class Checkpoint:
         name = self._key.hexdigest()[:32]
         self._newest = folder / f"{name}.pt"
         self._previous = folder / f"{name}.previous.pt"
-        self._saved = time.monotonic()
+        self._began = self._saved = time.monotonic()
+        self.seconds_before = 0.0
 
     @classmethod
     def of_stage(cls, files: Workspace, stage: str, device: torch.device, **place: LayerName) -> "Checkpoint":
@@ -57,7 +61,8 @@ class Checkpoint:
     def save(self, state: Mapping[str, Any]) -> None:
         """Save the state; a reader finds either this one or the one before, whole, whatever happens meanwhile."""
         buffer = io.BytesIO()
-        torch.save(state, buffer)
+        seconds = self.seconds_before + time.monotonic() - self._began
+        torch.save({"seconds": seconds, "state": state}, buffer)
         content = buffer.getvalue()
         with replacing(self._newest) as temporary:
             temporary.write_bytes(self._digest(content) + content)
@@ -80,7 +85,9 @@ class Checkpoint:
                 raise InputError(f"{path} cannot be read ({error.strerror}); remove it, and dvc repro again") from error
             with contextlib.suppress(pickle.UnpicklingError):  # what is no checkpoint of ours
                 if self._digest(stored[32:]) == stored[:32]:
-                    return torch.load(io.BytesIO(stored[32:]), weights_only=True, map_location="cpu")
+                    found = torch.load(io.BytesIO(stored[32:]), weights_only=True, map_location="cpu")
+                    self.seconds_before = found["seconds"]
+                    return found["state"]
             print(f"{path} is damaged, and removed")
             path.unlink(missing_ok=True)  # lest it takes the place of the whole one before it
         return None

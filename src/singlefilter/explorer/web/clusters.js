@@ -4,6 +4,11 @@
  */
 
 export const NOTHING = 255; // the code of a field that does not exist
+export const NULLS = {
+  ones: "as many ones at random places",
+  columns: "the ones of each column shuffled within it",
+  labels: "input labels permuted against the outputs",
+};
 
 /** Mark the codes that are above a threshold, whose own number among the edges is `level`: Uint8Array (K * K). */
 export function clip(codes, level) {

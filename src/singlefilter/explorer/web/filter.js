@@ -1,6 +1,6 @@
 /** One filter: its matrices on the test and the training set, its numbers, its nulls, and its images. */
 
-import { clip, measureNull, NOTHING, order, randomNumbers } from "explorer/clusters.js";
+import { clip, measureNull, NOTHING, NULLS, order, randomNumbers } from "explorer/clusters.js";
 import { cellsOf, matrix, ofCell, ofField, ofShare, palette } from "explorer/draw.js";
 import { chosenFilters, inWords } from "explorer/gallery.js";
 import { digits, h, list, number, percent, steps, table } from "explorer/html.js";
@@ -8,7 +8,6 @@ import { thumbnails } from "explorer/images.js";
 
 const SPLITS = { test: "test set", train: "training set" };
 const LISTED = 20; // labels; of more, a table is of no use
-const NULLS = { ones: "ones anywhere", columns: "within columns", labels: "input labels permuted" };
 
 export function drawFilter(view) {
   const { layer, run, state, level } = view;

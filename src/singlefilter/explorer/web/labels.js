@@ -1,5 +1,6 @@
 /** The labels of a layer: which share clusters, and one label with its filters. */
 
+import { NOTHING } from "explorer/clusters.js";
 import { matrix, ofShare, palette } from "explorer/draw.js";
 import { count, digits, h, number, percent, steps, table } from "explorer/html.js";
 
@@ -82,7 +83,7 @@ function map(view, sample) {
   const most = Math.max(1, ...apart);
   const codes = Uint8Array.from(
     apart,
-    (value, cell) => cell % (names.length + 1) ? Math.round((254 * value) / most) : 255,
+    (value, cell) => cell % (names.length + 1) ? Math.round((254 * value) / most) : NOTHING,
   );
   const say = (one, other) =>
     one === other
@@ -94,7 +95,7 @@ function map(view, sample) {
     labels: names.map((_, label) => label),
     names,
     side: 280,
-    colours: palette((code) => code === 255 ? NaN : code / 254, ofShare),
+    colours: palette((code) => code === NOTHING ? NaN : code / 254, ofShare),
     say,
     chosen: (row) => view.go({ view: "labels", label: row }),
     about:

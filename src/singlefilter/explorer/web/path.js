@@ -1,5 +1,6 @@
 /** The layers as a path: success rate, noise, clusters and their size, against the null. */
 
+import { NULLS } from "explorer/clusters.js";
 import { count, h, number, table } from "explorer/html.js";
 
 const STATISTICS = [
@@ -21,11 +22,6 @@ const WORDS = {
   "faded": "far weaker than the layer's other filters",
   "column that is on": "at least 0.8 of the fields on a label's output are above the threshold, whatever the input",
   "clean": "from this layer on, most of a label's fields above the threshold are in clusters",
-};
-const NULLS = {
-  labels: "input labels permuted against the outputs",
-  columns: "the ones of each column shuffled within it",
-  ones: "as many ones at random places",
 };
 
 /** Draw the path; each layer leads to what `address` gives for its name. */
