@@ -313,6 +313,38 @@ def test_a_labels_filters_are_those_whose_clusters_have_it(page, run):
     assert page.locator("#list .matrix canvas").count() == 2  # the samples side by side
 
 
+def test_a_pair_of_labels_leads_to_the_filters_with_both_in_a_cluster(page, run):
+    table = run.tables["filters"]
+    rows = table[(table["seed"] == 1) & (table["layer"] == 2)]
+    clusters = {row["filter"]: row["labels"].split(";") for _, row in rows.iterrows() if row["labels"]}
+    having = {
+        pair: [number for number, of in clusters.items() if any({*map(str, pair)} <= {*text.split()} for text in of)]
+        for pair in itertools.combinations(range(len(NAMES)), 2)
+    }
+    (one, other), filters = max(having.items(), key=lambda item: len(item[1]))
+    alone = [number for number, of in clusters.items() if any(str(one) in text.split() for text in of)]
+    assert filters and len(filters) < len(alone)
+    go(page, "#view=labels&layer=2&size=1")
+    canvas = page.locator("#list .matrix canvas").nth(1)  # the second sample's
+    box, cell = canvas.bounding_box(), 280 // len(NAMES)
+    canvas.click(position={"x": box["width"] - 2 - cell * (len(NAMES) - other - 0.5), "y": 1 + cell * (one + 0.5)})
+    assert sorted(saved_table(page)["filter"]) == filters
+    assert saved_table(page)["sample"].unique().tolist() == [1]
+    assert page.inner_text("#both option:checked") == f"{NAMES[other]} ({len(filters)})"
+    page.select_option("#on", str(one))
+    page.select_option("#how", "column")
+    page.select_option("#how", "cluster")
+    assert sorted(saved_table(page)["filter"]) == alone
+    go(page, "#sample=1&view=labels&layer=2")
+    names = f"{NAMES[one]}, {NAMES[other]}"
+    page.locator("#list table a").get_by_text(names, exact=True).click()
+    assert sorted(saved_table(page)["filter"]) == filters
+    go(page, f"#sample=1&label={one}&layer=2")
+    row = page.locator("#panel table", has_text="Labels that share clusters").get_by_role("row")
+    row.filter(has=page.get_by_role("rowheader", name=NAMES[other], exact=True)).get_by_role("link").last.click()
+    assert sorted(saved_table(page)["filter"]) == filters
+
+
 def test_a_label_is_clean_from_the_layer_on_where_most_of_its_ones_are_in_clusters(page, run):
     shares = {}
     for layer in (1, 2):

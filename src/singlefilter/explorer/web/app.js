@@ -45,6 +45,7 @@ class Explorer {
       state: "any",
       kind: "mistaken",
       on: -1,
+      both: -1,
       as: -1,
       size: -1,
     };
@@ -70,7 +71,7 @@ class Explorer {
     }
     within("filter", layer.filters);
     within("image", run.labels?.length ?? 0);
-    for (const key of ["label", "on", "as", "for", "against"]) within(key, run.names.length);
+    for (const key of ["label", "on", "both", "as", "for", "against"]) within(key, run.names.length);
     within("size", run.names.length + 1);
     if (state.label !== undefined && !/view=/.test(fragment)) state.view = "labels";
     if (state.image !== undefined && !/view=/.test(fragment) && run.pictures) state.view = "images";

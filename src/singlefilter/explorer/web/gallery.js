@@ -22,7 +22,7 @@ export function chosenFilters(view, but = undefined) {
     label: ({ filter, clusters }) => {
       if (state.on < 0) return true;
       if (state.how === "column") return layer.columnIsOn(filter, state.on, level);
-      return clusters.some((labels) => labels.includes(state.on));
+      return hasTogether(clusters, state.on, state.both);
     },
     size: ({ clusters }) => state.size < 0 || hasSize(clusters, state.size),
     state: (found) => isIn(view, found, state.state),
@@ -30,6 +30,10 @@ export function chosenFilters(view, but = undefined) {
   const tests = Object.entries(passes).filter(([key]) => key !== but).map(([, test]) => test);
   return sorted(view, layer.at(level).filter((found) => tests.every((test) => test(found))));
 }
+
+/** Whether one of the clusters has a label, and another one too unless that is -1. */
+const hasTogether = (clusters, one, other) =>
+  clusters.some((labels) => labels.includes(one) && (other < 0 || labels.includes(other)));
 
 const hasSize = (clusters, size) => size === 0 ? !clusters.length : clusters.some((labels) => labels.length === size);
 
@@ -86,7 +90,12 @@ function choices(view) {
   const on = (label) =>
     state.how === "column"
       ? others.filter(({ filter }) => layer.columnIsOn(filter, label, level)).length
-      : others.filter(({ clusters }) => clusters.some((labels) => labels.includes(label))).length;
+      : others.filter(({ clusters }) => hasTogether(clusters, label, -1)).length;
+  const together = () => {
+    const found = (label) => others.filter(({ clusters }) => hasTogether(clusters, state.on, label)).length;
+    const names = run.names.map((name, label) => [label, counted(name, found(label))]);
+    return [[-1, counted("any", found(-1))], ...names.filter(([label]) => label !== state.on)];
+  };
   const sizes = chosenFilters(view, "size");
   const largest = Math.max(0, ...layer.at(level).flatMap(({ clusters }) => clusters.map((labels) => labels.length)));
   const sizeOptions = Array.from({ length: largest + 1 }, (_, size) => [
@@ -107,9 +116,14 @@ function choices(view) {
     .filter(([key]) => (key !== "loss" || layer.array("accuracy_loss")) && (key !== "label" || state.on >= 0))
     .map(([key, text]) => [key, key === "label" ? `${text} ${run.names[state.on]}` : text]);
   const labels = run.names.map((name, label) => [label, counted(name, on(label))]);
+  const alone = (key, read) => (value) => view.go({ [key]: read(value), both: -1 });
+  const ways = [["cluster", "in a cluster"], ["column", "a column that is on"]];
   return [
-    choice("on", "label", [[-1, counted("any", others.length)], ...labels], state.on, change("on", Number)),
-    choice("how", "is", [["cluster", "in a cluster"], ["column", "a column that is on"]], state.how, change("how")),
+    choice("on", "label", [[-1, counted("any", others.length)], ...labels], state.on, alone("on", Number)),
+    choice("how", "is", ways, state.how, alone("how", String)),
+    state.on >= 0 && state.how === "cluster"
+      ? choice("both", "together with", together(), state.both, change("both", Number))
+      : undefined,
     choice(
       "size",
       "with",

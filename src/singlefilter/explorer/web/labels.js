@@ -37,7 +37,7 @@ export function drawLabels(view) {
   const mistaken = mistakes(run, last);
   const about = mistaken ? `; and the images that the head on ${last.title} takes for each other` : "";
   const rows = pairs.map(({ one, other }) => [
-    `${names[one]}, ${names[other]}`,
+    h("a", { href: view.address(filtersWith(one, other)) }, `${names[one]}, ${names[other]}`),
     ...sample.layers.map((of) => percent(of.sharedClusters(level)[one * names.length + other] / of.filters)),
     ...(mistaken ? [mistaken(one, other)] : []),
   ]);
@@ -60,6 +60,11 @@ export function drawLabels(view) {
       ], rows)
       : h("p", {}, "No two labels share a cluster in this layer."),
   ];
+}
+
+/** Give what chooses the filters that have a cluster with a label, or with two. */
+function filtersWith(one, other = -1) {
+  return { view: "filters", on: one, both: other, how: "cluster", size: -1, state: "any", sort: "label" };
 }
 
 /** Count the page's images that a head decides for another label: (label, other) -> how many, both ways. */
@@ -97,7 +102,10 @@ function map(view, sample) {
     side: 280,
     colours: palette((code) => code === NOTHING ? NaN : code / 254, ofShare),
     say,
-    chosen: (row) => view.go({ view: "labels", label: row }),
+    chosen: (row, column) => {
+      const chosen = row === column ? { view: "labels", label: row } : filtersWith(row, column);
+      view.go({ sample: sample.name, ...chosen });
+    },
     about:
       `For each pair of labels, how many filters have a cluster with both; at most ${most}. The table lists the largest.`,
   });
@@ -165,7 +173,7 @@ export function drawLabel(view) {
       [of, other, shared],
     ) => [
       h("a", { href: view.address({ view: "labels", label: of }) }, other),
-      shared,
+      h("a", { href: view.address(filtersWith(label, of)) }, shared),
       percent(shared / filters.length),
       mistaken ? mistaken(label, of) : "",
     ]);
@@ -200,7 +208,7 @@ export function drawLabel(view) {
       {},
       h(
         "a",
-        { href: view.address({ view: "filters", on: label, sort: "label", label: undefined, filter: undefined }) },
+        { href: view.address(filtersWith(label)) },
         `All filters of ${layer.title} that stand for ${name}`,
       ),
     ),

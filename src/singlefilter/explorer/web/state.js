@@ -1,6 +1,6 @@
 /** What is chosen, and the address that says so: `#layer=10&filter=25`. */
 
-const NUMBERS = ["filter", "label", "image", "on", "size", "as", "for", "against", "threshold"];
+const NUMBERS = ["filter", "label", "image", "on", "both", "size", "as", "for", "against", "threshold"];
 
 /** Read an address's fragment; what it does not name has its default. */
 export function parseState(fragment, defaults) {
