@@ -116,7 +116,10 @@ def check_verdicts(present: Run) -> None:
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path} is not whole ({error}). {way_out}") from error
     control = read_control(present.params.dataset, present.params.arch)
-    for found, judged in zip(written, verdicts(judge(present, control)), strict=False):
+    judged_now = verdicts(judge(present, control))
+    if len(written) != len(judged_now):
+        raise InputError(f"{path} has {len(written)} claims instead of {len(judged_now)}. {way_out}")
+    for found, judged in zip(written, judged_now, strict=True):
         if found != judged:
             raise InputError(
                 f"{path} says {' '.join(found)}; params.yaml and the tables say {' '.join(judged)}. {way_out}"

@@ -127,7 +127,7 @@ def test_a_network_goes_through_all_stages_to_its_figures(arch, layers, filters,
     assert_images_are_decided_as_the_heads_do(params)
     read_run(params, workspace_files([0]))
     printed = capsys.readouterr().out.splitlines()
-    assert "not comparable: a network of which no claim is; tiny instead of CIFAR-10; 1 sample" in printed
+    assert "not comparable: no claim is about this network alone; tiny instead of CIFAR-10; 1 sample" in printed
     head = next(number for number, line in enumerate(printed) if line.lstrip().startswith("layer "))
     assert [line.split()[0] for line in printed[head + 1 : head + 1 + len(layers)]] == [str(layer) for layer in layers]
 

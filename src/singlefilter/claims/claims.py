@@ -47,12 +47,15 @@ class Need(NamedTuple):
         layers: Those that must be examined.
         output_bias: Whether the network is trained with output biases.
         validation: How many training images must be held out, at least; none may be where it is 0.
+        of_filters: Whether the claim is about the layers' filters, of which most must then be neither silent nor faded;
+            success rates are not.
     """
 
     arch: str
     layers: tuple[int, ...] = ()
     output_bias: bool = False
     validation: int = 0
+    of_filters: bool = True
 
     @property
     def network(self) -> str:
@@ -164,24 +167,24 @@ CLAIMS: tuple[Claim, ...] = (
     _several("sr.order.avgg16", "avgg16 has a larger success rate than vgg16 (difference)",
              "0.015", POSITIVE_BY_INTERVAL, (Need("avgg16"), Need("vgg16")), runs.accuracy_difference),
     _one("sr.layers.layer10", "vgg16", 10, "the head does as well as the whole network (difference)",
-         "0", _at_least(-0.005), partial(runs.head_beside_network, layer=10)),
+         "0", _at_least(-0.005), partial(runs.head_beside_network, layer=10), of_filters=False),
     _one("sr.layers.layer13", "vgg16", 13, "the head does as well as the whole network (difference)",
-         "0", _at_least(-0.005), partial(runs.head_beside_network, layer=13)),
+         "0", _at_least(-0.005), partial(runs.head_beside_network, layer=13), of_filters=False),
     _one("sr.vgg6.layer5", "vgg6", 5, "success rate of the head",
-         *_near("vgg6", 5, "accuracy", 0.005), partial(runs.accuracy, layer=5)),
+         *_near("vgg6", 5, "accuracy", 0.005), partial(runs.accuracy, layer=5), of_filters=False),
     _one("sr.progress.vgg16", "vgg16", V16, "success rate grows with the layer (smallest step)",
-         "grows", _above(-0.003), partial(runs.smallest_growth, layers=V16)),
+         "grows", _above(-0.003), partial(runs.smallest_growth, layers=V16), of_filters=False),
     _one("sr.progress.vgg6", "vgg6", V6, "success rate grows with the layer (smallest step)",
-         "grows", _above(-0.003), partial(runs.smallest_growth, layers=V6)),
+         "grows", _above(-0.003), partial(runs.smallest_growth, layers=V6), of_filters=False),
     _one("sr.spread.vgg16", "vgg16", V16, "standard deviation of the success rate over samples (largest layer)",
-         "small", _at_most(0.005), partial(runs.largest_spread, layers=V16)),
+         "small", _at_most(0.005), partial(runs.largest_spread, layers=V16), of_filters=False),
     _one("sr.spread.vgg6", "vgg6", V6, "standard deviation of the success rate over samples (largest layer)",
-         "small", _at_most(0.005), partial(runs.largest_spread, layers=V6)),
+         "small", _at_most(0.005), partial(runs.largest_spread, layers=V6), of_filters=False),
     _one("sr.spread.avgg16", "avgg16", A16, "standard deviation of the success rate over samples (largest layer)",
-         "small", _at_most(0.005), partial(runs.largest_spread, layers=A16)),
+         "small", _at_most(0.005), partial(runs.largest_spread, layers=A16), of_filters=False),
     _one("train.layer7", "vgg16", 7, "success rate of the head on the training set",
          paper_text("vgg16", 7, "train_accuracy"), _at_least(0.995),
-         partial(runs.accuracy, layer=7, name="train_accuracy")),
+         partial(runs.accuracy, layer=7, name="train_accuracy"), of_filters=False),
 
     _one("noise.vgg16.layer2", "vgg16", 2, "noise per filter", *_near("vgg16", 2, "noise", 4), _of(2, "noise")),
     _one("noise.vgg16.layer10", "vgg16", 10, "noise per filter", *_near("vgg16", 10, "noise", 1), _of(10, "noise")),
@@ -260,7 +263,7 @@ CLAIMS: tuple[Claim, ...] = (
          "< 0", _below(0), _of(13, "fields_beside_clusters"), ROWS_SUM_TO_0),
     _one("snr.counted", "vgg16", 13, "signal over interference, counted",
          "4.5 … 4.8", _at_least(4), _of(13, "snr_counted"), FROM_SIZES),
-    _one("snr", "vgg16", 13, "signal over the mean first noise, measured (inf: nothing disturbs it)",
+    _one("snr", "vgg16", 13, "signal over the mean first noise, measured (inf: that mean is not positive)",
          paper_text("vgg16", 13, "snr"), _above(5), partial(runs.signal_over_first_noise, layer=13), ROWS_SUM_TO_0),
     _several("snr.order", "signal over interference and noise, counted, orders the networks as their success rates do "
              "(smallest step)", "vgg6 < vgg16 < avgg16", _above(0), LAST,

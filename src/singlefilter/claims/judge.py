@@ -22,6 +22,7 @@ USABLE = 0.9  # of a layer's filters, which must be neither silent nor faded
 # Whether a claim that holds tells something about learning.
 BEYOND, FOR_NOTHING, NO_CONTROL = "yes", "no", "no control"
 TEXT_WIDTH = 120  # columns of a terminal
+KINDS = {"about ": "about other networks", "needs runs of ": "need several runs"}  # starts of reasons
 
 
 def judge(run: Run, control: Run | None = None) -> pd.DataFrame:
@@ -167,7 +168,8 @@ def _nearest(need: Need, runs: Sequence[Run]) -> Run | None:
 def _shared_conditions(run: Run) -> tuple[object, ...]:
     """What runs must share to be compared with each other."""
     params = run.params
-    return params.chosen_dataset, params.epochs_scale, params.threshold, params.validation
+    held_out = params.validation if params.validation.images else None
+    return params.chosen_dataset, params.epochs_scale, params.threshold, held_out, params.chosen_arch.heads.images
 
 
 def _measured(claim: Claim, runs: Sequence[Run]) -> Number:
@@ -223,7 +225,9 @@ def _row(
 
 
 def _shortfall(rule: Rule, number: Number) -> str:
-    """By how much a number is not what it must be."""
+    """By how much a number is not what it must be, or which end of its interval."""
+    if rule.by_interval:
+        return f"its interval reaches {number.low if number.low <= rule.lowest else number.high:.2g}"
     excess = rule.excess(number)
     direction = "low" if number.value <= rule.lowest else "high"
     text = f"{excess:.2g} too {direction}" if excess > ROUNDING else f"at the bound, must be {rule.text}"
@@ -240,20 +244,24 @@ def _not_comparable_lines(reasons: pd.Series) -> list[str]:
         return []
     parts = [reason.split("; ") for reason in reasons]
     shared = [part for part in parts[0] if all(part in others for others in parts)]
-    if all(any(part.startswith(("about ", "needs runs of ")) for part in each) for each in parts):
-        shared.insert(0, "a network of which no claim is")
+    kinds = reasons.map(_kind_of_reason).value_counts(sort=False)
+    besides = [f"{kinds[kind]} {kind}" for kind in KINDS.values() if kind in kinds]
+    if set(kinds.index) <= set(KINDS.values()):
+        shared.insert(0, "no claim is about this network alone")
+        besides = []
     if shared:
-        return textwrap.wrap(f"not comparable: {'; '.join(shared)}", TEXT_WIDTH, subsequent_indent="  ")
+        lines = textwrap.wrap(f"not comparable: {'; '.join(shared)}", TEXT_WIDTH, subsequent_indent="  ")
+        return [*lines, *([f"  besides, {' and '.join(besides)}"] if besides else [])]
     return [
         textwrap.shorten(f"not comparable, {count}: {kind}", TEXT_WIDTH, placeholder=" …")
-        for kind, count in reasons.map(_kind_of_reason).value_counts(sort=False).items()
+        for kind, count in kinds.items()
     ]
 
 
 def choices(run: Run) -> str:
     """Say what a run has chosen of what the paper leaves open (method, section 4)."""
     backbone, heads = run.params.chosen_arch.backbone, run.params.chosen_arch.heads
-    found = [f"heads on {heads.images} images for {heads.epochs} epochs"]
+    found = [f"heads on {heads.images} images for {run.params.epochs(heads.epochs)} epochs"]
     if backbone.fully_connected:
         activation = {"relu": "ReLU", "none": "no activation"}[backbone.activation]
         found.append(f"hidden layers of {', '.join(map(str, backbone.fully_connected))} with {activation}")
@@ -263,8 +271,8 @@ def choices(run: Run) -> str:
 
 
 def _kind_of_reason(reason: str) -> str:
-    for start, kind in (("about ", "about other networks"), ("needs runs of ", "need several runs")):
-        if reason.startswith(start):
+    for start, kind in KINDS.items():
+        if any(part.startswith(start) for part in reason.split("; ")):
             return kind
     return reason
 
@@ -286,14 +294,15 @@ def _network_reasons(need: Need, run: Run) -> list[str]:
     if run.network != need.network:
         reasons.append(f"trained {'without' if need.output_bias else 'with'} output biases")
     reasons += [f"layer {layer} is not examined" for layer in _layers_missing(need, run)]
-    return reasons + [text for layer in need.layers if (text := _unusable_filters(run, layer))]
+    of_filters = need.layers if need.of_filters else ()
+    return reasons + [text for layer in of_filters if (text := _unusable_filters(run, layer))]
 
 
 def _unusable_filters(run: Run, layer: int) -> str:
     """Say that too many filters of a layer are silent or faded for a claim about them."""
     row = run.by_layer.get(layer, {})
     unusable = row.get("silent_filters_mean", 0) + row.get("faded_filters_mean", 0)
-    if unusable <= (1 - USABLE) * row.get("filters", math.inf):
+    if unusable <= (1 - USABLE) * row.get("filters", math.inf) + ROUNDING:
         return ""
     return f"layer {layer}: {unusable:g} of {row['filters']:g} filters are silent or faded"
 

@@ -121,7 +121,7 @@ def differences_of_row(arch: str, row: Arch) -> list[str]:
     heads = {name: row.heads.model_dump(mode="json")[name] for name in paper["heads"]}
     found = {
         "backbone.convolutions": (backbone.get("convolutions", []), paper["convolutions"]),
-        "number of backbone.fully_connected": (len(backbone["fully_connected"]), paper["hidden"]),
+        "number of backbone.fully_connected": (len(backbone.get("fully_connected", [])), paper["hidden"]),
         "backbone.epochs": (backbone["epochs"], paper["epochs"]),
         "backbone.batch_size": (backbone["batch_size"], paper["batch_size"]),
         **_pairs("backbone.convolutional_rates", backbone["convolutional_rates"], paper["convolutional_rates"]),

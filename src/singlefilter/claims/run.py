@@ -77,8 +77,10 @@ class Run:
         """Give the run that has a null's noise, clusters and cluster sizes, and nothing else, in place of its own."""
         table = self.nulls[self.nulls["null"] == null]
         means = table.pivot(index="layer", columns="statistic", values="null_mean").add_suffix("_mean")
-        nothing = {"thresholds": self.thresholds.head(0), "histories": self.histories.head(0)}
-        return replace(self, layers=means.reset_index(), dilution=self.dilution.head(0), **nothing)
+        layers = means.reset_index()
+        thresholds = layers.assign(split="test", walk="forward", threshold=self.params.threshold)
+        nothing = {"histories": self.histories.head(0), "dilution": self.dilution.head(0)}
+        return replace(self, layers=layers, thresholds=thresholds, **nothing)
 
 
 class Number(NamedTuple):

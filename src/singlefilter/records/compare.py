@@ -130,10 +130,13 @@ def _verdicts(runs: Runs, controls: Runs) -> str:
 
 def _across(runs: Runs) -> str:
     rows = [
-        [f"`{row.id}`", row.claim, row.paper, number_text(row.measured, row.low, row.high), row.verdict, row.reason]
+        [
+            *(f"`{row.id}`", row.claim, row.paper, number_text(row.measured, row.low, row.high)),
+            *(row.verdict, row.reason, row.choices),
+        ]
         for row in judge_across(list(runs.values())).itertuples()
     ]
-    return _markdown(["id", "claim", "the paper", "measured", "verdict", "reason"], rows)
+    return _markdown(["id", "claim", "the paper", "measured", "verdict", "reason", "open choices"], rows)
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -84,7 +84,9 @@ def read_run(params: Params, files: Mapping[str, Path]) -> Run:
         raise _unusable(missing[0], "is missing")
     layers, thresholds, nulls = (_read(files[f"{kind}.csv"], kind) for kind in ("layers", "thresholds", "nulls"))
     histories, dilution = (
-        pd.concat(_read(files[f"{kind}-seed{seed}.csv"], kind).assign(seed=seed) for seed in params.seeds)
+        pd.concat(
+            (_read(files[f"{kind}-seed{seed}.csv"], kind).assign(seed=seed) for seed in params.seeds), ignore_index=True
+        )
         for kind in SAMPLE_TABLES
     )
     run = Run(params, layers, thresholds, nulls, histories, dilution)

@@ -135,7 +135,7 @@ def signal_of_clusters(inside: OutputSums, outside: OutputSums, unit: np.ndarray
         signal: `inside` on the label itself, mean over labels.
         first_noise, first_noise_largest: `inside` on the other outputs: mean, and the largest, mean over labels.
         second_noise, second_noise_others: `outside` on the label itself, which is the paper's, and on the others, mean.
-        snr: Signal over first noise; NaN where that is not positive, since then nothing disturbs the signal.
+        snr: Signal over first noise; NaN where that is not positive.
         snr_largest: Signal over the largest first noise, mean over the labels of which that is positive. Our own.
         Each float64 (D,), NaN where it is not a number.
 
