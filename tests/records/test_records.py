@@ -401,9 +401,20 @@ def test_claims_of_each_run_are_counted_and_those_of_several_judged():
     assert cells(text, "`vgg6` | 11")[1:4] == ["11", "0", "72"]
     reason = "at the bound, must be > 0 (vgg16 over vgg6)"
     *found, chosen = cells(text, "`snr.order`")[3:]
-    assert found == ["0 [-0.7071, 0.7071]", "does not hold", reason]
+    assert found == ["0 [-0.7071, 0.7071]", "–", "does not hold", reason, "no control"]
     assert chosen.startswith("vgg6: heads on augmented images for 200 epochs; vgg16: heads on augmented images")
     assert "fewer filters" not in text
+
+
+def test_what_untrained_networks_would_show_stands_beside_claims_of_several_runs():
+    runs = {"deep": tables("vgg16").run(), "flat": tables("vgg6").run()}
+    untrained = {name: tables(run.params.arch) for name, run in runs.items()}
+    untrained["deep"].layers[13]["cluster_size"], untrained["flat"].layers[5]["cluster_size"] = 5.0, 2.0
+    controls = {name: made.run() for name, made in untrained.items()}
+    shown = cells(comparison_text(runs, controls), "`size.order.vgg6`")
+    assert (shown[4], shown[7]) == ("3", "no")  # 3 [2.3, 3.7]: it would hold of them, too
+    shown = cells(comparison_text(runs, {"deep": controls["deep"]}), "`size.order.vgg6`")
+    assert (shown[4], shown[7]) == ("–", "no control")
 
 
 def test_diluted_networks_stand_beside_their_parents():
@@ -414,7 +425,7 @@ def test_diluted_networks_stand_beside_their_parents():
         *("vgg14_l13_350", "1", "0.9300 ± 0.0000", "vgg14", "0.9400 ± 0.0000"),
         *("0.01 [0.01, 0.01]", "0"),
     ]
-    assert cells(text, "`dilute.trained.350.layer13`")[4:6] == ["does not hold", "0.005 too high"]
+    assert cells(text, "`dilute.trained.350.layer13`")[5:7] == ["does not hold", "0.005 too high"]
 
 
 def test_records_are_compared_and_older_ones_left_out(capsys):

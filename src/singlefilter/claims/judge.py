@@ -45,16 +45,18 @@ def judge(run: Run, control: Run | None = None) -> pd.DataFrame:
     return _table([_judge_one(claim, run, control, null) for claim in CLAIMS])
 
 
-def judge_across(runs: Sequence[Run]) -> pd.DataFrame:
+def judge_across(runs: Sequence[Run], controls: Sequence[Run | None] = ()) -> pd.DataFrame:
     """Judge the claims that need several runs, each on runs of one data set, number of epochs and threshold.
 
     Args:
         runs: Any; where several sets of them would do, the one that is nearest to the paper's is taken.
+        controls: Of each run the same network on the same data, untrained, if there is such a run; or none at all.
 
     Returns:
         As judge.
     """
-    return _table([_judge_several(claim, runs) for claim in CLAIMS if len(claim.needs) > 1])
+    pairs = [*zip(runs, controls or [None] * len(runs), strict=True)]
+    return _table([_judge_several(claim, pairs) for claim in CLAIMS if len(claim.needs) > 1])
 
 
 def summarise_claims(table: pd.DataFrame) -> dict[str, int]:
@@ -146,18 +148,25 @@ def _judge_one(claim: Claim, run: Run, control: Run | None, null: Run) -> dict[s
         return _row(claim, UNKNOWN, [*_conditions(claim.needs[0], run.params), _missing_runs(claim)])
     need = claim.needs[0]
     number = _measured(claim, [run])
-    of_control = UNKNOWN if control is None else _measured(claim, [control])
+    of_control = _of_controls(claim, [control])
     of_null = UNKNOWN if math.isnan(number.value) else _measured(claim, [null])
     about = choices(run) if run.params.arch == need.arch else ""
     return _row(claim, number, _reasons(need, run), of_control, of_null, about)
 
 
-def _judge_several(claim: Claim, runs: Sequence[Run]) -> dict[str, object]:
-    found = matching_runs(claim.needs, runs)
+def _judge_several(claim: Claim, pairs: Sequence[tuple[Run, Run | None]]) -> dict[str, object]:
+    found = matching_runs(claim.needs, [run for run, _ in pairs])
     if not found:
         return _row(claim, UNKNOWN, [_missing_runs(claim)])
+    of_controls = _of_controls(claim, [control for run in found for other, control in pairs if other is run])
     about = "; ".join(f"{run.network}: {text}" for run in found if (text := choices(run)))
-    return _row(claim, _measured(claim, found), _all_reasons(claim.needs, found), choices=about)
+    return _row(claim, _measured(claim, found), _all_reasons(claim.needs, found), of_controls, choices=about)
+
+
+def _of_controls(claim: Claim, controls: Sequence[Run | None]) -> Number:
+    """The claim's number on untrained networks, if there are all that it needs."""
+    known = [control for control in controls if control is not None]
+    return _measured(claim, known) if len(known) == len(controls) else UNKNOWN
 
 
 def _nearest(need: Need, runs: Sequence[Run]) -> Run | None:

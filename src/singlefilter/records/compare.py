@@ -52,7 +52,7 @@ def comparison_text(runs: Runs, controls: Runs) -> str:
         "How many of the paper's claims hold of each run.",
         _verdicts(runs, controls),
         "The claims that need several runs, with 95 % intervals.",
-        _across(runs),
+        _across(runs, controls),
     ]
     tables = zip(parts[::2], parts[1::2], strict=True)
     return "\n\n".join(f"{caption}\n\n{table}" for caption, table in tables if table) + "\n"
@@ -128,15 +128,16 @@ def _verdicts(runs: Runs, controls: Runs) -> str:
     return _markdown(head, rows) if rows else ""
 
 
-def _across(runs: Runs) -> str:
+def _across(runs: Runs, controls: Runs) -> str:
     rows = [
         [
             *(f"`{row.id}`", row.claim, row.paper, number_text(row.measured, row.low, row.high)),
-            *(row.verdict, row.reason, row.choices),
+            *(number_text(row.control), row.verdict, row.reason, row.tells, row.choices),
         ]
-        for row in judge_across(list(runs.values())).itertuples()
+        for row in judge_across(list(runs.values()), [controls.get(name) for name in runs]).itertuples()
     ]
-    return _markdown(["id", "claim", "the paper", "measured", "verdict", "reason", "open choices"], rows)
+    head = ["id", "claim", "the paper", "measured", "untrained", "verdict", "reason", "tells of learning"]
+    return _markdown([*head, "open choices"], rows)
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
