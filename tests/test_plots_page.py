@@ -353,9 +353,8 @@ def write_tables(
     for number, verdict in enumerate(("holds", "does not hold", "not comparable")):
         measured = None if number == 2 else 0.93
         paper = {"paper": 0.94, "measured": measured, "low": None, "high": None, "tolerance": "± 0.005"}
-        paper |= {"interval_over": "samples", "control": 0.1, "tells": "yes"} | dict.fromkeys(
-            ("beside", "null", "construction"), ""
-        )
+        paper |= {"interval_over": "samples", "control": 0.1, "control_holds": False, "tells": "yes"}
+        paper |= dict.fromkeys(("beside", "null", "null_holds", "construction", "choices"), "")
         add("claims", id=f"sr.{number}", claim=f"SR of the network {number}", **paper, verdict=verdict, reason="digits")
     for name, rows in tables.items():
         (folder / "metrics").mkdir(exist_ok=True)

@@ -369,7 +369,8 @@ def test_a_shortened_run_shows_its_numbers_the_papers_and_the_controls():
     assert next(line for line in lines if line.startswith("noise.vgg16.layer13")).split() == (
         "noise.vgg16.layer13 1.5 1.5 [1, 2] 18 not comparable".split()
     )
-    assert lines[-4:] == [
+    assert lines[-5:] == [
+        "95 % intervals over test images (4), filters (25): column interval_over of metrics/claims.csv",
         "the paper's claims: 0 hold (0 of them beyond their controls, 0 without control), 0 do not, 83 cannot be "
         "compared",
         f"not comparable: {shared}",
@@ -474,15 +475,17 @@ def test_evenness_stands_beside_that_of_independent_filters():
     run.layers[13] |= {"appearances_variation": 0.05, "appearances_variation_independent": 0.05}
     assert row(judge(run.run()), "equal.layer13")[["verdict", "beside"]].tolist() == [
         HOLDS,
-        "independent filters: 0.05; beyond it: 0",
+        "independent filters: 0.05; what they do not explain: 0",
     ]
     run.layers[13]["appearances_variation"] = 0.13
-    assert row(judge(run.run()), "equal.layer13")["beside"] == "independent filters: 0.05; beyond it: 0.12"
+    beside = row(judge(run.run()), "equal.layer13")["beside"]
+    assert beside == "independent filters: 0.05; what they do not explain: 0.12"
 
 
 def test_silencing_a_label_stands_beside_its_controls():
     beside = row(judge(tables().run()), "dilute.label")["beside"]
-    assert beside == "as many filters: by their largest weight 0.08, at random 0.001"  # of label 0, which costs most
+    # of label 0, which costs most
+    assert beside == "loss without as many filters: by their largest weight 0.08, at random 0.001"
 
 
 def test_open_choices_are_told_and_are_no_reason_against_a_run():
@@ -499,6 +502,20 @@ def test_open_choices_are_told_and_are_no_reason_against_a_run():
     assert across["choices"] == "; ".join(
         f"{arch}: heads on augmented images for 200 epochs" for arch in ("vgg14", "vgg14_l13_350")
     )
+    phases = [f"first decay of the fully connected layers at epoch {first}" for first in (10, 30)]
+    run = tables("avgg16")
+    assert phases[0] in row(judge(run.run()), "noise.avgg16")["choices"]
+    rates = run.values["archs"]["avgg16"]["backbone"]["fully_connected_rates"]
+    rates["decay"][0]["first"] = 30
+    assert phases[1] in row(judge(run.run()), "noise.avgg16")["choices"]
+    rates["decay"] = []
+    assert "first decay" not in row(judge(run.run()), "noise.avgg16")["choices"]
+
+
+def test_the_heads_batches_are_fixed():
+    run = tables()
+    run.values["archs"]["vgg16"]["heads"]["batch_size"] = 50
+    assert row(judge(run.run()), "noise.vgg16.layer13")["reason"] == "heads.batch_size 50 instead of 100"
 
 
 @pytest.mark.parametrize(
@@ -779,7 +796,6 @@ def test_what_the_paper_fixes_is_told_where_it_differs(key, value, expected):
         ("backbone.activation", "none"),
         ("heads.epochs", 50),
         ("heads.images", "plain"),
-        ("heads.batch_size", 50),
         ("examined_layers", [12]),
         (
             "backbone.fully_connected_rates.decay",
@@ -798,6 +814,7 @@ def test_many_differences_are_counted():
 def test_the_papers_values():
     assert paper_value("vgg6", 5, "noise") == 3.14
     assert paper_value("vgg6", 4, "noise") is None
+    assert paper_text("vgg16", 13, "snr_counted") == "4.8 from its averages"
     assert paper_values("avgg16") == {
         (None, "accuracy"): 0.955,
         (13, "noise"): 1.1,
@@ -821,6 +838,17 @@ def test_the_text_is_a_line_a_claim_and_a_line_a_reason_within_the_terminal():
         "not comparable, 1: trained without output biases",
         "not comparable, 1: 0 training images held out, 10000 needed",
     ]
+
+
+def test_a_remark_that_does_not_fit_goes_on_in_the_next_line():
+    table = judge(tables().run())
+    place = table.index[table["id"] == "noise.lowest"][0]
+    table.loc[place, ["verdict", "reason"]] = ["does not hold", " ".join(["far"] * 40)]
+    lines = claims_text(table).splitlines()
+    found = next(number for number, line in enumerate(lines) if line.startswith("noise.lowest"))
+    assert lines[found].endswith("does not hold")
+    assert " ".join(line.strip() for line in lines[found + 1 : found + 3]) == " ".join(["far"] * 40)
+    assert lines[found + 3].startswith("noise.rises.layer8") and max(map(len, lines)) <= 120
 
 
 def test_the_text_of_a_network_that_no_claim_is_about_has_no_table():

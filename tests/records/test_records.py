@@ -337,7 +337,7 @@ def test_the_papers_numbers_stand_beside_a_runs():
     made = tables(seeds=(0, 1))
     made.accuracies = {0: 0.93, 1: 0.95}
     text = comparison_text({NAME: made.run()}, {})
-    assert cells(text, "vgg16 | the paper")[2:] == ["4", "", "0.94", "1.5", "1", "2.88", "4.8", ""]
+    assert cells(text, "vgg16 | the paper")[2:] == ["4", "", "0.94", "1.5", "1", "2.88", "4.8 from its averages", ""]
     ours = ["1.50 ± 0.00", "1.00 ± 0.00", "2.88 ± 0.00", "4.50 ± 0.00", ""]
     assert cells(text, f"vgg16 | `{NAME}`")[2:] == ["2", "augmented images", "0.9400 ± 0.0141", *ours]
     assert cells(text, "vgg6 | the paper")[2:] == ["5", "", "0.92", "3.14", "1", "2.6", "–", ""]
@@ -423,9 +423,12 @@ def test_diluted_networks_stand_beside_their_parents():
     text = comparison_text({"whole": tables("vgg14").run(), "fewer": fewer.run(), "alone": tables("vgg6").run()}, {})
     assert cells(text, "vgg14_l13_350 | 1") == [
         *("vgg14_l13_350", "1", "0.9300 ± 0.0000", "vgg14", "0.9400 ± 0.0000"),
-        *("0.01 [0.01, 0.01]", "0"),
+        *("0.01 [0.01, 0.01]", "0", "does not hold", "0.005 too high"),
     ]
     assert cells(text, "`dilute.trained.350.layer13`")[5:7] == ["does not hold", "0.005 too high"]
+    short = [tables(arch, epochs_scale=0.1).run() for arch in ("vgg14", "vgg14_l13_350")]
+    text = comparison_text(dict(zip(("whole", "fewer"), short, strict=True)), {})
+    assert cells(text, "vgg14_l13_350 | 0.1")[-2:] == ["not comparable", "shortened run: 0.1 of the epochs"]
 
 
 def test_records_are_compared_and_older_ones_left_out(capsys):

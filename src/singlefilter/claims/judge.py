@@ -90,7 +90,9 @@ def claims_text(table: pd.DataFrame) -> str:
     lines = []
     for cells, remark in zip(rows, remarks, strict=True):
         start = "".join(f"{cell:<{width}}  " for cell, width in zip(cells, widths, strict=True))
-        lines.append((start + textwrap.shorten(remark, max(TEXT_WIDTH - len(start), 3), placeholder=" …")).rstrip())
+        fits = len(start) + len(remark) <= TEXT_WIDTH
+        lines += [(start + remark).rstrip()] if fits else [start.rstrip(), *_wrapped(f"  {remark}", indent="    ")]
+    lines += _interval_lines(shown)
     counts = summarise_claims(table)
     lines.append(
         f"the paper's claims: {counts['holds']} hold ({counts['hold_beyond_controls']} of them beyond their controls, "
@@ -99,8 +101,19 @@ def claims_text(table: pd.DataFrame) -> str:
     )
     lines += _not_comparable_lines(table.loc[table["verdict"] == NOT_COMPARABLE, "reason"])
     choices = next(filter(None, table["choices"]), "")
-    lines += textwrap.wrap(f"open choices: {choices}", TEXT_WIDTH, subsequent_indent="  ") if choices else []
+    lines += _wrapped(f"open choices: {choices}") if choices else []
     return "\n".join(lines)
+
+
+def _wrapped(text: str, indent: str = "  ") -> list[str]:
+    return textwrap.wrap(text, TEXT_WIDTH, subsequent_indent=indent)
+
+
+def _interval_lines(shown: pd.DataFrame) -> list[str]:
+    """Say what the intervals are about, and of how many rows."""
+    counts = shown.loc[shown["low"].notna(), "interval_over"].value_counts(sort=False)
+    over = ", ".join(f"{population} ({count})" for population, count in counts.items())
+    return _wrapped(f"95 % intervals over {over}: column interval_over of metrics/claims.csv") if over else []
 
 
 def _remark(row: Any) -> str:
@@ -259,7 +272,7 @@ def _not_comparable_lines(reasons: pd.Series) -> list[str]:
         shared.insert(0, "no claim is about this network alone")
         besides = []
     if shared:
-        lines = textwrap.wrap(f"not comparable: {'; '.join(shared)}", TEXT_WIDTH, subsequent_indent="  ")
+        lines = _wrapped(f"not comparable: {'; '.join(shared)}")
         return [*lines, *([f"  besides, {' and '.join(besides)}"] if besides else [])]
     return [
         textwrap.shorten(f"not comparable, {count}: {kind}", TEXT_WIDTH, placeholder=" …")
@@ -274,6 +287,9 @@ def choices(run: Run) -> str:
     if backbone.fully_connected:
         activation = {"relu": "ReLU", "none": "no activation"}[backbone.activation]
         found.append(f"hidden layers of {', '.join(map(str, backbone.fully_connected))} with {activation}")
+    several = len(FIXED.get(run.params.arch, {}).get("fully_connected_rates", ())) > 1
+    if several and (decay := backbone.fully_connected_rates.decay):
+        found.append(f"first decay of the fully connected layers at epoch {decay[0].first}")
     if run.params.precision != "float32":
         found.append(run.params.precision)
     return ", ".join(found)

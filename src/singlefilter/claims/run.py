@@ -208,11 +208,14 @@ def share_above_others(run: Run, layer: int, size: int) -> Number:
 
 
 def evenness(run: Run, layer: int) -> Number:
-    """The variation over labels of the clusters that a label is in, beside that of independent filters."""
+    """The variation over labels of the clusters that a label is in.
+
+    Beside it, that of independent filters, and the root of what its square has beyond theirs.
+    """
     independent = statistic(run, layer, "appearances_variation_independent").value
     found = statistic(run, layer, "appearances_variation")
     beyond = math.sqrt(max(found.value**2 - independent**2, 0)) if not math.isnan(found.value) else math.nan
-    beside = f"independent filters: {independent:.3g}; beyond it: {beyond:.3g}"
+    beside = f"independent filters: {independent:.3g}; what they do not explain: {beyond:.3g}"
     return found._replace(beside="" if math.isnan(independent) else beside)
 
 
@@ -271,7 +274,7 @@ def loss_without_worst_label(run: Run, layer: int) -> Number:
         found = _diluted(run, layer, kind).merge(worst, on=["seed", "label"])
         if not found.empty:
             controls.append(f"{words} {_loss(run, layer, found.set_index('seed')['accuracy']).value:.3g}")
-    beside = f"as many filters: {', '.join(controls)}" if controls else ""
+    beside = f"loss without as many filters: {', '.join(controls)}" if controls else ""
     return _loss(run, layer, table.groupby("seed")["accuracy"].min())._replace(beside=beside)
 
 

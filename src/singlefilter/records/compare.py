@@ -42,17 +42,18 @@ def comparison_text(runs: Runs, controls: Runs) -> str:
         runs: By the names of their records.
         controls: The untrained networks of those runs that have one, by the same names.
     """
+    across = judge_across(list(runs.values()), [controls.get(name) for name in runs])
     parts = [
         "Whole networks and their last examined layers; mean ± standard deviation over samples.",
         _networks(runs),
         "Each layer: success rate of the head on it, and noise per filter.",
         _layers(runs),
         "Networks trained with fewer filters, against the same network with all of them.",
-        _diluted(runs),
+        _diluted(runs, across),
         "How many of the paper's claims hold of each run.",
         _verdicts(runs, controls),
         "The claims that need several runs, with 95 % intervals.",
-        _across(runs, controls),
+        _across(across),
     ]
     tables = zip(parts[::2], parts[1::2], strict=True)
     return "\n\n".join(f"{caption}\n\n{table}" for caption, table in tables if table) + "\n"
@@ -108,17 +109,17 @@ def _layers(runs: Runs) -> str:
     return _markdown(["run", "layer", "success rate", "the paper", "noise", "the paper"], rows) if rows else ""
 
 
-def _diluted(runs: Runs) -> str:
-    rows = []
+def _diluted(runs: Runs, across: pd.DataFrame) -> str:
+    rows, judged = [], across.set_index("id")
     for claim in CLAIMS:
         found = matching_runs(claim.needs, list(runs.values())) if claim.id.startswith("dilute.trained.") else []
         if found:
             whole, fewer = found
             loss = number_text(*accuracy_difference(whole, fewer)[:3])
             cells = [fewer.network, _epochs_text(fewer), _network_text(fewer), whole.network, _network_text(whole)]
-            rows.append([*cells, loss, claim.paper])
+            rows.append([*cells, loss, claim.paper, *judged.loc[claim.id, ["verdict", "reason"]]])
     head = ["network", "epochs", "success rate", "against", "its success rate", "loss [95 %]", "loss in the paper"]
-    return _markdown(head, rows) if rows else ""
+    return _markdown([*head, "verdict", "reason"], rows) if rows else ""
 
 
 def _verdicts(runs: Runs, controls: Runs) -> str:
@@ -128,13 +129,13 @@ def _verdicts(runs: Runs, controls: Runs) -> str:
     return _markdown(head, rows) if rows else ""
 
 
-def _across(runs: Runs, controls: Runs) -> str:
+def _across(across: pd.DataFrame) -> str:
     rows = [
         [
             *(f"`{row.id}`", row.claim, row.paper, number_text(row.measured, row.low, row.high)),
             *(number_text(row.control), row.verdict, row.reason, row.tells, row.choices),
         ]
-        for row in judge_across(list(runs.values()), [controls.get(name) for name in runs]).itertuples()
+        for row in across.itertuples()
     ]
     head = ["id", "claim", "the paper", "measured", "untrained", "verdict", "reason", "tells of learning"]
     return _markdown([*head, "open choices"], rows)
