@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from singlefilter.claims.judge import claims_text
 from singlefilter.claims.paper import REMOVED_SHARE, paper_values
+from singlefilter.claims.text import claims_text
 from singlefilter.figures.dilution import dilution
 from singlefilter.figures.fields import field_histograms, signal_to_noise
 from singlefilter.figures.layers import cluster_sizes, label_appearances, layer_statistics, layer_table, layers_text

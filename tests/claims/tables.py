@@ -155,3 +155,20 @@ class Tables:
 
 def tables(arch: str = "vgg16", seeds: tuple[int, ...] = (0, 1), **changes: Any) -> Tables:
     return Tables(arch, list(seeds), **changes)
+
+
+def with_biases(arch: str) -> Tables:
+    changed = tables(arch)
+    changed.values["archs"][arch]["backbone"]["output_bias"] = True
+    changed.without_bias = dict(changed.accuracies)
+    return changed
+
+
+def held_out(arch: str) -> Tables:
+    changed = tables(arch, validation={"images": 10000, "seed": 0})
+    changed.validation = dict(changed.accuracies)
+    return changed
+
+
+def row(table: pd.DataFrame, name: str) -> pd.Series:
+    return table.set_index("id").loc[name]

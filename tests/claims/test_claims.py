@@ -1,31 +1,17 @@
 """What the claims make of numbers that satisfy them, violate them, and cannot show them."""
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import reduce
-from operator import getitem
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from singlefilter.claims.claims import CLAIMS
-from singlefilter.claims.judge import (
-    FAILS,
-    HOLDS,
-    NOT_COMPARABLE,
-    claims_text,
-    judge,
-    judge_across,
-    number_text,
-    summarise_claims,
-)
-from singlefilter.claims.paper import FIXED, differences_of_row, paper_text, paper_value, paper_values
-from singlefilter.pipeline.params import Arch, load_params
-from tests.claims.tables import ACCURACY, EXAMINED, PARAMS, Tables, tables
+from singlefilter.claims.judge import FAILS, HOLDS, NOT_COMPARABLE, judge, judge_across, summarise_claims
+from singlefilter.claims.text import claims_text
+from singlefilter.pipeline.params import load_params
+from tests.claims.tables import ACCURACY, EXAMINED, PARAMS, Tables, held_out, row, tables, with_biases
 
 # The method's table, with a row for each number.
 IDS = """
@@ -60,23 +46,6 @@ bias.none.avgg16 bias.removed.avgg16 validation.avgg16
 """.split()
 
 Change = Callable[[Tables, float], None]
-
-
-def with_biases(arch: str) -> Tables:
-    changed = tables(arch)
-    changed.values["archs"][arch]["backbone"]["output_bias"] = True
-    changed.without_bias = dict(changed.accuracies)
-    return changed
-
-
-def held_out(arch: str) -> Tables:
-    changed = tables(arch, validation={"images": 10000, "seed": 0})
-    changed.validation = dict(changed.accuracies)
-    return changed
-
-
-def row(table: pd.DataFrame, name: str) -> pd.Series:
-    return table.set_index("id").loc[name]
 
 
 def number(layer: int, name: str) -> Change:
@@ -416,28 +385,6 @@ def test_a_claim_that_the_untrained_network_or_the_null_satisfies_tells_nothing(
     assert next(line for line in lines if line.startswith("single.vgg16")).endswith("holds    by construction")
 
 
-@pytest.mark.parametrize("kind", ["silent_filters", "faded_filters"])
-def test_a_layer_whose_filters_are_mostly_silent_or_faded_is_not_judged(kind):
-    run = tables()
-    run.layers[13][kind] = 500
-    table = judge(run.run())
-    needs = {claim.id: claim.needs for claim in CLAIMS if not claim.id.startswith(("sr.", "train."))}
-    of_layer = [name for name in needs if any(need.arch == "vgg16" and 13 in need.layers for need in needs[name])]
-    assert len(of_layer) > 20 and HOLDS not in set(table.set_index("id").loc[of_layer, "verdict"])
-    assert row(table, "noise.vgg16.layer13")["reason"] == "layer 13: 500 of 512 filters are silent or faded"
-    assert row(table, "noise.vgg16.layer10")["verdict"] == HOLDS
-    for name in ("sr.layers.layer13", "sr.progress.vgg16", "sr.spread.vgg16"):  # which are not about filters
-        assert row(table, name)["verdict"] == HOLDS
-    run.layers[13][kind] = 51  # of 512: nine tenths are neither
-    assert row(judge(run.run()), "noise.vgg16.layer13")["verdict"] == HOLDS
-
-
-def test_exactly_nine_tenths_of_a_layers_filters_are_enough():
-    run = tables()
-    run.layers[13]["silent_filters"] = 51.2  # of 512, as a mean over samples may be
-    assert row(judge(run.run()), "noise.vgg16.layer13")["verdict"] == HOLDS
-
-
 def test_the_fall_of_the_noise_stands_beside_that_of_the_null():
     run = tables("vgg6")
     for layer, noise in zip(EXAMINED["vgg6"], (20, 18, 15, 14, 13), strict=True):
@@ -445,206 +392,6 @@ def test_the_fall_of_the_noise_stands_beside_that_of_the_null():
     found = row(judge(run.run()), "noise.falls.vgg6")
     assert (found["verdict"], found["null"], found["null_holds"], found["tells"]) == (HOLDS, -1, True, "no")
     assert math.isnan(row(judge(tables().run()), "noise.falls.vgg16")["null"])  # other thresholds have no null
-
-
-def test_one_large_cluster_among_many_does_not_spoil_the_fall_of_the_shares():
-    run = tables()
-    run.layers[10]["shares"] = [0.7, 0.25, 0.049, 0, 0, 0, 0, 0, 0, 0.001]
-    table = judge(run.run())
-    assert row(table, "clusters.layer10.falls")["verdict"] == HOLDS
-    assert row(table, "clusters.layer10.above3")["verdict"] == HOLDS
-
-
-def test_clusters_of_single_labels_alone_have_no_counted_ratio_to_judge():
-    run = tables()
-    run.layers[13] |= {"snr_counted": math.nan, "cluster_size": 1.0}
-    judged = row(judge(run.run()), "snr.counted")
-    assert judged[["verdict", "reason"]].tolist() == [NOT_COMPARABLE, "the run gives no such number"]
-
-
-def test_a_first_noise_that_disturbs_nothing_holds_by_construction():
-    run = tables()
-    run.layers[13] |= {"first_noise": -12.3, "first_noise_largest": 40, "snr": math.nan}
-    judged = row(judge(run.run()), "snr")
-    assert (judged["measured"], judged["verdict"], judged["tells"]) == (math.inf, HOLDS, "no")
-    assert judged["beside"] == "signal 150, first noise: mean -12.3, largest 40"
-
-
-def test_evenness_stands_beside_that_of_independent_filters():
-    run = tables()
-    run.layers[13] |= {"appearances_variation": 0.05, "appearances_variation_independent": 0.05}
-    assert row(judge(run.run()), "equal.layer13")[["verdict", "beside"]].tolist() == [
-        HOLDS,
-        "independent filters: 0.05; what they do not explain: 0",
-    ]
-    run.layers[13]["appearances_variation"] = 0.13
-    beside = row(judge(run.run()), "equal.layer13")["beside"]
-    assert beside == "independent filters: 0.05; what they do not explain: 0.12"
-
-
-def test_silencing_a_label_stands_beside_its_controls():
-    beside = row(judge(tables().run()), "dilute.label")["beside"]
-    # of label 0, which costs most
-    assert beside == "loss without as many filters: by their largest weight 0.08, at random 0.001"
-
-
-def test_open_choices_are_told_and_are_no_reason_against_a_run():
-    run = tables(precision="bf16")
-    row_of_archs = run.values["archs"]["vgg16"]
-    row_of_archs["heads"] |= {"images": "plain", "epochs": 50}
-    row_of_archs["backbone"] |= {"fully_connected": [4096, 4096], "activation": "none"}
-    judged = row(judge(run.run()), "noise.vgg16.layer13")
-    assert judged["verdict"] == HOLDS
-    chosen = "heads on plain images for 50 epochs, hidden layers of 4096, 4096 with no activation, bf16"
-    assert judged["choices"] == chosen
-    diluted = tables("vgg14_l13_350")
-    across = row(judge_across([tables("vgg14").run(), diluted.run()]), "dilute.trained.350.layer13")
-    assert across["choices"] == "; ".join(
-        f"{arch}: heads on augmented images for 200 epochs" for arch in ("vgg14", "vgg14_l13_350")
-    )
-    phases = [f"first decay of the fully connected layers at epoch {first}" for first in (10, 30)]
-    run = tables("avgg16")
-    assert phases[0] in row(judge(run.run()), "noise.avgg16")["choices"]
-    rates = run.values["archs"]["avgg16"]["backbone"]["fully_connected_rates"]
-    rates["decay"][0]["first"] = 30
-    assert phases[1] in row(judge(run.run()), "noise.avgg16")["choices"]
-    rates["decay"] = []
-    assert "first decay" not in row(judge(run.run()), "noise.avgg16")["choices"]
-
-
-def test_the_heads_batches_are_fixed():
-    run = tables()
-    run.values["archs"]["vgg16"]["heads"]["batch_size"] = 50
-    assert row(judge(run.run()), "noise.vgg16.layer13")["reason"] == "heads.batch_size 50 instead of 100"
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"dataset": "digits"}, "digits instead of CIFAR-10"),
-        ({"dataset": "cifar100"}, "cifar100 instead of CIFAR-10"),
-        ({"epochs_scale": 0.1}, "shortened run: 0.1 of the epochs"),
-        ({"epochs_scale": 2}, "lengthened run: 2 of the epochs"),
-        ({"seeds": [0]}, "1 sample"),
-        ({"threshold": 0.4}, "threshold 0.4 instead of 0.3"),
-        ({"validation": {"images": 10000, "seed": 0}}, "10000 training images held out"),
-        ({"features": {"pooled": True, "streamed_layers": []}}, "heads on means over positions"),
-        ({"epochs_scale": 0.5, "threshold": 0.6}, "shortened run: 0.5 of the epochs; threshold 0.6 instead of 0.3"),
-    ],
-)
-def test_a_run_unlike_the_papers_shows_nothing_and_every_reason_is_given(changes, reason):
-    run = tables(**{"seeds": changes.pop("seeds", (0, 1))}, **changes).run()
-    table = judge(run)
-    assert set(table["verdict"]) == {NOT_COMPARABLE}
-    assert row(table, "noise.vgg16.layer13")["reason"] == reason
-    assert row(table, "noise.vgg16.layer13")["measured"] == 1.5
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [({"flip": False}, "no flips"), ({"translation": 2}, "translation 2 instead of 4")],
-)
-def test_another_augmentation_shows_nothing(changes, reason):
-    run = tables()
-    run.values["datasets"]["cifar10"] |= changes
-    table = judge(run.run())
-    assert set(table["verdict"]) == {NOT_COMPARABLE}
-    assert row(table, "snr")["reason"] == reason
-
-
-@pytest.mark.parametrize(
-    ("part", "changes"),
-    [
-        ("backbone", {"epochs": 100}),
-        ("heads", {"learning_rate": 0.05}),
-    ],
-)
-def test_a_row_of_archs_unlike_the_papers_shows_nothing(part, changes):
-    run = tables()
-    run.values["archs"]["vgg16"][part] |= changes
-    table = judge(run.run())
-    assert set(table["verdict"]) == {NOT_COMPARABLE}
-    (key,) = changes
-    assert row(table, "snr")["reason"].startswith(f"{part}.{key} {changes[key]} instead of ")
-
-
-def test_a_run_with_output_biases_shows_only_what_becomes_of_them():
-    table = judge(with_biases("vgg16").run())
-    assert table[table["verdict"] != NOT_COMPARABLE]["id"].tolist() == ["bias.removed.vgg16"]
-    assert row(table, "snr")["reason"] == "trained with output biases"
-    without = judge(tables().run())
-    assert row(without, "bias.removed.vgg16")["reason"] == "trained without output biases"
-
-
-def test_a_layer_that_is_not_examined_shows_nothing_and_has_no_number():
-    run = tables()
-    run.values["archs"]["vgg16"]["examined_layers"] = [2, 7, 10, 13]
-    for layer in (4, 8, 11):
-        del run.layers[layer]
-    table = judge(run.run())
-    assert row(table, "noise.rises.layer8")["reason"] == "layer 8 is not examined"
-    assert row(table, "sr.progress.vgg16")["reason"] == "layer 4 is not examined"
-    assert math.isnan(row(table, "noise.falls.vgg16")["measured"])
-    assert row(table, "noise.vgg16.layer2")["verdict"] == HOLDS
-
-
-def test_layers_right_after_a_pool_do_not_count_for_what_falls_and_grows_over_the_pooled_ones():
-    run = tables()
-    run.layers[8]["accuracy"] = 0.1
-    table = judge(run.run())  # noise is higher in 8 and 11, too
-    assert [row(table, name)["verdict"] for name in ("sr.progress.vgg16", "noise.falls.vgg16")] == [HOLDS] * 2
-
-
-def test_a_small_validation_set_cannot_show_that_it_agrees():
-    run = tables(validation={"images": 100, "seed": 0})
-    run.validation = dict(run.accuracies)
-    reason = "100 training images held out, 10000 needed"
-    assert row(judge(run.run()), "validation.vgg16")["reason"] == reason
-    assert row(judge(tables().run()), "validation.vgg16")["reason"] == "0 training images held out, 10000 needed"
-
-
-def test_what_a_layer_without_clusters_lacks_is_not_judged():
-    run = tables()
-    run.layers[13] |= {"cluster_size": math.nan, "noise": math.nan, "shares": [math.nan] * 10}
-    run.layers[10]["shares"] = [math.nan] * 10
-    run.clusters_at[13][0.5] = math.nan
-    table = judge(run.run())
-    names = ["size.vgg16", "same.train.size", "clusters.layer10.falls", "clusters.layer10.above3"]
-    for name in [*names, "clusters.last.vgg16.thresholds"]:
-        assert row(table, name)[["verdict", "reason"]].tolist() == [NOT_COMPARABLE, "the run gives no such number"]
-
-
-def test_a_threshold_that_the_table_lacks_may_be_the_one_at_which_a_claim_fails():
-    run = tables().run()
-    fewer = run.thresholds[run.thresholds["threshold"] != 0.5]
-    table = judge(replace(run, thresholds=fewer))
-    for name in ("noise.falls.vgg16", "clusters.last.vgg16.thresholds"):
-        assert row(table, name)["reason"] == "the run gives no such number"
-
-
-def test_a_layer_without_noise_that_the_reversed_walk_gives_some_has_changed():
-    run = tables()
-    for means in run.layers.values():
-        means |= {"noise": 0.0, "reversed_noise": 0.0}
-    run.layers[13]["reversed_noise"] = 0.1
-    assert row(judge(run.run()), "same.reversed.noise")["verdict"] == FAILS
-    run.layers[13]["reversed_noise"] = 0.0
-    assert row(judge(run.run()), "same.reversed.noise")["measured"] == 0
-
-
-def test_two_labels_are_enough_for_every_number():
-    run = tables(dataset="digits")
-    for means in run.layers.values():
-        means["shares"] = [0.5, 0.5]
-    table = judge(run.run())
-    assert row(table, "clusters.layer10.above3")["measured"] == 0
-
-
-def test_a_sample_without_its_number_leaves_the_mean_unknown():
-    run = tables().run()
-    missing = run.dilution[(run.dilution["seed"] == 0) | (run.dilution["kind"] != "random")]
-    table = judge(replace(run, dilution=missing))
-    assert row(table, "dilute.random")["reason"] == "the run gives no such number"
 
 
 def test_the_reasons_say_by_how_much_and_where():
@@ -656,54 +403,6 @@ def test_the_reasons_say_by_how_much_and_where():
     assert row(table, "noise.vgg16.layer2")["reason"] == "1 too low"
     assert row(table, "noise.falls.vgg16")["reason"] == "2 too high (layer 7 over 4, threshold 0.45)"
     assert row(table, "snr")["reason"] == "at the bound, must be > 5"
-
-
-def test_success_rates_have_students_interval_over_samples():
-    run = tables(seeds=(0, 1, 2, 3))
-    run.accuracies = dict(enumerate([0.936, 0.940, 0.940, 0.944]))
-    judged = row(judge(run.run()), "sr.vgg16")
-    half = 3.182446 * math.sqrt(2 * 0.004**2 / 3) / 2  # t of 3 degrees of freedom, standard deviation, root of 4
-    assert judged[["measured", "low", "high"]].tolist() == pytest.approx([0.94, 0.94 - half, 0.94 + half], abs=1e-9)
-
-
-def test_losses_are_paired_within_samples():
-    run = tables()
-    run.accuracies, run.loss_random = {0: 0.93, 1: 0.95}, {0: 0.001, 1: 0.003}
-    judged = row(judge(run.run()), "dilute.random")
-    half = 12.706205 * math.sqrt(2) * 0.001 / math.sqrt(2)
-    assert judged[["measured", "low", "high"]].tolist() == pytest.approx([0.002, 0.002 - half, 0.002 + half], abs=1e-9)
-
-
-def test_the_label_that_costs_most_is_each_samples_own():
-    run = tables().run()
-    labels = run.dilution["kind"] == "label"
-    run.dilution.loc[labels, "accuracy"] = [0.90, 0.93, 0.94, 0.92]  # labels 0 and 1 of sample 0, then of sample 1
-    assert row(judge(run), "dilute.label")["measured"] == pytest.approx((0.04 + 0.02) / 2)
-
-
-def test_statistics_have_their_tables_interval_and_differences_that_of_both():
-    table = judge(tables().run())
-    assert row(table, "noise.vgg16.layer2")[["low", "high"]].tolist() == [19.5, 20.5]
-    spread = math.sqrt(0.5**2 + 0.5**2)
-    rise = row(table, "noise.rises.layer8")
-    assert rise[["measured", "low", "high"]].tolist() == pytest.approx([2, 2 - spread, 2 + spread])
-
-
-def test_one_sample_has_wilsons_interval_over_test_images():
-    judged = row(judge(tables(seeds=(0,)).run()), "sr.vgg16")
-    z, share, images = 1.959964, 0.94, 10_000
-    roots = np.roots([1 + z**2 / images, -(2 * share + z**2 / images), share**2])  # (p - share)² = z² p (1 - p) / N
-    assert judged[["low", "high"]].tolist() == pytest.approx(sorted(roots), abs=1e-6)
-    assert judged["interval_over"] == "test images"
-    assert row(judge(tables().run()), "sr.vgg16")["interval_over"] == "samples"
-    assert row(judge(tables().run()), "noise.vgg16.layer13")["interval_over"] == "filters"
-
-
-def test_a_difference_of_numbers_whose_intervals_are_about_other_things_has_none():
-    runs = [tables("vgg14").run(), tables("vgg14_l13_350", seeds=(0,)).run()]
-    judged = row(judge_across(runs), "dilute.trained.350.layer13")
-    assert judged["measured"] == 0
-    assert judged[["low", "high"]].isna().all() and judged["interval_over"] == ""
 
 
 def test_claims_of_several_runs_wait_for_them():
@@ -745,124 +444,3 @@ def test_of_several_runs_of_a_network_the_one_nearest_to_the_papers_is_taken_the
     for others, measured in (([changed, fewer], 0), ([changed, fewer, more], 0.02), ([more, fewer], 0.02)):
         runs = [run.run() for run in (*others, diluted)]
         assert row(judge_across(runs), "dilute.trained.350.layer13")["measured"] == pytest.approx(measured, abs=1e-12)
-
-
-ROWS = load_params(PARAMS).archs
-
-
-def changed_row(arch: str, key: str, value: Any) -> Arch:
-    values = ROWS[arch].model_dump(mode="json")
-    *places, last = key.split(".")
-    reduce(getitem, places, values)[last] = value
-    return Arch.model_validate_json(json.dumps(values))
-
-
-def test_a_row_of_the_papers_name_with_a_network_of_torchvision_differs():
-    assert differences_of_row("vgg16", ROWS["resnet18"])[:2] == [
-        "backbone.convolutions not the paper's",
-        "number of backbone.fully_connected 0 instead of 2",
-    ]
-
-
-@pytest.mark.parametrize("arch", FIXED)
-def test_the_rows_of_catalog_yaml_are_the_papers(arch):
-    assert differences_of_row(arch, ROWS[arch]) == []
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "expected"),
-    [
-        ("backbone.convolutions", [64] * 13, "backbone.convolutions not the paper's"),
-        ("backbone.fully_connected", [512], "number of backbone.fully_connected 1 instead of 2"),
-        ("backbone.epochs", 150, "backbone.epochs 150 instead of 280"),
-        ("backbone.batch_size", 50, "backbone.batch_size 50 instead of 100"),
-        ("backbone.convolutional_rates.learning_rate", 0.1, "learning_rate 0.1 instead of 0.00721"),
-        ("backbone.convolutional_rates.decay", [], "backbone.convolutional_rates.decay not the paper's"),
-        ("backbone.fully_connected_rates.momentum", 0.9, "momentum 0.9 instead of 0.982"),
-        ("backbone.fully_connected_rates.weight_decay", 0.0, "weight_decay 0 instead of 0.00135"),
-        ("heads.learning_rate", 0.1, "heads.learning_rate 0.1 instead of 0.02"),
-        ("heads.decay", [], "heads.decay not the paper's"),
-    ],
-)
-def test_what_the_paper_fixes_is_told_where_it_differs(key, value, expected):
-    (difference,) = differences_of_row("avgg16", changed_row("avgg16", key, value))
-    assert difference.endswith(expected) and key in difference
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("backbone.fully_connected", [4096, 4096]),
-        ("backbone.activation", "none"),
-        ("heads.epochs", 50),
-        ("heads.images", "plain"),
-        ("examined_layers", [12]),
-        (
-            "backbone.fully_connected_rates.decay",
-            [{"first": 30, "every": 20, "factor": 0.65}, {"first": 170, "every": 20, "factor": 0.55}],
-        ),
-    ],
-)
-def test_what_the_paper_leaves_open_is_no_difference(key, value):
-    assert differences_of_row("avgg16", changed_row("avgg16", key, value)) == []
-
-
-def test_many_differences_are_counted():
-    assert differences_of_row("avgg16", ROWS["vgg6"])[-1] == "and 10 more"
-
-
-def test_the_papers_values():
-    assert paper_value("vgg6", 5, "noise") == 3.14
-    assert paper_value("vgg6", 4, "noise") is None
-    assert paper_text("vgg16", 13, "snr_counted") == "4.8 from its averages"
-    assert paper_values("avgg16") == {
-        (None, "accuracy"): 0.955,
-        (13, "noise"): 1.1,
-        (13, "clusters"): 1,
-        (13, "cluster_size"): 2.5,
-    }
-    assert [paper_text("vgg16", 13, name) for name in ("noise", "snr", "margin")] == ["1.5", "> 5", "–"]
-
-
-def test_the_text_is_a_line_a_claim_and_a_line_a_reason_within_the_terminal():
-    run = tables()
-    run.layers[2] |= {"noise": 10.0, "reversed_noise": 10.0}
-    lines = claims_text(judge(run.run())).splitlines()
-    assert max(map(len, lines)) <= 120
-    assert lines[0].split() == ["claim", "the", "paper", "measured", "[95", "%]", "untrained", "verdict"]
-    assert lines[1].split() == ["sr.vgg16", "0.94", "0.94", "[0.94,", "0.94]", "–", "holds"]
-    assert next(line for line in lines if line.startswith("noise.vgg16.layer2")).endswith("does not hold  6 too low")
-    assert lines[-5:-1] == [
-        "not comparable, 22: about other networks",
-        "not comparable, 14: need several runs",
-        "not comparable, 1: trained without output biases",
-        "not comparable, 1: 0 training images held out, 10000 needed",
-    ]
-
-
-def test_a_remark_that_does_not_fit_goes_on_in_the_next_line():
-    table = judge(tables().run())
-    place = table.index[table["id"] == "noise.lowest"][0]
-    table.loc[place, ["verdict", "reason"]] = ["does not hold", " ".join(["far"] * 40)]
-    lines = claims_text(table).splitlines()
-    found = next(number for number, line in enumerate(lines) if line.startswith("noise.lowest"))
-    assert lines[found].endswith("does not hold")
-    assert " ".join(line.strip() for line in lines[found + 1 : found + 3]) == " ".join(["far"] * 40)
-    assert lines[found + 3].startswith("noise.rises.layer8") and max(map(len, lines)) <= 120
-
-
-def test_the_text_of_a_network_that_no_claim_is_about_has_no_table():
-    lines = claims_text(judge(tables("vgg14").run())).splitlines()
-    assert lines[0].startswith("the paper's claims: 0 hold")
-
-
-def test_the_text_is_the_same_from_a_file(tmp_path):
-    table = judge(tables().run())
-    table.to_csv(tmp_path / "claims.csv", index=False)
-    assert claims_text(pd.read_csv(tmp_path / "claims.csv")) == claims_text(table)
-
-
-def test_numbers_with_and_without_intervals():
-    assert number_text(math.nan, math.nan, math.nan) == "–"
-    assert number_text(1.23456, math.nan, math.nan) == "1.235"
-    assert number_text(1.23456, 1, 2) == "1.235 [1, 2]"

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from singlefilter.claims import run as runs
+from singlefilter.claims import measures
+from singlefilter.claims.intervals import Number
 from singlefilter.claims.paper import LAYERS, SWEPT_THRESHOLDS, THRESHOLD, VALIDATION_IMAGES, VALUES, paper_text
 
 ROUNDING = 1e-9  # what is at its tolerance holds, whatever the last bit of a difference
@@ -28,12 +29,12 @@ class Rule(NamedTuple):
     strict: bool = False
     by_interval: bool = False
 
-    def excess(self, number: runs.Number) -> float:
+    def excess(self, number: Number) -> float:
         """By how much a number is beyond the nearest bound; negative inside, NaN where it cannot be said."""
         low, high = (number.low, number.high) if self.by_interval else (number.value, number.value)
         return math.nan if math.isnan(low + high) else max(self.lowest - low, high - self.highest)
 
-    def allows(self, number: runs.Number) -> bool:
+    def allows(self, number: Number) -> bool:
         """Whether a number is what it must be."""
         excess = self.excess(number)
         return excess < -ROUNDING if self.strict else excess <= ROUNDING
@@ -82,7 +83,7 @@ class Claim:
     paper: str
     rule: Rule
     needs: tuple[Need, ...]
-    measure: Callable[..., runs.Number]
+    measure: Callable[..., Number]
     construction: str = ""
 
 
@@ -118,8 +119,8 @@ def _near(arch: str, layer: int | None, statistic: str, tolerance: float) -> tup
     return paper_text(arch, layer, statistic), _within(VALUES[arch, layer, statistic], tolerance)
 
 
-def _of(layer: int, statistic: str) -> Callable[..., runs.Number]:
-    return partial(runs.statistic, layer=layer, name=statistic)
+def _of(layer: int, statistic: str) -> Callable[..., Number]:
+    return partial(measures.statistic, layer=layer, name=statistic)
 
 
 def _one(
@@ -129,7 +130,7 @@ def _one(
     text: str,
     paper: str,
     rule: Rule,
-    measure: Callable[..., runs.Number],
+    measure: Callable[..., Number],
     construction: str = "",
     **need: Any,
 ) -> Claim:
@@ -140,9 +141,9 @@ def _one(
 
 
 def _several(
-    name: str, text: str, paper: str, rule: Rule, needs: tuple[Need, ...], measure: Callable[..., runs.Number]
+    name: str, text: str, paper: str, rule: Rule, needs: tuple[Need, ...], measure: Callable[..., Number]
 ) -> Claim:
-    """A claim of several runs."""
+    """A claim of several measures."""
     return Claim(name, text, paper, rule, needs, measure)
 
 
@@ -157,34 +158,34 @@ LAST = (Need("vgg6", (5,)), Need("vgg16", (13,)), Need("avgg16", (13,)))
 # fmt: off
 CLAIMS: tuple[Claim, ...] = (
     _one("sr.vgg16", "vgg16", (), "success rate of the whole network",
-         *_near("vgg16", None, "accuracy", 0.005), runs.network_accuracy),
+         *_near("vgg16", None, "accuracy", 0.005), measures.network_accuracy),
     _one("sr.vgg6", "vgg6", (), "success rate of the whole network",
-         *_near("vgg6", None, "accuracy", 0.005), runs.network_accuracy),
+         *_near("vgg6", None, "accuracy", 0.005), measures.network_accuracy),
     _one("sr.avgg16", "avgg16", (), "success rate of the whole network",
-         *_near("avgg16", None, "accuracy", 0.005), runs.network_accuracy),
+         *_near("avgg16", None, "accuracy", 0.005), measures.network_accuracy),
     _several("sr.order.vgg16", "vgg16 has a larger success rate than vgg6 (difference)",
-             "0.02", POSITIVE_BY_INTERVAL, (Need("vgg16"), Need("vgg6")), runs.accuracy_difference),
+             "0.02", POSITIVE_BY_INTERVAL, (Need("vgg16"), Need("vgg6")), measures.accuracy_difference),
     _several("sr.order.avgg16", "avgg16 has a larger success rate than vgg16 (difference)",
-             "0.015", POSITIVE_BY_INTERVAL, (Need("avgg16"), Need("vgg16")), runs.accuracy_difference),
+             "0.015", POSITIVE_BY_INTERVAL, (Need("avgg16"), Need("vgg16")), measures.accuracy_difference),
     _one("sr.layers.layer10", "vgg16", 10, "the head does as well as the whole network (difference)",
-         "0", _at_least(-0.005), partial(runs.head_beside_network, layer=10), of_filters=False),
+         "0", _at_least(-0.005), partial(measures.head_beside_network, layer=10), of_filters=False),
     _one("sr.layers.layer13", "vgg16", 13, "the head does as well as the whole network (difference)",
-         "0", _at_least(-0.005), partial(runs.head_beside_network, layer=13), of_filters=False),
+         "0", _at_least(-0.005), partial(measures.head_beside_network, layer=13), of_filters=False),
     _one("sr.vgg6.layer5", "vgg6", 5, "success rate of the head",
-         *_near("vgg6", 5, "accuracy", 0.005), partial(runs.accuracy, layer=5), of_filters=False),
+         *_near("vgg6", 5, "accuracy", 0.005), partial(measures.accuracy, layer=5), of_filters=False),
     _one("sr.progress.vgg16", "vgg16", V16, "success rate grows with the layer (smallest step)",
-         "grows", _above(-0.003), partial(runs.smallest_growth, layers=V16), of_filters=False),
+         "grows", _above(-0.003), partial(measures.smallest_growth, layers=V16), of_filters=False),
     _one("sr.progress.vgg6", "vgg6", V6, "success rate grows with the layer (smallest step)",
-         "grows", _above(-0.003), partial(runs.smallest_growth, layers=V6), of_filters=False),
+         "grows", _above(-0.003), partial(measures.smallest_growth, layers=V6), of_filters=False),
     _one("sr.spread.vgg16", "vgg16", V16, "standard deviation of the success rate over samples (largest layer)",
-         "small", _at_most(0.005), partial(runs.largest_spread, layers=V16), of_filters=False),
+         "small", _at_most(0.005), partial(measures.largest_spread, layers=V16), of_filters=False),
     _one("sr.spread.vgg6", "vgg6", V6, "standard deviation of the success rate over samples (largest layer)",
-         "small", _at_most(0.005), partial(runs.largest_spread, layers=V6), of_filters=False),
+         "small", _at_most(0.005), partial(measures.largest_spread, layers=V6), of_filters=False),
     _one("sr.spread.avgg16", "avgg16", A16, "standard deviation of the success rate over samples (largest layer)",
-         "small", _at_most(0.005), partial(runs.largest_spread, layers=A16), of_filters=False),
+         "small", _at_most(0.005), partial(measures.largest_spread, layers=A16), of_filters=False),
     _one("train.layer7", "vgg16", 7, "success rate of the head on the training set",
          paper_text("vgg16", 7, "train_accuracy"), _at_least(0.995),
-         partial(runs.accuracy, layer=7, name="train_accuracy"), of_filters=False),
+         partial(measures.accuracy, layer=7, name="train_accuracy"), of_filters=False),
 
     _one("noise.vgg16.layer2", "vgg16", 2, "noise per filter", *_near("vgg16", 2, "noise", 4), _of(2, "noise")),
     _one("noise.vgg16.layer10", "vgg16", 10, "noise per filter", *_near("vgg16", 10, "noise", 1), _of(10, "noise")),
@@ -192,24 +193,26 @@ CLAIMS: tuple[Claim, ...] = (
     _one("noise.vgg6", "vgg6", 5, "noise per filter", *_near("vgg6", 5, "noise", 0.8), _of(5, "noise")),
     _one("noise.avgg16", "avgg16", 13, "noise per filter", *_near("avgg16", 13, "noise", 0.4), _of(13, "noise")),
     _several("noise.order.vgg16", "the last layer's noise is larger in vgg6 than in vgg16 (difference)",
-             "3.14 > 1.5", POSITIVE_BY_INTERVAL, (LAST[0], LAST[1]), partial(runs.last_layers, name="noise")),
+             "3.14 > 1.5", POSITIVE_BY_INTERVAL, (LAST[0], LAST[1]), partial(measures.last_layers, name="noise")),
     _several("noise.order.avgg16", "the last layer's noise is larger in vgg16 than in avgg16 (difference)",
-             "1.5 > 1.1", POSITIVE_BY_INTERVAL, (LAST[1], LAST[2]), partial(runs.last_layers, name="noise")),
+             "1.5 > 1.1", POSITIVE_BY_INTERVAL, (LAST[1], LAST[2]), partial(measures.last_layers, name="noise")),
     _several("size.order.vgg6", "the last layer's clusters are larger in vgg16 than in vgg6 (difference)",
-             "2.88 > 2.6", POSITIVE_BY_INTERVAL, (LAST[1], LAST[0]), partial(runs.last_layers, name="cluster_size")),
+             "2.88 > 2.6", POSITIVE_BY_INTERVAL, (LAST[1], LAST[0]),
+             partial(measures.last_layers, name="cluster_size")),
     _several("size.order.avgg16", "the last layer's clusters are larger in vgg6 than in avgg16 (difference)",
-             "2.6 > 2.5", POSITIVE_BY_INTERVAL, (LAST[0], LAST[2]), partial(runs.last_layers, name="cluster_size")),
+             "2.6 > 2.5", POSITIVE_BY_INTERVAL, (LAST[0], LAST[2]),
+             partial(measures.last_layers, name="cluster_size")),
     _one("noise.falls.vgg16", "vgg16", V16, "noise falls over the layers before a pool, at each threshold from 0.3 to "
          "0.6 (largest step)", "falls", _below(0),
-         partial(runs.largest_noise_growth, layers=V16, thresholds=SWEPT_THRESHOLDS)),
+         partial(measures.largest_noise_growth, layers=V16, thresholds=SWEPT_THRESHOLDS)),
     _one("noise.falls.vgg6", "vgg6", V6, "noise falls over the layers before a pool (largest step)",
-         "falls", _below(0), partial(runs.largest_noise_growth, layers=V6, thresholds=(THRESHOLD,))),
+         "falls", _below(0), partial(measures.largest_noise_growth, layers=V6, thresholds=(THRESHOLD,))),
     _one("noise.lowest", "vgg16", V16, "layer 13 has the lowest noise, at each threshold from 0.3 to 0.6 (largest "
-         "difference to the next)", "lowest", _below(0), partial(runs.above_lowest_noise, layer=13, layers=V16)),
+         "difference to the next)", "lowest", _below(0), partial(measures.above_lowest_noise, layer=13, layers=V16)),
     _one("noise.rises.layer8", "vgg16", (7, 8), "noise rises right after a pool, layer 8 over 7",
-         "rises", _above(0), partial(runs.growth, earlier=7, later=8, name="noise")),
+         "rises", _above(0), partial(measures.growth, earlier=7, later=8, name="noise")),
     _one("noise.rises.layer11", "vgg16", (10, 11), "noise rises right after a pool, layer 11 over 10",
-         "rises", _above(0), partial(runs.growth, earlier=10, later=11, name="noise")),
+         "rises", _above(0), partial(measures.growth, earlier=10, later=11, name="noise")),
     _one("columns.layer2", "vgg16", 2, "columns almost wholly above threshold, per filter",
          "a few", _between(1, 4), _of(2, "full_columns")),
     _one("columns.layer2.share", "vgg16", 2, "share of the ones that are in such columns",
@@ -227,47 +230,47 @@ CLAIMS: tuple[Claim, ...] = (
          *_near("avgg16", 13, "clusters", 0.05), _of(13, "clusters")),
     _one("clusters.last.vgg16.thresholds", "vgg16", 13, "one cluster per filter at each threshold from 0.3 to 0.6 "
          "(farthest)", *_near("vgg16", 13, "clusters", 0.05),
-         partial(runs.clusters_farthest_from_one, layer=13), OUTER_PRODUCT),
+         partial(measures.clusters_farthest_from_one, layer=13), OUTER_PRODUCT),
     _one("clusters.layer7", "vgg16", 7, "clusters per filter",
          *_near("vgg16", 7, "clusters", 0.2), _of(7, "clusters")),
     _one("clusters.layer7.size", "vgg16", 7, "cluster size",
          *_near("vgg16", 7, "cluster_size", 0.2), _of(7, "cluster_size")),
     _one("clusters.layer10", "vgg16", 10, "clusters per filter", "several", _at_least(1.3), _of(10, "clusters")),
     _one("clusters.layer10.falls", "vgg16", 10, "the share of clusters falls from size 1 to 2 to 3 (largest step)",
-         "falls", _below(0), partial(runs.largest_share_growth, layer=10, sizes=3)),
+         "falls", _below(0), partial(measures.largest_share_growth, layer=10, sizes=3)),
     _one("clusters.layer10.above3", "vgg16", 10, "share of the clusters of more than 3 labels",
-         "~0", _at_most(0.05), partial(runs.share_above, layer=10, size=3)),
+         "~0", _at_most(0.05), partial(measures.share_above, layer=10, size=3)),
     _one("clusters.layer10.smaller", "vgg16", (10, 13), "layer 10's clusters are smaller than layer 13's (difference)",
-         "smaller", _below(0), partial(runs.growth, earlier=13, later=10, name="cluster_size")),
+         "smaller", _below(0), partial(measures.growth, earlier=13, later=10, name="cluster_size")),
     _one("size.vgg16", "vgg16", 13, "cluster size",
          *_near("vgg16", 13, "cluster_size", 0.2), _of(13, "cluster_size")),
     _one("size.vgg6", "vgg6", 5, "cluster size", *_near("vgg6", 5, "cluster_size", 0.2), _of(5, "cluster_size")),
     _one("size.avgg16", "avgg16", 13, "cluster size",
          *_near("avgg16", 13, "cluster_size", 0.2), _of(13, "cluster_size")),
     _one("size.shares", "vgg16", 13, "share of the clusters of 3 labels",
-         "most", _at_least(0.4), partial(runs.share_of, layer=13, size=3)),
+         "most", _at_least(0.4), partial(measures.share_of, layer=13, size=3)),
     _one("size.shares.largest", "vgg16", 13, "share of the clusters of 3 labels less the largest other",
-         "> 0", _above(0), partial(runs.share_above_others, layer=13, size=3)),
+         "> 0", _above(0), partial(measures.share_above_others, layer=13, size=3)),
     _one("threshold", "vgg16", 13, "cluster size at threshold 0.6 over that at 0.3",
-         "~1", _at_least(0.8), partial(runs.size_over_thresholds, layer=13)),
+         "~1", _at_least(0.8), partial(measures.size_over_thresholds, layer=13)),
     _one("equal.layer13", "vgg16", 13, "variation over labels of the clusters that a label is in",
-         "slight", _at_most(0.15), partial(runs.evenness, layer=13)),
+         "slight", _at_most(0.15), partial(measures.evenness, layer=13)),
     _one("equal.layer7", "vgg16", 7, "variation over labels of the clusters that a label is in",
-         "slight", _at_most(0.2), partial(runs.evenness, layer=7)),
+         "slight", _at_most(0.2), partial(measures.evenness, layer=7)),
     _one("equal.vgg6", "vgg6", 5, "variation over labels of the clusters that a label is in",
-         "slight", _at_most(0.15), partial(runs.evenness, layer=5)),
+         "slight", _at_most(0.15), partial(measures.evenness, layer=5)),
 
     _one("field.gap", "vgg16", 13, "fields in rows off the clusters against those of cluster blocks",
-         paper_text("vgg16", 13, "field_gap"), _at_most(0.03), partial(runs.field_gap, layer=13), ROWS_SUM_TO_0),
+         paper_text("vgg16", 13, "field_gap"), _at_most(0.03), partial(measures.field_gap, layer=13), ROWS_SUM_TO_0),
     _one("field.negative", "vgg16", 13, "mean of the sub-threshold fields in the clusters' rows",
          "< 0", _below(0), _of(13, "fields_beside_clusters"), ROWS_SUM_TO_0),
     _one("snr.counted", "vgg16", 13, "signal over interference, counted",
          "4.5 … 4.8", _at_least(4), _of(13, "snr_counted"), FROM_SIZES),
     _one("snr", "vgg16", 13, "signal over the mean first noise, measured (inf: that mean is not positive)",
-         paper_text("vgg16", 13, "snr"), _above(5), partial(runs.signal_over_first_noise, layer=13), ROWS_SUM_TO_0),
+         paper_text("vgg16", 13, "snr"), _above(5), partial(measures.signal_over_first_noise, layer=13), ROWS_SUM_TO_0),
     _several("snr.order", "signal over interference and noise, counted, orders the networks as their success rates do "
              "(smallest step)", "vgg6 < vgg16 < avgg16", _above(0), LAST,
-             partial(runs.smallest_rise, name="snr_counted_with_noise")),
+             partial(measures.smallest_rise, name="snr_counted_with_noise")),
 
     _one("decision.vgg16", "vgg16", 13, "share of filters that pick one label whatever the input",
          "1", _at_least(0.99), _of(13, "one_decision_share"), ONE_POSITION),
@@ -287,27 +290,27 @@ CLAIMS: tuple[Claim, ...] = (
          "low", _at_most(0.2), _of(13, "single_accuracy")),
 
     _one("same.train.noise", "vgg16", 13, "the training set's noise is the test set's (difference)",
-         "0", _within(0, 0.3), partial(runs.training_beside_test, layer=13, name="noise")),
+         "0", _within(0, 0.3), partial(measures.training_beside_test, layer=13, name="noise")),
     _one("same.train.size", "vgg16", 13, "the training set's cluster size is the test set's (difference)",
-         "0", _within(0, 0.15), partial(runs.training_beside_test, layer=13, name="cluster_size")),
+         "0", _within(0, 0.15), partial(measures.training_beside_test, layer=13, name="cluster_size")),
     _one("same.reversed.noise", "vgg16", V16, "the reversed walk leaves the mean noise of all filters unchanged "
-         "(relative difference)", "0", _within(0, 0.01), partial(runs.change_reversed, layers=V16, name="noise")),
+         "(relative difference)", "0", _within(0, 0.01), partial(measures.change_reversed, layers=V16, name="noise")),
     _one("same.reversed.clusters", "vgg16", V16, "the reversed walk leaves the mean number of clusters of all filters "
          "unchanged (relative difference)", "0", _within(0, 0.01),
-         partial(runs.change_reversed, layers=V16, name="clusters")),
+         partial(measures.change_reversed, layers=V16, name="clusters")),
 
     _one("dilute.random", "vgg16", 13, "150 of 512 filters removed at random, loss of success rate",
-         "0", _at_most(0.005), partial(runs.loss_without_random_filters, layer=13, removed=150)),
+         "0", _at_most(0.005), partial(measures.loss_without_random_filters, layer=13, removed=150)),
     _one("dilute.label", "vgg16", 13, "filters silenced whose clusters include a label, largest loss of success rate",
-         "large", _above(0.02), partial(runs.loss_without_worst_label, layer=13), LABEL_REMOVED),
+         "large", _above(0.02), partial(measures.loss_without_worst_label, layer=13), LABEL_REMOVED),
     _several("dilute.trained.350.layer13", "vgg14 trained with 350 filters in layer 13: loss of success rate",
-             "0", _at_most(0.005), (Need("vgg14"), Need("vgg14_l13_350")), runs.accuracy_difference),
+             "0", _at_most(0.005), (Need("vgg14"), Need("vgg14_l13_350")), measures.accuracy_difference),
     _several("dilute.trained.350.layers11to13", "vgg16 trained with 350 filters in layers 11 to 13: loss of success "
-             "rate", "0", _at_most(0.005), (Need("vgg16"), Need("vgg16_l11to13_350")), runs.accuracy_difference),
+             "rate", "0", _at_most(0.005), (Need("vgg16"), Need("vgg16_l11to13_350")), measures.accuracy_difference),
     _several("dilute.trained.120", "vgg16 trained with 120 filters in layers 11 to 13: loss of success rate",
-             "slight", _at_most(0.015), (Need("vgg16"), Need("vgg16_l11to13_120")), runs.accuracy_difference),
+             "slight", _at_most(0.015), (Need("vgg16"), Need("vgg16_l11to13_120")), measures.accuracy_difference),
     _several("dilute.trained.100", "avgg16 trained with 100 filters in layer 13: loss of success rate",
-             "0", _at_most(0.005), (Need("avgg16"), Need("avgg16_l13_100")), runs.accuracy_difference),
+             "0", _at_most(0.005), (Need("avgg16"), Need("avgg16_l13_100")), measures.accuracy_difference),
 
     *(
         claim
@@ -315,11 +318,11 @@ CLAIMS: tuple[Claim, ...] = (
         for claim in (
             _several(f"bias.none.{arch}", f"{arch}: trained with output biases, the success rate is the same "
                      "(difference)", "0", _within(0, 0.003),
-                     (Need(arch, output_bias=True), Need(arch)), runs.accuracy_difference),
+                     (Need(arch, output_bias=True), Need(arch)), measures.accuracy_difference),
             _one(f"bias.removed.{arch}", arch, (), "trained with output biases that are then removed, the success rate "
-                 "stays (difference)", "0", _within(0, 0.003), runs.loss_without_output_biases, output_bias=True),
+                 "stays (difference)", "0", _within(0, 0.003), measures.loss_without_output_biases, output_bias=True),
             _one(f"validation.{arch}", arch, (), "success rate on held-out training images is that on the test set "
-                 "(difference)", "0", _within(0, 0.01), runs.validation_beside_test, validation=VALIDATION_IMAGES),
+                 "(difference)", "0", _within(0, 0.01), measures.validation_beside_test, validation=VALIDATION_IMAGES),
         )
     ),
 )

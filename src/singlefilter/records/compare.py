@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from singlefilter.claims.claims import CLAIMS
-from singlefilter.claims.judge import differences, judge, judge_across, matching_runs, number_text, summarise_claims
+from singlefilter.claims.intervals import FILTERS
+from singlefilter.claims.judge import judge, judge_across, matching_runs, summarise_claims
+from singlefilter.claims.measures import accuracy_difference, network_accuracy
 from singlefilter.claims.paper import LAYERS, SAMPLES, paper_text, paper_value
-from singlefilter.claims.run import FILTERS, Run, accuracy_difference, network_accuracy
+from singlefilter.claims.reasons import differences
+from singlefilter.claims.run import Run
+from singlefilter.claims.text import number_text
 
 COLUMNS = [
     *("record", "network", "dataset", "samples", "epochs_scale", "layer", "statistic"),

@@ -1,0 +1,104 @@
+"""What keeps a claim from being judged on a run, and what a run has chosen (method, section 7)."""
+
+import math
+from collections.abc import Sequence
+
+from singlefilter.claims.claims import ROUNDING, Claim, Need
+from singlefilter.claims.paper import FIXED, THRESHOLD, differences_of_row
+from singlefilter.claims.run import Run
+from singlefilter.pipeline.params import Params
+
+USABLE = 0.9  # of a layer's filters, which must be neither silent nor faded
+ABOUT, NEEDS = "about ", "needs runs of "  # how the reasons of claims about other networks and of several runs begin
+
+
+def differences(run: Run) -> list[str]:
+    """Say in what a run differs from the paper's: data, row of archs, epochs, samples, threshold."""
+    need = Need(run.params.arch)
+    known = run.params.arch in FIXED
+    return [*(_network_reasons(need, run) if known else []), *unmet_conditions(need, run.params)]
+
+
+def choices(run: Run) -> str:
+    """Say what a run has chosen of what the paper leaves open (method, section 4)."""
+    backbone, heads = run.params.chosen_arch.backbone, run.params.chosen_arch.heads
+    found = [f"heads on {heads.images} images for {run.params.epochs(heads.epochs)} epochs"]
+    if backbone.fully_connected:
+        activation = {"relu": "ReLU", "none": "no activation"}[backbone.activation]
+        found.append(f"hidden layers of {', '.join(map(str, backbone.fully_connected))} with {activation}")
+    several = len(FIXED.get(run.params.arch, {}).get("fully_connected_rates", ())) > 1
+    if several and (decay := backbone.fully_connected_rates.decay):
+        found.append(f"first decay of the fully connected layers at epoch {decay[0].first}")
+    if run.params.precision != "float32":
+        found.append(run.params.precision)
+    return ", ".join(found)
+
+
+def reasons_against_all(needs: Sequence[Need], runs: Sequence[Run]) -> list[str]:
+    """All that keeps a claim from being judged on several runs, each thing once."""
+    reasons = [reason for need, run in zip(needs, runs, strict=True) for reason in reasons_against(need, run)]
+    return list(dict.fromkeys(reasons))
+
+
+def reasons_against(need: Need, run: Run) -> list[str]:
+    """All that keeps a claim from being judged on a run, in words."""
+    return [*_network_reasons(need, run), *unmet_conditions(need, run.params)]
+
+
+def missing_runs(claim: Claim) -> str:
+    """Say which runs a claim about several needs."""
+    names = [need.network for need in claim.needs]
+    return f"{NEEDS}{', '.join(names[:-1])} and {names[-1]}"
+
+
+def layers_missing(need: Need, run: Run) -> list[int]:
+    """The layers that a claim is about and the run does not examine."""
+    examined = set(run.layers["layer"])
+    return [layer for layer in need.layers if layer not in examined]
+
+
+def _network_reasons(need: Need, run: Run) -> list[str]:
+    if run.params.arch != need.arch:
+        return [f"{ABOUT}{need.network}"]
+    reasons = differences_of_row(need.arch, run.params.chosen_arch)
+    if run.network != need.network:
+        reasons.append(f"trained {'without' if need.output_bias else 'with'} output biases")
+    reasons += [f"layer {layer} is not examined" for layer in layers_missing(need, run)]
+    of_filters = need.layers if need.of_filters else ()
+    return reasons + [text for layer in of_filters if (text := _unusable_filters(run, layer))]
+
+
+def _unusable_filters(run: Run, layer: int) -> str:
+    """Say that too many filters of a layer are silent or faded for a claim about them."""
+    row = run.by_layer.get(layer, {})
+    unusable = row.get("silent_filters_mean", 0) + row.get("faded_filters_mean", 0)
+    if unusable <= (1 - USABLE) * row.get("filters", math.inf) + ROUNDING:
+        return ""
+    return f"layer {layer}: {unusable:g} of {row['filters']:g} filters are silent or faded"
+
+
+def unmet_conditions(need: Need, params: Params) -> list[str]:
+    """What in data, epochs, samples and threshold is not as the claim needs it."""
+    data, held_out, samples = params.chosen_dataset, params.validation.images, len(params.seeds)
+    reasons = []
+    if data.source != "cifar10":
+        reasons.append(f"{params.dataset} instead of CIFAR-10")
+    else:
+        if not data.flip:
+            reasons.append("no flips")
+        if data.translation != 4:
+            reasons.append(f"translation {data.translation} instead of 4")
+    if params.epochs_scale != 1:
+        name = "shortened run" if params.epochs_scale < 1 else "lengthened run"
+        reasons.append(f"{name}: {params.epochs_scale:g} of the epochs")
+    if samples < 2:
+        reasons.append("1 sample")
+    if params.threshold != THRESHOLD:
+        reasons.append(f"threshold {params.threshold:g} instead of {THRESHOLD:g}")
+    if params.features.pooled:
+        reasons.append("heads on means over positions")
+    if need.validation and held_out < need.validation:
+        reasons.append(f"{held_out} training images held out, {need.validation} needed")
+    if held_out and not need.validation:
+        reasons.append(f"{held_out} training images held out")
+    return reasons
