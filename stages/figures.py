@@ -9,13 +9,14 @@ from matplotlib.figure import Figure
 
 from singlefilter.claims.paper import REMOVED_SHARE, paper_values
 from singlefilter.claims.text import claims_text
+from singlefilter.figures.axes import choose_layers
 from singlefilter.figures.dilution import dilution
 from singlefilter.figures.fields import field_histograms, signal_to_noise
 from singlefilter.figures.layers import cluster_sizes, label_appearances, layer_statistics, layer_table, layers_text
 from singlefilter.figures.matrices import Shown, decisions, filter_matrices, representative_filters
 from singlefilter.figures.network import network
 from singlefilter.figures.nulls_and_thresholds import nulls, thresholds
-from singlefilter.figures.style import Paper, caption_text, choose_layers, save, use_style
+from singlefilter.figures.style import Paper, caption_text, save, use_style
 from singlefilter.figures.success_rates import success_rates, training
 from singlefilter.filters.clusters import normalise_fields
 from singlefilter.filters.layer_clusters import normalised_slabs

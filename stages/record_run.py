@@ -17,7 +17,8 @@ from singlefilter.claims.judge import NOT_COMPARABLE, judge
 from singlefilter.claims.run import Run
 from singlefilter.pipeline.artifacts import RECORDS, digest_of_determinants, path_of
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import Params, load_params
+from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params_files import load_params
 from singlefilter.records.store import (
     chosen_rows,
     control_folder,

@@ -14,7 +14,8 @@ import torch
 from playwright.sync_api import Browser, sync_playwright
 
 from singlefilter.data.dataset import Data, Split
-from singlefilter.pipeline.params import Params, parse_params
+from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params_files import parse_params
 from singlefilter.training.checkpoint import Checkpoint
 
 # A shell lets what it starts in the background ignore SIGINT, and so would all the processes that tests interrupt.

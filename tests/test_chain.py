@@ -15,7 +15,7 @@ import h5py
 import pandas as pd
 import pytest
 
-from singlefilter.pipeline.params import load_params
+from singlefilter.pipeline.params_files import load_params
 from stages import (
     cluster_stats,
     dilute_filters,

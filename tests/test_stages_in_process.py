@@ -18,7 +18,8 @@ from singlefilter.filters.store import LayerMatrices, read_images, read_layer
 from singlefilter.heads.store import read_head
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import FeatureKinds, Params, load_params, parse_params
+from singlefilter.pipeline.params import FeatureKinds, Params
+from singlefilter.pipeline.params_files import load_params, parse_params
 from singlefilter.records.store import read_run, workspace_files
 from stages import (
     check_params,

@@ -29,7 +29,8 @@ from singlefilter.heads.train import StoredFeatures
 from singlefilter.heads.train import train_heads as train_linear_layers
 from singlefilter.pipeline.artifacts import DOWNLOADS
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import Dataset, Params, parse_params
+from singlefilter.pipeline.params import Dataset, Params
+from singlefilter.pipeline.params_files import parse_params
 from singlefilter.sources.class_folders import load_class_folders
 from singlefilter.sources.load import PUBLISHED, load_source
 from singlefilter.statistics import cluster_means

@@ -7,7 +7,8 @@ from torch.nn import functional
 
 from singlefilter.backbone.network import Network
 from singlefilter.backbone.store import read_network, write_network
-from singlefilter.pipeline.params import Backbone, Rates, load_params
+from singlefilter.pipeline.params import Backbone, Rates
+from singlefilter.pipeline.params_files import load_params
 from tests.hdf5_files import read, write
 
 ARCHS = load_params(Path(__file__).resolve().parents[2] / "params.yaml").archs

@@ -11,7 +11,8 @@ from ruamel.yaml import YAML
 
 from singlefilter.claims.judge import judge
 from singlefilter.claims.run import Run
-from singlefilter.pipeline.params import Params, parse_params
+from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params_files import parse_params
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
 VALUES = YAML(typ="safe").load(PARAMS) | YAML(typ="safe").load(PARAMS.with_name("catalog.yaml"))

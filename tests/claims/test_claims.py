@@ -10,7 +10,7 @@ import pytest
 from singlefilter.claims.claims import CLAIMS
 from singlefilter.claims.judge import FAILS, HOLDS, NOT_COMPARABLE, judge, judge_across, summarise_claims
 from singlefilter.claims.text import claims_text
-from singlefilter.pipeline.params import load_params
+from singlefilter.pipeline.params_files import load_params
 from tests.claims.tables import ACCURACY, EXAMINED, PARAMS, Tables, held_out, row, tables, with_biases
 
 # The method's table, with a row for each number.

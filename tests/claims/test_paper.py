@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from singlefilter.claims.paper import FIXED, differences_of_row, paper_text, paper_value, paper_values
-from singlefilter.pipeline.params import Arch, load_params
+from singlefilter.pipeline.params import Arch
+from singlefilter.pipeline.params_files import load_params
 from tests.claims.tables import PARAMS
 
 ROWS = load_params(PARAMS).archs

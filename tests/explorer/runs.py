@@ -21,7 +21,8 @@ from singlefilter.filters.store import (
     write_layer,
 )
 from singlefilter.pipeline.artifacts import Workspace
-from singlefilter.pipeline.params import Params, parse_params
+from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params_files import parse_params
 from singlefilter.statistics.over_samples import FILTERS_COLUMNS, nulls_table
 from stages import cluster_stats, explorer, filter_images
 from tests.conftest import TINY

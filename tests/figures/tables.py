@@ -18,11 +18,21 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from singlefilter.figures import dilution, fields, layers, matrices, network, nulls_and_thresholds, success_rates
-from singlefilter.figures import style as figures
+from singlefilter.figures import (
+    axes,
+    dilution,
+    fields,
+    layers,
+    matrices,
+    network,
+    nulls_and_thresholds,
+    style,
+    success_rates,
+)
 from singlefilter.filters.store import FilterMatrices, LayerMatrices, write_layer
 from singlefilter.pipeline.artifacts import Workspace
-from singlefilter.pipeline.params import Params, load_params
+from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params_files import load_params
 
 ROOT = Path(__file__).parents[2]
 HEADING = "vgg16 on digits, 1 sample, 0.05 of the full epochs"
@@ -63,7 +73,7 @@ def drawing_style(**changes: object) -> Iterator[None]:
     """A quick style for a test, in which every warning is an error; matplotlib's parameters come back after it."""
     with warnings.catch_warnings(), matplotlib.rc_context():
         warnings.simplefilter("error")
-        figures.use_style(**({"dpi": 60, "font_size": 9, "colormap": "viridis"} | changes))
+        style.use_style(**({"dpi": 60, "font_size": 9, "colormap": "viridis"} | changes))
         yield
 
 
@@ -85,7 +95,7 @@ def rendered(figure: Figure, form: str = "png") -> bytes:
     """The bytes of a figure's file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"figure.{form}"
-        figures.save(figure, path, form)
+        style.save(figure, path, form)
         return path.read_bytes()
 
 
@@ -250,11 +260,11 @@ class Tables:
                 parts.append(part.assign(layer=layer))
         return pd.concat(parts, ignore_index=True)[["layer", "rows", "low", "high", "count", "share"]]
 
-    def all_figures(self, paper: figures.Paper, arch: str = "vgg16") -> Iterator[tuple[str, Figure]]:
+    def all_figures(self, paper: style.Paper, arch: str = "vgg16") -> Iterator[tuple[str, Figure]]:
         """Every figure, by name."""
-        chosen, names, table = figures.choose_layers(self.layers), self.class_names, self.layers_table
+        chosen, names, table = axes.choose_layers(self.layers), self.class_names, self.layers_table
         shown = {layer: None if layer in self.silent else (3, self.fields(layer)) for layer in chosen}
-        ends = figures.choose_layers(self.layers, 2)
+        ends = axes.choose_layers(self.layers, 2)
         decided = {layer: None if layer in self.silent else (3, self.decisions(layer)) for layer in ends}
         totals = np.full_like(self.totals(), np.nan) if self.layers[-1] in self.silent else self.totals()
         backbone = load_params(ROOT / "params.yaml").archs[arch].backbone

@@ -4,7 +4,8 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from singlefilter.figures.network import network
-from singlefilter.pipeline.params import Backbone, load_params
+from singlefilter.pipeline.params import Backbone
+from singlefilter.pipeline.params_files import load_params
 from tests.figures.tables import HEADING, ROOT, legend, texts
 
 PARAMS = load_params(ROOT / "params.yaml")

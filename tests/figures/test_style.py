@@ -3,17 +3,14 @@
 import subprocess
 import sys
 
-import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from singlefilter.figures import style as figures
-from singlefilter.figures import success_rates
+from singlefilter.figures import style, success_rates
 from singlefilter.pipeline.params import run_heading
 from tests.figures.flaws import flaws
-from tests.figures.tables import CIFAR10, HEADING, ROOT, Tables, drawing_style, legend, rendered
+from tests.figures.tables import HEADING, ROOT, Tables, drawing_style, legend, rendered
 
 LONG = tuple(f"a_very_long_name_of_class_{label}" for label in range(10))
 FORMULAS = tuple(f"$\\class_{label}$" for label in range(10))  # no formulas, though they look like it
@@ -147,7 +144,7 @@ def test_the_users_own_settings_change_nothing():
     import matplotlib
 
     matplotlib.rcParams.update({"axes.labelsize": 30, "xtick.direction": "in", "font.sans-serif": ["Arial"]})
-    figures.use_style(dpi=60, font_size=9, colormap="viridis")
+    style.use_style(dpi=60, font_size=9, colormap="viridis")
     figure = success_rates.training(Tables().history, HEADING)
     assert rendered(figure) == expected
     # No font of this machine stands in for a letter that the figures' own lacks.
@@ -156,117 +153,35 @@ def test_the_users_own_settings_change_nothing():
 
 def test_letters_beyond_nine_points_enlarge_the_figure():
     with drawing_style(font_size=18):
-        assert figures.new_figure(2).get_size_inches().tolist() == [14.4, 4]
+        assert style.new_figure(2).get_size_inches().tolist() == [14.4, 4]
     with drawing_style(font_size=6):
-        assert figures.new_figure(2).get_size_inches().tolist() == [7.2, 2]
+        assert style.new_figure(2).get_size_inches().tolist() == [7.2, 2]
 
 
 def test_run_heading_counts_samples_and_epochs():
     assert run_heading("vgg16", "digits", 1, 0.05) == HEADING
     assert run_heading("vgg6", "cifar10", 4, 1) == "vgg6 on cifar10, 4 samples, the full epochs"
-    assert figures.bars_text(1) == "One sample has no standard deviation."
-    assert figures.bars_text(2) == "Bars: standard deviation over samples."
-
-
-def test_names_that_cannot_be_drawn_are_numbers_and_long_ones_lose_their_middle():
-    names = ["犬", "nan", "a_very_long_name_1", "a_very_long_name_2", "exactly_14_let", "two\nlines"]
-    expected = ["label 0", "nan", "a_very_l…ame_1", "a_very_l…ame_2", "exactly_14_let", "label 5"]
-    assert figures.drawable_names(names) == expected
-    assert figures.drawable_names(["lynx, catamount", "a, b"]) == ['"lynx, ca…mount"', '"a, b"']
-
-
-def test_axes_bear_names_of_few_labels_and_numbers_of_many():
-    assert figures.label_texts(CIFAR10) == list(CIFAR10)
-    assert figures.label_texts([f"class {label}" for label in range(13)]) == [str(label) for label in range(13)]
-    names = [f"class {label}" for label in range(30)]
-    assert figures.label_texts(names, [3, 5]) == ["3", "5", "others"]
-    assert figures.label_texts(names, [3, 5], names=True) == ["class 3", "class 5", "others"]
-    assert figures.label_texts(CIFAR10, range(10)) == list(CIFAR10)
-
-
-def test_the_largest_of_many_labels_are_chosen_in_their_order():
-    assert figures.largest_labels(np.zeros(20)).tolist() == [*range(20)]
-    values = np.arange(30.0)
-    values[[0, 29]] = [99, np.nan]
-    assert figures.largest_labels(values).tolist() == [0, *range(10, 29)]
-
-
-SUMS = [[5, 7, 4 + 6], [13, 15, 12 + 14], [1 + 9, 3 + 11, 0 + 2 + 8 + 10]]
-
-
-def test_other_labels_are_gathered_behind_those_that_are_shown():
-    matrix = np.arange(16).reshape(4, 4)
-    shown = np.array([1, 3])
-    assert figures.with_others(matrix, shown, np.sum, axes=2).tolist() == [
-        [5, 7, 10],
-        [13, 15, 26],
-        [8 + 1 + 0 - 1 + 2, 14, 20],
-    ]
-    assert figures.with_others(np.array([1, 2, 3, 4]), shown, np.mean, axes=1).tolist() == [2, 4, 2]
-    assert figures.with_others(matrix, np.arange(4), np.sum, axes=2) is matrix
-
-
-def test_names_of_layers_are_upright_and_long_ones_lose_their_beginning():
-    axes = figures.new_figure(2).subplots()
-    names = pd.Series(["conv1", "encoder.layers.encoder_layer_11"])
-    figures.label_layers(axes, names)
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["conv1", "…layers.encoder_layer_11"]
-    assert axes.get_xticks().tolist() == [1, 2] and axes.get_xticklabels()[0].get_rotation() == 90
-    assert figures.layer_name("conv1") == "conv1" and figures.layer_name(13) == "layer 13"
-    figures.label_layers(axes, pd.Series([2, 13]))
-    assert axes.get_xticks().tolist() == [2, 13]
+    assert style.bars_text(1) == "One sample has no standard deviation."
+    assert style.bars_text(2) == "Bars: standard deviation over samples."
 
 
 def test_a_title_without_letters_for_it_says_so():
-    figure = figures.new_figure(2)
-    figures.title(figure, "Nulls", "vgg16 on 花")
+    figure = style.new_figure(2)
+    style.title(figure, "Nulls", "vgg16 on 花")
     assert figure.get_suptitle() == "Nulls: vgg16 on ?"
 
 
 def test_titles_are_one_line_and_the_rest_is_the_caption():
     heading = run_heading("vgg16_fc4096", "cifar10", 4, 0.05)
-    figure = figures.new_figure(2)
-    figures.title(figure, "Noise", heading, "The first.", "The second.")
+    figure = style.new_figure(2)
+    style.title(figure, "Noise", heading, "The first.", "The second.")
     assert figure.get_suptitle() == "Noise: vgg16_fc4096 on cifar10, 4 samples, 0.05 of the full epochs"
-    assert figures.caption_text("noise", figure) == "## noise\n\n![noise](noise.png)\n\nThe first. The second.\n"
+    assert style.caption_text("noise", figure) == "## noise\n\n![noise](noise.png)\n\nThe first. The second.\n"
     for name, drawn in Tables(layers=(2, 13)).all_figures({}):
         title = drawn.get_suptitle().replace(HEADING, heading)
         assert title.endswith(f": {heading}"), name
-        assert title == figures.wrap(title, drawn.get_figwidth() / figures.enlarged()), name
+        assert title == style.wrap(title, drawn.get_figwidth() / style.enlarged()), name
         assert drawn.get_label().endswith("."), name
-
-
-def test_layers_are_chosen_evenly_with_the_first_and_the_last():
-    assert figures.choose_layers((2, 4, 7)) == [2, 4, 7]
-    assert figures.choose_layers(tuple(range(1, 14))) == [1, 4, 7, 10, 13]
-    assert figures.choose_layers((2, 4, 7, 10), 2) == [2, 10]
-    assert figures.choose_layers((13,), 2) == [13]
-
-
-def test_numbers_are_written_with_a_true_minus_and_unknown_ones_as_a_dash():
-    assert figures.rounded_text(-1.25, 1) == "−1.2"
-    assert [figures.rounded_text(value, 2) for value in (np.nan, None)] == ["n/a", "n/a"]
-    assert figures.mean_text(0.5, 0.01, 3) == "0.500 ± 0.010"
-    assert figures.mean_text(0.5, np.nan, 3) == figures.mean_text(0.5, None, 3) == "0.500"
-    assert figures.mean_text(np.nan, 0.01, 3) == "n/a"
-
-
-def test_the_networks_accuracy_is_that_of_the_last_epoch():
-    # Last epochs 0.3 and 0.5: mean 0.4, deviation √(2 · 0.1² / 1) = 0.1414.
-    history = pd.DataFrame({"seed": [0, 0, 1, 1], "epoch": [0, 1, 0, 1], "test_accuracy": [0.9, 0.3, 0.8, 0.5]})
-    assert figures.mean_last_accuracy(history) == pytest.approx((0.4, 0.02**0.5))
-
-
-def test_the_papers_numbers_are_marked_where_it_gives_one():
-    axes = Figure().subplots()
-    layers = pd.Series([2, 7, 13])
-    (marks,) = figures.mark_paper(axes, layers, {(2, "noise"): 20, (10, "noise"): 3.8, (13, "noise"): 1.5}, "noise")
-    assert marks.get_xydata().tolist() == [[2, 20], [13, 1.5]]
-    assert marks.get_marker() == "x" and marks.get_linestyle() == "None"
-    assert figures.mark_paper(axes, layers, {(10, "noise"): 3.8}, "noise") == []
-    assert figures.draw_paper_line(axes, None) == []
-    (line,) = figures.draw_paper_line(axes, 0.94)
-    assert {*line.get_ydata()} == {0.94} and line.get_color() == marks.get_color()
 
 
 def test_a_legend_takes_as_many_columns_as_the_figure_holds():
@@ -277,6 +192,6 @@ def test_a_legend_takes_as_many_columns_as_the_figure_holds():
     ):
         figure = Figure(figsize=(7.2, 3))
         lines = [figure.subplots().plot([0], [0], label=text)[0] for _ in range(4)]
-        figures.legend_below(figure, lines)
+        style.legend_below(figure, lines)
         assert figure.legends[0]._ncols == columns
         assert legend(figure) == [text] * 4

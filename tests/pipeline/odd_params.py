@@ -9,7 +9,8 @@ import yaml
 from hypothesis import strategies as st
 
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import MOST_BYTES, Params, load_params
+from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params_files import MOST_BYTES, load_params
 from singlefilter.pipeline.yaml_files import load_yaml
 
 TEXT = """\

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from singlefilter.backbone.network import Network
 from singlefilter.pipeline.architecture import LayerShape, layer_shapes, multiply_accumulates
 from singlefilter.pipeline.artifacts import feature_bytes
-from singlefilter.pipeline.params import load_params
+from singlefilter.pipeline.params_files import load_params
 
 ARCHS = load_params(Path(__file__).resolve().parents[2] / "params.yaml").archs
 

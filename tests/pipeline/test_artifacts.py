@@ -9,7 +9,8 @@ import pytest
 
 from singlefilter.pipeline.artifacts import ARTIFACTS, STAGES, Workspace, determinants, path_of
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import Params, parse_params
+from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params_files import parse_params
 from tests.conftest import TINY
 from tests.hdf5_files import edited
 from tests.test_dependencies import STAGES as DVC_STAGES

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import load_params, parse_params
+from singlefilter.pipeline.params_files import load_params, parse_params
 from tests.pipeline.odd_params import (
     ACCEPTED,
     REFUSED,

@@ -14,7 +14,7 @@ from singlefilter.claims.judge import judge
 from singlefilter.pipeline.artifacts import digest_of_determinants
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import replacing
-from singlefilter.pipeline.params import load_params
+from singlefilter.pipeline.params_files import load_params
 from singlefilter.records.compare import comparison_table, comparison_text
 from singlefilter.records.store import read_control, read_record
 from stages import compare_runs, record_run, run

@@ -11,7 +11,8 @@ import torch
 
 from singlefilter.backbone import train as training
 from singlefilter.heads import train as heads
-from singlefilter.pipeline.params import Params, load_params
+from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params_files import load_params
 from singlefilter.training.checkpoint import Checkpoint
 from tests.benchmarks.harness import quiet
 from tests.benchmarks.synthetic import random_data, random_features, random_labels

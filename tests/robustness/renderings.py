@@ -6,7 +6,7 @@ from contextlib import chdir
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from singlefilter.pipeline.params import load_params
+from singlefilter.pipeline.params_files import load_params
 from tests.figures.tables import Tables
 from tests.robustness import ROOT
 from tests.robustness.harness import Options, Row, counted, failure, has_traceback, say

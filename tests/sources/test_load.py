@@ -12,7 +12,8 @@ from singlefilter.data.dataset import Data, fingerprint, hold_out
 from singlefilter.data.store import read_dataset
 from singlefilter.pipeline.artifacts import path_of
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import Dataset, Params, Validation, load_params
+from singlefilter.pipeline.params import Dataset, Params, Validation
+from singlefilter.pipeline.params_files import load_params
 from singlefilter.sources.cifar import KNOWN
 from singlefilter.sources.load import check_source, load_digits, load_source
 from stages import download

@@ -9,7 +9,7 @@ from singlefilter.claims.paper import SWEPT_THRESHOLDS
 from singlefilter.filters.store import FilterMatrices, LayerMatrices, write_layer
 from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import load_params
+from singlefilter.pipeline.params_files import load_params
 from singlefilter.statistics.nulls import NULLS
 from stages.cluster_stats import main
 from tests.hand_made_filters import clipped_filters

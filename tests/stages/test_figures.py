@@ -10,7 +10,8 @@ import pytest
 
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import Params, load_params
+from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params_files import load_params
 from stages.figures import FirstSample, main, paper_of, paper_removal, read_first_sample
 from tests.figures.tables import ROOT, Tables, drawing_style, shaken_solver
 from tests.hdf5_files import edited

@@ -9,24 +9,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from singlefilter.figures.axes import layer_name, mark_points
+from singlefilter.figures.labels import label_axis, label_texts, largest_labels, others_text, with_others
+from singlefilter.figures.numbers import mean_text
 from singlefilter.figures.style import (
     NETWORK,
     OTHERS,
     TEST,
     TRAIN,
     VALIDATION,
-    label_axis,
-    label_texts,
-    largest_labels,
-    layer_name,
     legend_above,
     legend_below,
-    mark_points,
-    mean_text,
     new_figure,
-    others_text,
     title,
-    with_others,
 )
 
 # kinds of which filters are drawn at random -> colour, marker, line and name

@@ -10,34 +10,31 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from singlefilter.figures.axes import PAPER_NAME, draw_curve, label_layers, layer_name, log_axis, paper_look
+from singlefilter.figures.labels import (
+    drawable_names,
+    label_axis,
+    label_texts,
+    largest_labels,
+    others_text,
+    with_others,
+)
+from singlefilter.figures.numbers import mean_text
 from singlefilter.figures.style import (
     NETWORK,
     OTHER,
     OTHERS,
-    PAPER_NAME,
     TEST,
     TRAIN,
     VALIDATION,
     Paper,
     bars_text,
-    draw_curve,
-    drawable_names,
-    label_axis,
-    label_layers,
-    label_texts,
-    largest_labels,
-    layer_name,
     legend_above,
     legend_below,
-    log_axis,
-    mean_text,
     new_figure,
-    others_text,
-    paper_look,
     say_if_unknown,
     say_nothing,
     title,
-    with_others,
 )
 from singlefilter.pipeline.params import LayerName
 

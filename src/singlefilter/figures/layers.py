@@ -10,40 +10,35 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from singlefilter.figures.style import (
-    NETWORK,
-    OTHERS,
+from singlefilter.figures.axes import (
     PAPER,
     PAPER_NAME,
     STATISTICS,
-    TEST,
-    TRAIN,
-    UNKNOWN,
-    WIDTH,
-    Paper,
-    bars_text,
     choose_layers,
     draw_curve,
     draw_paper_line,
-    enlarged,
-    font_size,
-    label_axis,
     label_layers,
-    label_texts,
-    largest_labels,
     layer_name,
     layer_places,
     layer_texts,
-    legend_below,
     mark_paper,
-    mean_last_accuracy,
-    mean_text,
+)
+from singlefilter.figures.labels import label_axis, label_texts, largest_labels, others_text, with_others
+from singlefilter.figures.numbers import UNKNOWN, mean_last_accuracy, mean_text, rounded_text
+from singlefilter.figures.style import (
+    NETWORK,
+    OTHERS,
+    TEST,
+    TRAIN,
+    WIDTH,
+    Paper,
+    bars_text,
+    enlarged,
+    font_size,
+    legend_below,
     new_figure,
-    others_text,
-    rounded_text,
     say_if_unknown,
     title,
-    with_others,
 )
 
 TABLED_SIZES = 6  # cluster sizes with a column of their own in the table

@@ -12,22 +12,17 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.gridspec import GridSpec
 from numpy.typing import NDArray
 
-from singlefilter.figures.style import (
-    UNKNOWN,
-    WIDTH,
+from singlefilter.figures.axes import layer_name
+from singlefilter.figures.labels import (
     drawable_names,
-    font_size,
     label_axis,
     label_texts,
     largest_labels,
-    layer_name,
-    new_figure,
     others_text,
-    say_nothing,
-    title,
     with_others,
-    wrap,
 )
+from singlefilter.figures.numbers import UNKNOWN
+from singlefilter.figures.style import WIDTH, font_size, new_figure, say_nothing, title, wrap
 from singlefilter.filters.clusters import clip, clusters, decision_shares, noise, order
 from singlefilter.pipeline.params import LayerName
 

@@ -8,17 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from singlefilter.figures.style import (
-    TEST,
-    TRAIN,
-    VALIDATION,
-    WIDTH,
-    font_size,
-    layer_texts,
-    legend_below,
-    new_figure,
-    title,
-)
+from singlefilter.figures.axes import layer_texts
+from singlefilter.figures.style import TEST, TRAIN, VALIDATION, WIDTH, font_size, legend_below, new_figure, title
 from singlefilter.pipeline.architecture import LayerShape, layer_shapes
 from singlefilter.pipeline.params import POOLS, Backbone, LayerName
 

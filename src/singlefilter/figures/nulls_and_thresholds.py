@@ -8,21 +8,18 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from singlefilter.figures.axes import STATISTICS, choose_layers, layer_name, tick_layers
 from singlefilter.figures.style import (
     NETWORK,
     OTHER,
-    STATISTICS,
     TEST,
     TRAIN,
     VALIDATION,
     bars_text,
-    choose_layers,
     enlarged,
-    layer_name,
     legend_below,
     new_figure,
     say_if_unknown,
-    tick_layers,
     title,
 )
 

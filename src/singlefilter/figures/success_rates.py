@@ -4,27 +4,28 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from singlefilter.figures.axes import (
+    PAPER_NAME,
+    draw_curve,
+    draw_paper_line,
+    label_epochs,
+    label_layers,
+    label_success_rates,
+    log_axis,
+    mark_paper,
+)
+from singlefilter.figures.numbers import mean_last_accuracy, mean_text
 from singlefilter.figures.style import (
     NETWORK,
     OTHER,
     OTHERS,
-    PAPER_NAME,
     TEST,
     TRAIN,
     VALIDATION,
     Paper,
     bars_text,
-    draw_curve,
-    draw_paper_line,
     enlarged,
-    label_epochs,
-    label_layers,
-    label_success_rates,
     legend_below,
-    log_axis,
-    mark_paper,
-    mean_last_accuracy,
-    mean_text,
     new_figure,
     say_nothing,
     title,

@@ -17,7 +17,8 @@ from singlefilter.pipeline.artifacts import STAGES, digest_of_determinants
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import remove_unfinished
 from singlefilter.pipeline.launcher import launch, launched, rank
-from singlefilter.pipeline.params import Params, load_params
+from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params_files import load_params
 
 LOG = Path("logs/stages.jsonl")
 NO_MEMORY = ("alloc", "could not create a primitive")  # what errors of PyTorch, HDF5 and oneDNN say then

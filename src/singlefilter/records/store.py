@@ -9,7 +9,8 @@ import yaml
 from singlefilter.claims.run import Run
 from singlefilter.pipeline.artifacts import CONTROLS, path_of
 from singlefilter.pipeline.errors import InputError, UnusableFile
-from singlefilter.pipeline.params import POOLS, Params, load_params
+from singlefilter.pipeline.params import POOLS, Params
+from singlefilter.pipeline.params_files import load_params
 from singlefilter.pipeline.tables import read_table
 from singlefilter.pipeline.yaml_files import load_yaml
 

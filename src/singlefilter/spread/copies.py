@@ -11,7 +11,7 @@ import yaml
 
 from singlefilter.pipeline.artifacts import CHECKPOINTS, IMAGES
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import load_params
+from singlefilter.pipeline.params_files import load_params
 
 DVC = [sys.executable, "-m", "dvc"]
 # Links where the disk has them: what is in the cache is there once. Git is of the project's folder, not of the copy's.
