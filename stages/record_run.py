@@ -1,21 +1,17 @@
 """Record the present run in metrics/reference/: its tables, figures and parameters, and what it ran on."""
 
-import json
 import os
-import platform
 import re
 import shutil
-import subprocess
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 
 from singlefilter.claims.judge import NOT_COMPARABLE, judge
 from singlefilter.claims.run import Run
-from singlefilter.pipeline.artifacts import RECORDS, digest_of_determinants, path_of
+from singlefilter.pipeline.artifacts import RECORDS, path_of
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params
 from singlefilter.pipeline.params_files import load_params
@@ -27,10 +23,9 @@ from singlefilter.records.store import (
     read_run,
     workspace_files,
 )
-from stages import LOG, run
+from singlefilter.records.what_ran import run_text
+from stages import run
 
-CODE = ("src", "stages", "networks", "dvc.yaml", "requirements.txt", "constraints.txt")
-NO_PART = ("record_run", "compare_runs", "compare_experiments")  # what is logged, and is no stage of the run
 ARGUMENTS = {
     "--name": {"default": "", "help": "what tells this run from another of the same data set, network and epochs"},
     "--note": {"default": "", "help": "a line for the record's run.md"},
@@ -160,72 +155,6 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def run_text(folder: Path, params: Params, note: str) -> str:
-    """What run.md says: how to repeat the run, with what code, on what hardware, and how long it took."""
-    entries = logged_stages(params)
-    lines = [
-        f"command: `cp {folder.as_posix()}/*.yaml . && dvc repro`",
-        f"revision: {revision()}",
-        f"hardware: {hardware(entries)}",
-        f"seconds: {seconds(entries)}",
-        *([note] if note else []),
-    ]
-    return "".join(f"* {line}\n" for line in lines)
-
-
-def revision() -> str:
-    """The commit, and whether the code has changed since."""
-    try:
-        commit = git("rev-parse", "--short", "HEAD")
-        changed = git("status", "--porcelain", "--", *CODE)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown, not in a Git repository"
-    return f"{commit}, with uncommitted changes to the code" if changed else commit
-
-
-def git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.strip()
-
-
-def logged_stages(params: Params) -> list[dict]:
-    """The last line in the log of each stage and sample that was run with these parameters."""
-    last: dict[tuple[str, int | None], dict] = {}
-    for line in LOG.read_text(encoding="utf-8").splitlines() if LOG.exists() else []:
-        with suppress(ValueError):  # a line may be cut short
-            entry = json.loads(line)
-            seed = entry.get("seed")
-            same = entry.get("determinants") == digest_of_determinants(params, entry.get("stage", ""))
-            if same and (seed is None or seed in params.seeds):
-                last[entry["stage"], seed] = entry
-    return [entry for (stage, _), entry in last.items() if stage not in NO_PART]
-
-
-def hardware(entries: Sequence[dict]) -> str:
-    """This machine, and the devices and versions of PyTorch that the stages logged."""
-    gibibytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    on = sorted({f"torch {entry['torch']} on {entry['device']}" for entry in entries if "torch" in entry})
-    return "; ".join([f"{os.cpu_count()} cores of {processor_name()}, {gibibytes:.0f} GiB", *on])
-
-
-def processor_name() -> str:
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def seconds(entries: Sequence[dict]) -> str:
-    """What each stage took, its samples joined by a plus."""
-    stages: dict[str, list[float]] = defaultdict(list)
-    for entry in entries:
-        stages[entry["stage"]].append(entry["seconds"])
-    if not stages:
-        return "not logged"
-    parts = [f"{stage} {' + '.join(f'{value:g}' for value in values)}" for stage, values in stages.items()]
-    return f"{', '.join(parts)}; together {sum(sum(values) for values in stages.values()):.0f}"
 
 
 if __name__ == "__main__":

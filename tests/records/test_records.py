@@ -15,6 +15,7 @@ from singlefilter.pipeline.artifacts import digest_of_determinants
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import replacing
 from singlefilter.pipeline.params_files import load_params
+from singlefilter.records import what_ran
 from singlefilter.records.compare import comparison_table, comparison_text
 from singlefilter.records.store import read_control, read_record
 from stages import compare_runs, record_run, run
@@ -116,8 +117,8 @@ def test_what_the_run_was_made_with_is_told(monkeypatch):
         {"stage": "record_run", "seconds": 9.0} | none,
         {"stage": "compare_experiments", "seconds": 9.0} | none,
     )
-    monkeypatch.setattr(record_run, "git", lambda *arguments: "abc1234" if "rev-parse" in arguments else "")
-    monkeypatch.setattr(record_run, "processor_name", lambda: "Some Processor")
+    monkeypatch.setattr(what_ran, "git", lambda *arguments: "abc1234" if "rev-parse" in arguments else "")
+    monkeypatch.setattr(what_ran, "processor_name", lambda: "Some Processor")
     write(tables(), "--note", "a first try")
     command_line, revision, hardware, seconds, note = (RECORDS / NAME / "run.md").read_text("utf-8").splitlines()
     assert command_line == f"* command: `cp metrics/reference/{NAME}/*.yaml . && dvc repro`"
@@ -129,10 +130,10 @@ def test_what_the_run_was_made_with_is_told(monkeypatch):
 
 def test_a_tree_with_changed_code_and_one_without_git_are_told(monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(record_run, "git", lambda *arguments: "abc1234" if "rev-parse" in arguments else " M src/a.py")
-        assert record_run.revision() == "abc1234, with uncommitted changes to the code"
+        patch.setattr(what_ran, "git", lambda *arguments: "abc1234" if "rev-parse" in arguments else " M src/a.py")
+        assert what_ran.revision() == "abc1234, with uncommitted changes to the code"
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(Path.cwd().parent))
-    assert record_run.revision() == "unknown, not in a Git repository"
+    assert what_ran.revision() == "unknown, not in a Git repository"
 
 
 def test_the_figures_can_be_chosen_and_the_record_named():
