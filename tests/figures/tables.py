@@ -115,8 +115,9 @@ def legend(owner: Figure | Axes) -> list[str]:
 
 
 CLAIMS = (
-    "id,claim,paper,measured,low,high,verdict,reason,control,control_holds,null_holds,construction,tells,choices\n"
-    "decision,a filter picks one label whatever the input,1,0.75,,,does not hold,by 0.24,,,,,no control,\n"
+    "id,claim,paper,measured,low,high,interval_over,verdict,reason,control,control_holds,null_holds,construction,"
+    "tells,choices\n"
+    "decision,a filter picks one label whatever the input,1,0.75,,,,does not hold,by 0.24,,,,,no control,\n"
 )
 
 
