@@ -103,6 +103,7 @@ def test_clusters_of_hand_made_filters():
         (lambda: singlefilter.find_clusters(np.zeros((2, 3))), r"fields have shape \(1, 2, 3\)"),
         (lambda: singlefilter.plot_filter(np.eye(2), index=1), "index: is 1; allowed are 0 to 0"),
         (lambda: singlefilter.plot_filter(-np.eye(2)), "filter 0 has no positive field"),
+        (lambda: singlefilter.plot_filter(np.eye(2), class_names=["cat"]), "class_names: has 1 names; needed are 2"),
         (lambda: singlefilter.show_filter(np.eye(2), index=-1), "index: is -1; allowed are 0 to 0"),
         (lambda: singlefilter.show_filter(np.eye(2), class_names=["cat"]), "class_names: has 1 names; needed are 2"),
         (lambda: singlefilter.show_filter(np.eye(2), threshold=0), "threshold: is 0; allowed are numbers"),
@@ -110,7 +111,14 @@ def test_clusters_of_hand_made_filters():
             lambda: singlefilter.show_filter(np.eye(2), train=np.eye(3)),
             r"train: has shape \(1, 3, 3\); needed is \(1, 2, 2\)",
         ),
-        (lambda: singlefilter.extract_features(nn.Linear(1, 1), torch.zeros(1, 1), ["2"]), "no module '2'"),
+        (
+            lambda: singlefilter.extract_features(nn.Linear(1, 1), torch.zeros(1, 1), ["2"]),
+            "no module '2'; it has none",
+        ),
+        (
+            lambda: singlefilter.extract_features(nn.Sequential(nn.ReLU(), nn.ReLU()), torch.zeros(2, 3), [1]),
+            "no module 1; it has '0', '1'",
+        ),
         (
             lambda: singlefilter.load_dataset("digit"),
             "source: 'digit' is no folder, and none of digits, cifar10",

@@ -320,7 +320,7 @@ def plot_filter(
         A matplotlib figure; figure.savefig("filter.png") writes it.
 
     Raises:
-        InputError: There is no such filter, or it has no positive field.
+        InputError: There is no such filter, it has no positive field, or the names are not as many as the labels.
 
     Examples:
         >>> figure = plot_filter([[1.0, 0.9], [0.8, 1.0]], class_names=["cat", "dog"])
@@ -332,7 +332,7 @@ def plot_filter(
     normalised, silent, _ = normalise_fields(fields[[index]], images_per_label)
     if silent[0]:
         raise InputError(f"filter {index} has no positive field; choose another")
-    names = class_names or [str(label) for label in range(fields.shape[1])]
+    names = _names(class_names, fields.shape[1])
     with matplotlib.rc_context():  # the caller's own settings come back
         use_style(dpi=150, font_size=9, colormap="viridis")
         return one_filter(title or f"filter {index}", normalised[0], names, threshold)
@@ -372,9 +372,7 @@ def show_filter(
     _require_index(index, filters)
     if train is not None and fields["train"][0].shape != fields["test"][0].shape:
         raise InputError(f"train: has shape {fields['train'][0].shape}; needed is {fields['test'][0].shape}")
-    names = list(class_names) if class_names is not None else [str(label) for label in range(labels)]
-    if len(names) != labels:
-        raise InputError(f"class_names: has {len(names)} names; needed are {labels}")
+    names = _names(class_names, labels)
     _require_threshold(threshold)
     decisions = matrices.decisions if isinstance(matrices, FilterMatrices) else None
     return show_layer(fields, decisions, index, threshold, names, title or "the layer")
@@ -383,6 +381,13 @@ def show_filter(
 def _require_index(index: int, filters: int) -> None:
     if not 0 <= index < filters:
         raise InputError(f"index: is {index}; allowed are 0 to {filters - 1}")
+
+
+def _names(class_names: Sequence[str] | None, labels: int) -> list[str]:
+    names = [str(label) for label in range(labels)] if class_names is None else list(class_names)
+    if len(names) != labels:
+        raise InputError(f"class_names: has {len(names)} names; needed are {labels}")
+    return names
 
 
 def _require_threshold(threshold: float) -> None:
@@ -455,7 +460,10 @@ def _name_of_layer(network: nn.Module, layer: int | str) -> str:
         return f"layers.{layer - 1}"
     modules = dict(network.named_modules())
     if layer not in modules:
-        raise InputError(f"layers: the network has no module {layer!r}; it has {', '.join(filter(None, modules))}")
+        names = ", ".join(repr(name) for name in modules if name)
+        raise InputError(
+            f"layers: the network has no module {layer!r}; it has {names or 'none: put it into a torch.nn.Sequential'}"
+        )
     return layer
 
 

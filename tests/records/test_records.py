@@ -15,6 +15,7 @@ from singlefilter.pipeline.artifacts import digest_of_determinants
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import replacing
 from singlefilter.pipeline.params_files import load_params
+from singlefilter.pipeline.yaml_files import load_yaml
 from singlefilter.records import what_ran
 from singlefilter.records.compare import comparison_table, comparison_text
 from singlefilter.records.store import read_control, read_record
@@ -476,6 +477,13 @@ def test_recorded_claims_are_what_the_code_judges():
             with contextlib.chdir(ROOT):
                 judged = judge(run, read_control(run.params.dataset, run.params.arch))
             assert record_run.verdicts(written) == record_run.verdicts(judged), folder
+
+
+def test_every_record_has_all_parameters_so_that_its_command_runs():
+    """DVC stops at a stage of which a parameter is missing, even where the library would have a default."""
+    expected = load_yaml((ROOT / "params.yaml").read_text("utf-8")).keys()
+    for file in [*(ROOT / RECORDS).glob("*/params.yaml"), *(ROOT / CONTROLS).glob("*/params.yaml")]:
+        assert load_yaml(file.read_text("utf-8")).keys() == expected, file
 
 
 def test_the_controls_are_untrained():
