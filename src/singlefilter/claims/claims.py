@@ -143,7 +143,7 @@ def _one(
 def _several(
     name: str, text: str, paper: str, rule: Rule, needs: tuple[Need, ...], measure: Callable[..., Number]
 ) -> Claim:
-    """A claim of several measures."""
+    """A claim of several runs."""
     return Claim(name, text, paper, rule, needs, measure)
 
 
