@@ -33,8 +33,9 @@ def main(params: Params, arch: str | None, networks: bool) -> None:
     table[f"MB for {images or THOUSAND:,} images"] = [f"{each:,.1f}" for each in megabytes]
     print(f"{params.arch} with images of {params.chosen_dataset.image_size} pixels")
     print(table.to_string(index=False))
-    print("\nexamined_layers takes numbers, or names that have a letter, in this order; those in use: ", end="")
-    print(", ".join(map(str, params.chosen_arch.examined_layers)))
+    taken = "numbers" if params.chosen_arch.backbone.is_chain else "numbers, or names that have a letter"
+    in_use = ", ".join(map(str, params.chosen_arch.examined_layers))
+    print(f"\nexamined_layers takes {taken}, in this order; those in use: {in_use}")
 
 
 def labels_and_images(params: Params) -> tuple[int, int]:
@@ -48,12 +49,13 @@ def labels_and_images(params: Params) -> tuple[int, int]:
 
 
 def layers_table(backbone: Backbone, labels: int, image_size: int) -> pd.DataFrame:
-    """List a network's layers: number, name, filters, positions, and depth in the network."""
-    columns = ["number", "name", "filters", "positions", "depth"]
+    """List a network's layers: number, name (a chain's have none), filters, positions, and depth in the network."""
     if backbone.is_chain:
+        columns = ["number", "filters", "positions", "depth"]
         shapes = layer_shapes(backbone.convolutions, image_size)
-        rows = [(shape.number, "", shape.filters, shape.pooled_side**2, shape.number / len(shapes)) for shape in shapes]
+        rows = [(shape.number, shape.filters, shape.pooled_side**2, shape.number / len(shapes)) for shape in shapes]
     else:
+        columns = ["number", "name", "filters", "positions", "depth"]
         places = AnyNetwork(backbone, labels, image_size).layers.places.values()
         rows = [tuple(getattr(place, name) for name in columns) for place in places]
     return pd.DataFrame(rows, columns=columns).round({"depth": 2})

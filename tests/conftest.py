@@ -32,6 +32,7 @@ TINY = {
     "precision": "float32",
     "threshold": 0.3,
     "validation": {"images": 0, "seed": 0},
+    "features": {"pooled": False, "streamed_layers": []},
     "dilution": {"other_layers": [], "retrain_heads": False},
     "figures": {"dpi": 50, "font_size": 9, "colormap": "viridis"},
     "explorer": {"images": 2},

@@ -88,6 +88,26 @@ def test_clusters_of_hand_made_filters():
 
 
 @pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"learning_rate": -1}, "^learning_rate: is -1; must be greater than or equal to 0$"),
+        ({"rate": 1}, "^rate: is no known key"),
+        ({"convolutions": ["M", 4]}, "^convolutions: begins with the pool M"),
+        ({"convolutions": [4, "X"]}, '^convolutions.1: is "X"; must be a number of filters'),
+        ({"translation": 9}, "^translation: is 9; it must be below image_size, 8$"),
+        ({"seed": -1}, "^seed: is -1; must be greater"),
+        ({"epochs": 0}, "^epochs: is 0; allowed are whole numbers from 1 to 2,000$"),
+        ({"epochs": 1.5}, "^epochs: is 1.5; allowed are whole"),
+        ({"learning_rate": 1e30, "epochs": 2}, "^training has diverged in epoch 2 at"),
+    ],
+)
+def test_errors_name_the_functions_arguments_and_no_keys_of_files(arguments, message):
+    images = np.full((6, 8, 8, 3), 7, np.uint8)
+    with pytest.raises(InputError, match=message):
+        singlefilter.train_backbone(images, [0, 1, 2] * 2, **({"convolutions": [4], "epochs": 1} | arguments))
+
+
+@pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: singlefilter.train_backbone(np.zeros((2, 3, 8, 8), np.uint8), [0, 1]), r"images are uint8 \(2, 3, 8"),
@@ -100,6 +120,11 @@ def test_clusters_of_hand_made_filters():
             r"weights have shape \(3, 4\); features of 5 filters and 1 positions need \(K, 5, 1\)",
         ),
         (lambda: singlefilter.filter_matrices(torch.zeros(2, 5), [0, 3], torch.zeros(3, 5)), "labels go up to 3"),
+        (lambda: singlefilter.train_heads(torch.tensor([[1.0], [torch.nan]]), [0, 1]), "features hold NaN or infinite"),
+        (
+            lambda: singlefilter.filter_matrices(torch.eye(2), [0, 1], torch.tensor([[0, torch.inf], [1, 1]])),
+            "weights hold NaN or infinite values; needed are numbers",
+        ),
         (lambda: singlefilter.find_clusters(np.zeros((2, 3))), r"fields have shape \(1, 2, 3\)"),
         (lambda: singlefilter.plot_filter(np.eye(2), index=1), "index: is 1; allowed are 0 to 0"),
         (lambda: singlefilter.plot_filter(-np.eye(2)), "filter 0 has no positive field"),

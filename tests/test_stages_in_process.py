@@ -178,11 +178,15 @@ def test_layers_are_listed_with_their_sizes(project, capsys):
     list_layers.main(params, arch=None, networks=False)
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["1", "0", "6", "1024", "1.0", "0.6"] in rows  # 6 * 1024 * 2 bytes * 51 images
+    list_layers.main(parse_params(copy.deepcopy(TINY)), arch=None, networks=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["number", "filters", "positions", "depth", "MB", "for", "51", "images"]
+    assert lines[-1] == "examined_layers takes numbers, in this order; those in use: 1, 2"
     list_layers.main(params, arch=None, networks=True)
     assert "resnet18" in capsys.readouterr().out.splitlines()
     with pytest.raises(InputError, match="--arch: 'min' is no row of archs; did you mean mine"):
         list_layers.main(params, arch="min", networks=False)
-    pooled = params.model_copy(update={"features": FeatureKinds(pooled=True)})
+    pooled = params.model_copy(update={"features": FeatureKinds(pooled=True, streamed_layers=())})
     list_layers.main(pooled, arch="mine", networks=False)
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["1", "0", "6", "1024", "1.0", "0.0"] in rows  # 6 * 2 bytes * 51 images
@@ -192,6 +196,9 @@ def test_check_params_refuses_before_anything_is_made(project):
     params = params_of("resnet18", ["layer1", "layer7"])
     with pytest.raises(InputError, match="no layer 'layer7'; did you mean layer"):
         check_params.main(params)
+    held_out = parse_params(copy.deepcopy(TINY) | {"validation": {"images": 36, "seed": 0}})
+    with pytest.raises(InputError, match="validation.images: is 36; must be below the number of training images, 36"):
+        check_params.main(held_out)
     assert not Path("data/params_checked.txt").exists()
 
 

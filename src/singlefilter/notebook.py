@@ -1,8 +1,9 @@
 """The Python API: the steps of the pipeline on arrays, tensors and modules, without files."""
 
 import io
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,10 @@ from singlefilter.training.augment import scale
 from singlefilter.training.device import chosen_device
 
 IMAGES_A_PASS = 200  # through a network; bounds the memory
+FULL_EPOCHS, MOST_EPOCHS = 200, 2_000  # of the paper's schedule; of one that is scaled to more
+OF_FILES = re.compile(
+    r"(params|catalog)\.yaml: |datasets\.images\.|archs\.network\.(backbone|heads)(\.convolutional_rates)?[.:] ?"
+)
 VGG6 = (64, "M", 128, "M", 256, "M", 512, "M", 512, "M")  # Fig. 7A
 
 
@@ -69,6 +74,16 @@ def load_dataset(source: str | Path = "digits", image_size: int = 32, mirror: st
     return load_class_folders(Path(source).absolute().name, Path(source), image_size)
 
 
+@contextmanager
+def _as_arguments() -> Iterator[None]:
+    """Name in errors the arguments of a function in place of the keys of files that it has not."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(OF_FILES.sub("", str(error)).replace("seeds.0: ", "seed: ")) from error
+
+
+@_as_arguments()
 def train_backbone(
     images: ArrayLike | Tensor,
     labels: ArrayLike | Tensor,
@@ -116,7 +131,7 @@ def train_backbone(
     decay = [{"first": 20, "every": 20, "factor": 0.6}]  # vgg16's (SI, Fig. 1)
     rates = {"learning_rate": 0.028, "decay": decay} | rates
     backbone = {"convolutions": list(convolutions), "convolutional_rates": rates}
-    params = _params(backbone, {}, epochs / 200, split.images.shape[1], flip, translation, precision, seed)
+    params = _params(backbone, {}, epochs, split.images.shape[1], flip, translation, precision, seed)
     names = tuple(map(str, range(int(split.labels.max()) + 1)))
     data = Data("images", names, split, _images_and_labels(*test) if test else split)
     network = new_network(data, params, seed)
@@ -168,6 +183,7 @@ def extract_features(
     return {layer: torch.cat(parts).cpu() for layer, parts in found.items()}
 
 
+@_as_arguments()
 def train_heads(
     features: Mapping[int | str, ArrayLike | Tensor] | ArrayLike | Tensor,
     labels: ArrayLike | Tensor,
@@ -208,12 +224,12 @@ def train_heads(
     params = _params(
         {"convolutions": [1], "convolutional_rates": {"learning_rate": 0.0}},
         rates,
-        epochs / 200,
-        32,
-        False,
-        0,
-        "float32",
-        seed,
+        epochs,
+        size=32,
+        flip=False,
+        translation=0,
+        precision="float32",
+        seed=seed,
     )
     label_count = int(targets.max()) + 1
     with _printing(verbose):
@@ -254,6 +270,8 @@ def filter_matrices(
             f"weights have shape {tuple(head.shape)}; features of {filters} filters and {positions} positions need "
             f"(K, {filters}, {positions})"
         )
+    if not head.isfinite().all():
+        raise InputError("weights hold NaN or infinite values; needed are numbers: train the head at a lower rate")
     if int(targets.max()) >= len(head):
         raise InputError(f"labels go up to {int(targets.max())}; weights of {len(head)} outputs allow {len(head) - 1}")
     head = head.reshape(len(head), filters, positions).numpy()  # (K, F * S) -> (K, F, S)
@@ -400,19 +418,23 @@ def _printing(verbose: bool) -> AbstractContextManager[Any]:
 
 
 def _params(
-    backbone: dict, heads: dict, scale: float, size: int, flip: bool, translation: int, precision: str, seed: int
+    backbone: dict, heads: dict, epochs: int, size: int, flip: bool, translation: int, precision: str, seed: int
 ) -> Params:
     """Give the parameters of a run that has no files."""
+    if epochs not in range(1, MOST_EPOCHS + 1):
+        raise InputError(f"epochs: is {epochs}; allowed are whole numbers from 1 to {MOST_EPOCHS:,}")
     return parse_params(
         {
             "dataset": "images",
             "arch": "network",
             "seeds": [seed],
-            "epochs_scale": scale,
+            "epochs_scale": epochs / FULL_EPOCHS,
             "precision": precision,
             "threshold": 0.3,
             "validation": {"images": 0, "seed": 0},
+            "features": {"pooled": False, "streamed_layers": []},
             "dilution": {"other_layers": [], "retrain_heads": False},
+            "explorer": False,
             "figures": {"dpi": 150, "font_size": 9, "colormap": "viridis"},
             "datasets": {
                 "images": {"source": "class_folders", "image_size": size, "flip": flip, "translation": translation}
@@ -450,6 +472,8 @@ def _positions(features: ArrayLike | Tensor, images: int) -> Tensor:
             f"features are {values.dtype} of shape {tuple(values.shape)}; needed for {images} labels are "
             f"floating-point numbers, ({images}, F), ({images}, F, S) or ({images}, F, H, W)"
         )
+    if not values.isfinite().all():
+        raise InputError("features hold NaN or infinite values; needed are numbers: look at the network or its images")
     return values.cpu().reshape(images, values.shape[1], -1)  # (N, F, H, W) -> (N, F, S)
 
 

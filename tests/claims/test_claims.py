@@ -382,6 +382,7 @@ def test_a_claim_that_the_untrained_network_or_the_null_satisfies_tells_nothing(
     assert next(line for line in lines if line.startswith("noise.vgg16.layer2 ")).endswith(
         "untrained and the null would do"
     )
+    assert {*table.loc[table["measured"].isna(), "tells"]} == {""}  # of other networks, and of several runs
     assert next(line for line in lines if line.startswith("single.vgg16")).endswith("holds    by construction")
 
 

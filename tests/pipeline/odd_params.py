@@ -21,6 +21,7 @@ epochs_scale: 0.05
 precision: float32
 threshold: 0.3
 validation: {images: 0, seed: 0}
+features: {pooled: false, streamed_layers: []}
 dilution: {other_layers: [], retrain_heads: false}
 figures: {dpi: 150, font_size: 9, colormap: viridis}
 explorer: {images: 9}

@@ -1,4 +1,6 @@
 import copy
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -508,7 +510,16 @@ def test_missing_key_is_named(values):
     del values["archs"]["vgg6"]["heads"]
     assert message(values) == (
         "catalog.yaml: archs.vgg6.heads: is missing; write it there, or "
-        "dvc exp run -S 'catalog.yaml:+archs.vgg6.heads=…'"
+        "dvc exp run -S 'catalog.yaml:+archs.vgg6.heads={}'"
+    )
+
+
+@pytest.mark.parametrize("key", ["features", "explorer", "features.pooled", "features.streamed_layers"])
+def test_what_dvc_looks_for_must_be_there_although_most_runs_need_it_not(key, values):
+    *rows, last = key.split(".")
+    del reduce(getitem, rows, values)[last]
+    assert message(values) == (
+        f"params.yaml: {key}: is missing; write it there, or dvc exp run -S 'params.yaml:+{key}=…'"
     )
 
 

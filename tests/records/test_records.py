@@ -399,13 +399,33 @@ def test_claims_of_each_run_are_counted_and_those_of_several_judged():
     control = tables("vgg16")
     control.layers[13]["noise"] = 18.0
     text = comparison_text(runs, {"vgg16": control.run()})
-    assert cells(text, "`vgg16` | 45")[1:] == ["45", "0", "38", "3", "0"]  # the noise of layer 13, trained, reversed
+    assert cells(text, "`vgg16` | 45")[1:6] == ["45", "0", "38", "3", "0"]  # the noise of layer 13, trained, reversed
     assert cells(text, "`vgg6` | 11")[1:4] == ["11", "0", "72"]
     reason = "at the bound, must be > 0 (vgg16 over vgg6)"
     *found, chosen = cells(text, "`snr.order`")[3:]
     assert found == ["0 [-0.7071, 0.7071]", "–", "does not hold", reason, "no control"]
     assert chosen.startswith("vgg6: heads on augmented images for 200 epochs; vgg16: heads on augmented images")
     assert "fewer filters" not in text
+
+
+def test_of_a_run_that_can_be_judged_stands_what_does_not_hold_and_what_cannot_be():
+    made = tables("vgg6")
+    made.layers[5]["cluster_size"] = 2.3
+    made.layers[4]["silent_filters"] = 60
+    text = comparison_text({"six": made.run()}, {})
+    *_, remarks, chosen = cells(text, "`six` | 9")
+    assert chosen == "heads on augmented images for 200 epochs"
+    parts = dict(part.split(": ", 1) for part in remarks.split("; "))
+    assert parts["`size.vgg6`"] == "0.1 too low"
+    assert parts["`noise.falls.vgg6`"] == "layer 4: 60 of 512 filters are silent or faded"
+    assert parts["`bias.removed.vgg6`"] == "trained without output biases"
+    assert parts["`validation.vgg6`"] == "0 training images held out, 10000 needed"
+    assert len(parts) == 4
+    short = tables("vgg6", epochs_scale=0.1)
+    assert cells(comparison_text({"short": short.run()}, {}), "`short` | 0")[-2:] == [
+        "",
+        "heads on augmented images for 20 epochs",
+    ]
 
 
 def test_what_untrained_networks_would_show_stands_beside_claims_of_several_runs():

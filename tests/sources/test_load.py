@@ -46,6 +46,14 @@ def test_digits_are_all_of_them_with_30_a_label_in_the_test_set(digits):
     assert digits.train.images.shape == (1497, 32, 32, 3) and digits.test.images.shape == (300, 32, 32, 3)
 
 
+def test_the_training_images_are_counted_without_being_read(digits, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for source, count in (("digits", len(digits.train.labels)), ("cifar10", 50_000), ("cifar100", 50_000)):
+        Path(f"data/images/{source}").mkdir(parents=True)
+        row = Dataset(source=source, image_size=32, flip=True, translation=0)
+        assert check_source(source, row) == count
+
+
 def test_digits_have_three_equal_channels_and_use_the_whole_range(digits):
     for images in (digits.train.images, digits.test.images):
         assert (images == images[:, :, :, :1]).all()
@@ -98,7 +106,8 @@ MINE = Dataset(source="class_folders", image_size=4, flip=True, translation=0)
 
 
 def test_class_folders_are_read_from_the_folder_of_their_row(own_images, tmp_path):
-    check_source("mine", MINE)
+    Image.new("RGB", (4, 4), (1, 2, 3)).save(own_images / "test/b/2.png")
+    assert check_source("mine", MINE) == 2
     data = load_source("mine", MINE, None, tmp_path)
     assert (data.name, data.class_names) == ("mine", ("a", "b"))
     assert (data.train.images == [1, 2, 3]).all()
@@ -134,7 +143,7 @@ def test_images_that_are_not_there_are_told_where_dvc_has_them_and_refused_elsew
     check_source("mine", MINE)
     assert capsys.readouterr().out == ""
     shutil.rmtree(own_images)
-    check_source("mine", MINE)
+    assert check_source("mine", MINE) is None
     assert capsys.readouterr().out == (
         "data/images/mine is not here; where the images are needed, get them: dvc pull data/images/mine\n"
     )

@@ -41,7 +41,8 @@ def judge(run: Run, control: Run | None = None) -> pd.DataFrame:
         null, the same number of the untrained network and of the null that permutes input labels, and whether the claim
         would hold of them; construction, why it holds whatever was learnt; tells, whether it would tell something about
         learning: yes; no, if construction, control or null give it for nothing; no control, if none of these is known
-        to; choices, what the paper leaves open and this run has chosen. Numbers are NaN where there is none.
+        to; empty where there is no number; choices, what the paper leaves open and this run has chosen. Numbers are NaN
+        where there is none.
     """
     null = run.of_null(NULL)
     return _table([_judge_one(claim, run, control, null) for claim in CLAIMS])
@@ -159,7 +160,6 @@ def _row(
         name: None if math.isnan(claim.rule.excess(other)) else claim.rule.allows(other)
         for name, other in (("control", control), ("null", null))
     }
-    free = bool(claim.construction) or True in would_hold.values()
     return {
         "id": claim.id,
         "claim": claim.claim,
@@ -177,9 +177,16 @@ def _row(
         "null": null.value,
         "null_holds": would_hold["null"],
         "construction": claim.construction,
-        "tells": FOR_NOTHING if free else NO_CONTROL if would_hold["control"] is None else BEYOND,
+        "tells": "" if math.isnan(number.value) else _tells(claim, would_hold),
         "choices": choices,
     }
+
+
+def _tells(claim: Claim, would_hold: dict[str, bool | None]) -> str:
+    """Whether a claim that holds tells something about learning, from what would hold without any."""
+    if claim.construction or True in would_hold.values():
+        return FOR_NOTHING
+    return NO_CONTROL if would_hold["control"] is None else BEYOND
 
 
 def _shortfall(rule: Rule, number: Number) -> str:

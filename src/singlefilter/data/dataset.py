@@ -82,11 +82,16 @@ def hold_out(data: Data, size: int, seed: int) -> Data:
     if size == 0:
         return data
     count = len(data.train.labels)
-    if size >= count:
-        raise InputError(f"validation.images: is {size:,}; must be below the number of training images, {count:,}")
+    check_held_out(size, count)
     train = in_order(data.train)
     held = np.isin(np.arange(count), np.random.default_rng(seed).choice(count, size, replace=False))
     return dataclasses.replace(data, train=train.take(~held), validation=train.take(held))
+
+
+def check_held_out(size: int, count: int) -> None:
+    """Raise InputError where not one of `count` training images would be left once `size` of them are held out."""
+    if size >= count:
+        raise InputError(f"validation.images: is {size:,}; must be below the number of training images, {count:,}")
 
 
 def in_order(split: Split) -> Split:

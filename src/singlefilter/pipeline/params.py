@@ -236,8 +236,12 @@ class Validation(_Values):
 class FeatureKinds(_Values):
     """Which features there are of the examined layers, and which of them are stored."""
 
-    pooled: bool = False
-    streamed_layers: tuple[ExaminedLayer, ...] = ()
+    pooled: bool
+    streamed_layers: tuple[ExaminedLayer, ...]
+
+
+# Of what most runs have: files that were made before there was a choice stay valid.
+USUAL_FEATURES = FeatureKinds(pooled=False, streamed_layers=())
 
 
 class Dilution(_Values):
@@ -258,9 +262,7 @@ class Figures(_Values):
 class Explorer(_Values):
     """The page of all filters."""
 
-    images: Annotated[int, Field(ge=1, le=100)] = (
-        9  # of each filter and label, with the largest and the smallest fields
-    )
+    images: Annotated[int, Field(ge=1, le=100)]  # of each filter and label, with the largest and the smallest fields
 
 
 def _check_explorer(value: Any) -> Any:
@@ -281,10 +283,10 @@ class Params(_Values):
     precision: Literal["bf16", "float32"]
     threshold: Annotated[float, Field(gt=0, lt=1)]
     validation: Validation
-    features: FeatureKinds = FeatureKinds()
+    features: FeatureKinds
     dilution: Dilution
     figures: Figures
-    explorer: Annotated[Explorer | None, BeforeValidator(_check_explorer)] = Explorer()
+    explorer: Annotated[Explorer | None, BeforeValidator(_check_explorer)]
     datasets: dict[str, Dataset]
     archs: dict[str, Arch]
 
@@ -328,9 +330,9 @@ class Params(_Values):
 
     @property
     def unusual_features(self) -> dict[str, Any]:
-        """What of `features` is not as it is by default: files that were made before there was a choice stay valid."""
-        values = self.features.model_dump(mode="json")
-        return {name: value for name, value in values.items() if value != FeatureKinds().model_dump(mode="json")[name]}
+        """What of `features` is not as most runs have it."""
+        values, usual = (kinds.model_dump(mode="json") for kinds in (self.features, USUAL_FEATURES))
+        return {name: value for name, value in values.items() if value != usual[name]}
 
     @property
     def chosen_dataset(self) -> Dataset:

@@ -30,6 +30,7 @@ TABLES = ("datasets", "archs")  # what catalog.yaml holds
 MOST_BYTES = 100_000  # of a file; catalog.yaml has some 10,000
 MOST_MISTAKES = 20  # that are listed
 MOST_CHARACTERS = 500  # of each
+MAY_BE_EMPTY = ("heads",)  # rows that may leave out all they hold, but must be there, since DVC looks for them
 
 # pydantic's type of error -> what is allowed, where its own message speaks of its types and not of YAML's
 ALLOWED = {
@@ -114,7 +115,8 @@ def _explain(detail: ErrorDetails) -> str:
     allowed = ALLOWED.get(detail["type"], detail["msg"])
     allowed = allowed.removeprefix("Value error, ").replace("Input should be", "must be")
     if detail["type"] == "missing":
-        return f"{key}: is missing; write it there, or dvc exp run -S '{_file_of(detail, Path())}:+{key}=…'"
+        value = "{}" if detail["loc"][-1] in MAY_BE_EMPTY else "…"
+        return f"{key}: is missing; write it there, or dvc exp run -S '{_file_of(detail, Path())}:+{key}={value}'"
     if detail["type"] == "extra_forbidden":
         return f"{key}: is no known key; {_place_of(str(detail['loc'][-1]))}"
     if detail["type"] == "value_error" and isinstance(detail["input"], dict):

@@ -7,10 +7,10 @@ import pandas as pd
 
 from singlefilter.claims.claims import CLAIMS
 from singlefilter.claims.intervals import FILTERS
-from singlefilter.claims.judge import judge, judge_across, matching_runs, summarise_claims
+from singlefilter.claims.judge import NOT_COMPARABLE, judge, judge_across, matching_runs, summarise_claims
 from singlefilter.claims.measures import accuracy_difference, network_accuracy
 from singlefilter.claims.paper import LAYERS, SAMPLES, paper_text, paper_value
-from singlefilter.claims.reasons import differences
+from singlefilter.claims.reasons import ABOUT, NEEDS, choices, differences
 from singlefilter.claims.run import Run
 from singlefilter.claims.text import number_text
 
@@ -54,9 +54,11 @@ def comparison_text(runs: Runs, controls: Runs) -> str:
         _layers(runs),
         "Networks trained with fewer filters, against the same network with all of them.",
         _diluted(runs, across),
-        "How many of the paper's claims hold of each run.",
+        "How many of the paper's claims hold of each run. Remarks, of runs that can be judged: what does not hold, and "
+        "what keeps single claims from being judged.",
         _verdicts(runs, controls),
-        "The claims that need several runs, with 95 % intervals.",
+        "The claims that need several runs, which must agree in data set, epochs, threshold, images held out and those "
+        "of the heads; with 95 % intervals.",
         _across(across),
     ]
     tables = zip(parts[::2], parts[1::2], strict=True)
@@ -127,10 +129,25 @@ def _diluted(runs: Runs, across: pd.DataFrame) -> str:
 
 
 def _verdicts(runs: Runs, controls: Runs) -> str:
-    counts = {name: summarise_claims(judge(run, controls.get(name))) for name, run in runs.items()}
-    rows = [[f"`{name}`", *map(str, verdicts.values())] for name, verdicts in counts.items()]
+    rows = []
+    for name, run in runs.items():
+        table = judge(run, controls.get(name))
+        counts = summarise_claims(table)
+        rows.append([f"`{name}`", *map(str, counts.values()), _remarks(run, table), choices(run)])
     head = ["run", "hold", "do not hold", "cannot be compared", "hold beyond their controls", "hold without control"]
-    return _markdown(head, rows) if rows else ""
+    return _markdown([*head, "remarks", "open choices"], rows) if rows else ""
+
+
+def _remarks(run: Run, table: pd.DataFrame) -> str:
+    """Say what does not hold of a run, and what keeps some claims about its network from being judged, and not all."""
+    if (table["verdict"] == NOT_COMPARABLE).all():
+        return ""
+    shared, remarks = differences(run), []
+    for id, reason in zip(table["id"], table["reason"], strict=True):
+        own = [part for part in reason.split("; ") if part and part not in shared]
+        if own and not any(part.startswith((ABOUT, NEEDS)) for part in own):
+            remarks.append(f"`{id}`: {', '.join(own)}")
+    return "; ".join(remarks)
 
 
 def _across(across: pd.DataFrame) -> str:

@@ -15,9 +15,10 @@ from singlefilter.sources.class_folders import check_class_folders, load_class_f
 PUBLISHED = ("digits", *KNOWN)
 TEST_DIGITS = 30  # images a label
 DIGITS_SEED = 0
+TRAINING_IMAGES = {"digits": 1_497, "cifar10": 50_000, "cifar100": 50_000}
 
 
-def check_source(name: str, row: Dataset) -> None:
+def check_source(name: str, row: Dataset) -> int | None:
     """Check that a data set's images are at hand, without reading them.
 
     Images that DVC tracks may be elsewhere: what does not need them runs all the same (dvc repro --allow-missing).
@@ -26,16 +27,21 @@ def check_source(name: str, row: Dataset) -> None:
         name: The row's name in catalog.yaml's datasets, and that of its folder in data/images.
         row: The row.
 
+    Returns:
+        The number of training images; None where the images are not here.
+
     Raises:
         InputError: The folder is missing, or its layout is none that can be read.
     """
     folder = IMAGES / name
     if not folder.is_dir() and folder.with_name(f"{name}.dvc").exists():
         print(f"{folder} is not here; where the images are needed, get them: dvc pull {folder}")
-    elif row.source == "class_folders":
-        check_class_folders(folder)
-    elif not folder.is_dir():
+        return None
+    if row.source == "class_folders":
+        return check_class_folders(folder)
+    if not folder.is_dir():
         raise InputError(f"{folder} is missing; make it, with a note of where the images come from")
+    return TRAINING_IMAGES[row.source]
 
 
 def load_source(name: str, row: Dataset, mirror: Path | None, downloads: Path) -> Data:
