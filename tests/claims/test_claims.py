@@ -417,6 +417,15 @@ def test_claims_of_several_runs_wait_for_them():
     assert set(judge_across([])["verdict"]) == {NOT_COMPARABLE}
 
 
+def test_what_only_some_of_several_runs_lack_is_said_with_their_network():
+    one, two = tables("vgg16", seeds=(0,)), tables("vgg6")
+    two.layers[5]["silent_filters"] = 60
+    found = row(judge_across([one.run(), two.run()]), "size.order.vgg6")
+    assert found["reason"] == "vgg16: 1 sample; vgg6: layer 5: 60 of 512 filters are silent or faded"
+    both = [tables(arch, seeds=(0,)).run() for arch in ("vgg16", "vgg6")]
+    assert row(judge_across(both), "size.order.vgg6")["reason"] == "1 sample"
+
+
 def test_runs_are_compared_only_under_the_same_conditions_and_nearest_to_the_papers():
     parent, short_parent = tables("vgg14"), tables("vgg14", epochs_scale=0.1)
     network(short_parent, 0.8)

@@ -35,9 +35,15 @@ def choices(run: Run) -> str:
 
 
 def reasons_against_all(needs: Sequence[Need], runs: Sequence[Run]) -> list[str]:
-    """All that keeps a claim from being judged on several runs, each thing once."""
-    reasons = [reason for need, run in zip(needs, runs, strict=True) for reason in reasons_against(need, run)]
-    return list(dict.fromkeys(reasons))
+    """All that keeps a claim from being judged on several runs: what they share once, the rest with its network."""
+    of_runs = [reasons_against(need, run) for need, run in zip(needs, runs, strict=True)]
+    shared = [reason for reason in of_runs[0] if all(reason in reasons for reasons in of_runs)]
+    return shared + [
+        f"{run.network}: {reason}"
+        for run, reasons in zip(runs, of_runs, strict=True)
+        for reason in reasons
+        if reason not in shared
+    ]
 
 
 def reasons_against(need: Need, run: Run) -> list[str]:
