@@ -11,9 +11,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 if sys.argv[0] == "-m" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from singlefilter.pipeline.command import LOG, run
+from singlefilter.pipeline.command import run
 from singlefilter.pipeline.cores import share_cores
 
 share_cores(sys.orig_argv)
 
-__all__ = ["LOG", "run"]
+__all__ = ["run"]

@@ -55,7 +55,7 @@ def main(params: Params) -> None:
     }
     for name, table in tables.items():
         files.write_table(name, table, "%.6g")
-    summary = summarise(layers, histories.groupby("seed").tail(1)) | {"claims": summarise_claims(claims)}
+    summary = summarise(layers, run.last_epochs) | {"claims": summarise_claims(claims)}
     with files.replacing("summary") as path:
         path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 

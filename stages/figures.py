@@ -147,8 +147,9 @@ def sum_fields(matrices: FilterMatrices) -> np.ndarray:
 
 
 def paper_of(params: Params) -> Paper:
-    """What the paper reports of the network; nothing on other images than CIFAR-10."""
-    return paper_values(params.arch) if params.chosen_dataset.source == "cifar10" else {}
+    """What the paper reports of the network; nothing on other images than CIFAR-10, nor with output biases."""
+    as_the_papers = params.chosen_dataset.source == "cifar10" and not params.chosen_arch.backbone.output_bias
+    return paper_values(params.arch) if as_the_papers else {}
 
 
 def paper_removal(params: Params, layers: pd.DataFrame, paper: Paper) -> tuple[int, float] | None:

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from singlefilter.filters.clusters import cluster_sizes, count_ones, number_clusters
+from singlefilter.filters.layer_clusters import LayerClusters
+
 
 def clipped_filters() -> np.ndarray:
     """Five filters of four labels whose clusters and noise are plain to see."""
@@ -15,3 +18,10 @@ def clipped_filters() -> np.ndarray:
         ],
         dtype=bool,
     )
+
+
+def find_layer_clusters(clipped: np.ndarray, silent: np.ndarray, reverse: bool = False) -> LayerClusters:
+    """Find clusters and noise of clipped filters, bool (F, K, K), of which some are silent, bool (F,)."""
+    numbers = number_clusters(clipped, reverse)
+    noise = count_ones(clipped) - (cluster_sizes(numbers) ** 2).sum(axis=1)
+    return LayerClusters(silent, noise, numbers)

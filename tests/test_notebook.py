@@ -87,6 +87,14 @@ def test_clusters_of_hand_made_filters():
     assert found[0] == ((0, 1),)
 
 
+def test_a_module_that_the_network_does_not_use_is_named():
+    network = nn.Sequential(nn.Linear(3, 2))
+    network.spare = nn.Identity()
+    network.forward = lambda values: network[0](values)
+    with pytest.raises(InputError, match="layers: the network does not use its module 'spare'"):
+        singlefilter.extract_features(network, torch.zeros(2, 3), ["spare"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -96,6 +104,11 @@ def test_clusters_of_hand_made_filters():
         ({"convolutions": [4, "X"]}, '^convolutions.1: is "X"; must be a number of filters'),
         ({"translation": 9}, "^translation: is 9; it must be below image_size, 8$"),
         ({"seed": -1}, "^seed: is -1; must be greater"),
+        (
+            {"test": (np.zeros((1, 4, 4, 3), np.uint8), [0])},
+            r"^test: its images are \(4, 4, 3\); those of the training",
+        ),
+        ({"test": (np.zeros((1, 8, 8, 3), np.uint8), [3])}, "^test: has label 3; those of the training go up to 2$"),
         ({"epochs": 0}, "^epochs: is 0; allowed are whole numbers from 1 to 2,000$"),
         ({"epochs": 1.5}, "^epochs: is 1.5; allowed are whole"),
         ({"learning_rate": 1e30, "epochs": 2}, "^training has diverged in epoch 2 at"),
@@ -126,6 +139,16 @@ def test_errors_name_the_functions_arguments_and_no_keys_of_files(arguments, mes
             "weights hold NaN or infinite values; needed are numbers",
         ),
         (lambda: singlefilter.find_clusters(np.zeros((2, 3))), r"fields have shape \(1, 2, 3\)"),
+        (lambda: singlefilter.find_clusters(np.zeros((0, 3, 3))), r"fields have shape \(0, 3, 3\)"),
+        (lambda: singlefilter.find_clusters([[1, 2], [3]]), "fields cannot be read as numbers"),
+        (lambda: singlefilter.train_heads(torch.zeros(4, 0), [0, 1, 0, 1]), r"shape \(4, 0\); needed for 4 labels"),
+        (lambda: singlefilter.load_dataset("digits", image_size=2), "image_size: is 2; allowed are 4 to 1024"),
+        (
+            lambda: singlefilter.load_dataset("cifar10", image_size=64),
+            "image_size: is 64; the images of cifar10 have 32",
+        ),
+        (lambda: singlefilter.extract_features(nn.ReLU(), torch.zeros(0, 3), [""]), "needed is at least one"),
+        (lambda: singlefilter.plot_filter(np.eye(2), threshold=2), "threshold: is 2; allowed are numbers"),
         (lambda: singlefilter.plot_filter(np.eye(2), index=1), "index: is 1; allowed are 0 to 0"),
         (lambda: singlefilter.plot_filter(-np.eye(2)), "filter 0 has no positive field"),
         (lambda: singlefilter.plot_filter(np.eye(2), class_names=["cat"]), "class_names: has 1 names; needed are 2"),

@@ -67,6 +67,10 @@ def load_dataset(source: str | Path = "digits", image_size: int = 32, mirror: st
         ((1497, 32, 32, 3), (300,), ('0', '1', '2'))
     """
     if source in PUBLISHED:
+        if source != "digits" and image_size != 32:
+            raise InputError(f"image_size: is {image_size}; the images of {source} have 32")
+        if not 4 <= image_size <= 1024:
+            raise InputError(f"image_size: is {image_size}; allowed are 4 to 1024 pixels")
         row = Dataset(source=source, image_size=image_size, flip=False, translation=0)
         return load_source(source, row, Path(mirror) if mirror else None, DOWNLOADS)
     if not Path(source).exists():
@@ -133,7 +137,7 @@ def train_backbone(
     backbone = {"convolutions": list(convolutions), "convolutional_rates": rates}
     params = _params(backbone, {}, epochs, split.images.shape[1], flip, translation, precision, seed)
     names = tuple(map(str, range(int(split.labels.max()) + 1)))
-    data = Data("images", names, split, _images_and_labels(*test) if test else split)
+    data = Data("images", names, split, _test_of(split, *test) if test else split)
     network = new_network(data, params, seed)
     with _printing(verbose):
         train(network, data, params, seed, chosen_device())
@@ -172,12 +176,17 @@ def extract_features(
         raise InputError(
             f"images are uint8 {tuple(values.shape)}; needed are uint8 (N, H, W, 3), or the module's input"
         )
+    if not len(values):
+        raise InputError(f"images have shape {tuple(values.shape)}; needed is at least one")
     network.to(device).eval()
     found: dict[int | str, list[Tensor]] = {layer: [] for layer in layers}
     for start in range(0, len(values), IMAGES_A_PASS):
         batch = values[start : start + IMAGES_A_PASS].to(device)
         with tapped(network, names.values()) as outputs:
             network(scale(batch) if batch.dtype == torch.uint8 else batch)
+        unused = [name for name in names.values() if name not in outputs]
+        if unused:
+            raise InputError(f"layers: the network does not use its module {unused[0]!r}; choose another")
         for layer, name in names.items():
             found[layer].append(outputs[name].float())
     return {layer: torch.cat(parts).cpu() for layer, parts in found.items()}
@@ -345,6 +354,7 @@ def plot_filter(
         >>> figure.get_size_inches().tolist()[0] > 5
         True
     """
+    _require_threshold(threshold)
     fields, images_per_label = _fields(matrices)
     _require_index(index, len(fields))
     normalised, silent, _ = normalise_fields(fields[[index]], images_per_label)
@@ -453,6 +463,17 @@ def _images_and_labels(images: ArrayLike | Tensor, labels: ArrayLike | Tensor) -
     return Split(pixels, targets)
 
 
+def _test_of(train: Split, images: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> Split:
+    test = _images_and_labels(images, labels)
+    if test.images.shape[1:] != train.images.shape[1:]:
+        raise InputError(
+            f"test: its images are {test.images.shape[1:]}; those of the training are {train.images.shape[1:]}"
+        )
+    if test.labels.max() > train.labels.max():
+        raise InputError(f"test: has label {test.labels.max()}; those of the training go up to {train.labels.max()}")
+    return test
+
+
 def _labels(labels: ArrayLike | Tensor) -> Tensor:
     try:
         values = torch.as_tensor(labels)
@@ -467,7 +488,7 @@ def _labels(labels: ArrayLike | Tensor) -> Tensor:
 
 def _positions(features: ArrayLike | Tensor, images: int) -> Tensor:
     values = torch.as_tensor(features).detach()
-    if values.ndim < 2 or len(values) != images or not values.is_floating_point():
+    if values.ndim < 2 or len(values) != images or not values.is_floating_point() or not values.numel():
         raise InputError(
             f"features are {values.dtype} of shape {tuple(values.shape)}; needed for {images} labels are "
             f"floating-point numbers, ({images}, F), ({images}, F, S) or ({images}, F, H, W)"
@@ -495,9 +516,14 @@ def _fields(matrices: FilterMatrices | ArrayLike) -> tuple[np.ndarray, np.ndarra
     """Give fields, float64 (F, K, K), and the images of each label, int64 (K,)."""
     if isinstance(matrices, FilterMatrices):
         return np.asarray(matrices.fields), matrices.images_per_label
-    fields = np.asarray(matrices, dtype=np.float64)
+    try:
+        fields = np.asarray(matrices, dtype=np.float64)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InputError(
+            f"fields cannot be read as numbers ({error}); needed are numbers, (F, K, K) or (K, K)"
+        ) from error
     fields = fields[np.newaxis] if fields.ndim == 2 else fields
-    if fields.ndim != 3 or fields.shape[1] != fields.shape[2]:
+    if fields.ndim != 3 or fields.shape[1] != fields.shape[2] or not fields.size:
         raise InputError(f"fields have shape {fields.shape}; needed is (F, K, K) or (K, K)")
     return fields, np.ones(fields.shape[1], dtype=np.int64)
 

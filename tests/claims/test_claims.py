@@ -339,7 +339,7 @@ def test_a_shortened_run_shows_its_numbers_the_papers_and_the_controls():
         "noise.vgg16.layer13 1.5 1.5 [1, 2] 18 not comparable".split()
     )
     assert lines[-5:] == [
-        "95 % intervals over test images (4), filters (25): column interval_over of metrics/claims.csv",
+        "95 % intervals over test images (4), filters (24): column interval_over of metrics/claims.csv",
         "the paper's claims: 0 hold (0 of them beyond their controls, 0 without control), 0 do not, 83 cannot be "
         "compared",
         f"not comparable: {shared}",
@@ -432,7 +432,8 @@ def test_runs_are_compared_only_under_the_same_conditions_and_nearest_to_the_pap
     short = tables("vgg14_l13_350", epochs_scale=0.1)
     network(short, 0.7)
     name = "dilute.trained.350.layer13"
-    assert row(judge_across([parent.run(), short.run()]), name)["reason"] == "needs runs of vgg14 and vgg14_l13_350"
+    apart = "no runs of vgg14 and vgg14_l13_350 agree in data set, epochs, threshold and images held out"
+    assert row(judge_across([parent.run(), short.run()]), name)["reason"] == apart
     both = row(judge_across([parent.run(), short.run(), short_parent.run()]), name)
     assert (both["measured"], both["reason"]) == (pytest.approx(0.1), "shortened run: 0.1 of the epochs")
     full = tables("vgg14_l13_350")
@@ -441,7 +442,62 @@ def test_runs_are_compared_only_under_the_same_conditions_and_nearest_to_the_pap
     full.values["validation"] = {"images": 0, "seed": 7}  # without images the seed says nothing
     assert row(judge_across([parent.run(), full.run()]), name)["verdict"] == HOLDS
     full.values["archs"]["vgg14_l13_350"]["heads"]["images"] = "plain"
-    assert row(judge_across([parent.run(), full.run()]), name)["reason"] == "needs runs of vgg14 and vgg14_l13_350"
+    assert row(judge_across([parent.run(), full.run()]), name)["verdict"] == HOLDS  # it is about no heads
+    full.values["threshold"] = 0.4
+    assert row(judge_across([parent.run(), full.run()]), name)["reason"] == apart
+
+
+def test_runs_of_a_claim_about_heads_must_agree_in_the_images_of_these():
+    deep, flat = tables("vgg16"), tables("vgg6")
+    flat.values["archs"]["vgg6"]["heads"]["images"] = "plain"
+    across = judge_across([deep.run(), flat.run()])
+    assert row(across, "noise.order.vgg16")["reason"] == (
+        "no runs of vgg6 and vgg16 agree in data set, epochs, threshold, images held out and images of the heads"
+    )
+    assert row(across, "sr.order.vgg16")["verdict"] == HOLDS
+
+
+def test_folders_of_images_are_data_sets_of_their_own():
+    runs = [tables("vgg16"), tables("vgg6")]
+    for made, name in zip(runs, ("birds", "flowers"), strict=True):
+        row_of_images = {"source": "class_folders", "image_size": 32, "flip": True, "translation": 4}
+        made.values |= {"dataset": name, "datasets": {name: row_of_images}}
+    assert math.isnan(row(judge_across([made.run() for made in runs]), "noise.order.vgg16")["measured"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"threshold": 0.6},
+        {"features": {"pooled": True, "streamed_layers": []}},
+        {"dataset": "cifar100"},
+        {"archs": {"fully_connected": [100]}},
+        {"archs": {"output_bias": True}},
+    ],
+)
+def test_an_untrained_network_of_another_kind_is_no_control(change):
+    made = untrained()
+    made.values["archs"]["vgg16"]["backbone"] |= change.pop("archs", {})
+    made.values |= change
+    control, run = made.run(), tables().run()
+    assert math.isnan(row(judge(run, control), "noise.vgg16.layer13")["control"])
+    assert math.isnan(
+        row(judge_across([run, tables("vgg6").run()], [control, untrained().run()]), "sr.order.vgg16")["control"]
+    )
+
+
+def test_a_control_without_an_interval_can_still_be_told_not_to_hold():
+    """As that of one untrained sample beside one of two: their intervals are about different things."""
+    flat = tables("vgg6")
+    network(flat, 0.9)
+    controls = [tables("vgg16", seeds=(0,)), tables("vgg6")]
+    for made in controls:
+        network(made, 0.1)
+    found = row(judge_across([tables().run(), flat.run()], [made.run() for made in controls]), "sr.order.vgg16")
+    assert (found["verdict"], found["control"], found["control_holds"], found["tells"]) == (HOLDS, 0, False, "yes")
+    network(controls[0], 0.3)
+    found = row(judge_across([tables().run(), flat.run()], [made.run() for made in controls]), "sr.order.vgg16")
+    assert (found["control_holds"], found["tells"]) == (None, "no control")
 
 
 def test_of_several_runs_of_a_network_the_one_nearest_to_the_papers_is_taken_then_that_of_most_samples():

@@ -67,7 +67,7 @@ def test_exactly_nine_tenths_of_a_layers_filters_are_enough():
         ({"dataset": "digits"}, "digits instead of CIFAR-10"),
         ({"dataset": "cifar100"}, "cifar100 instead of CIFAR-10"),
         ({"epochs_scale": 0.1}, "shortened run: 0.1 of the epochs"),
-        ({"epochs_scale": 2}, "lengthened run: 2 of the epochs"),
+        ({"epochs_scale": 2}, "lengthened run: 2 times the epochs"),
         ({"seeds": [0]}, "1 sample"),
         ({"threshold": 0.4}, "threshold 0.4 instead of 0.3"),
         ({"validation": {"images": 10000, "seed": 0}}, "10000 training images held out"),

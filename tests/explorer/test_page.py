@@ -15,9 +15,9 @@ from playwright.sync_api import Browser, Page
 import singlefilter
 from singlefilter.claims.paper import SWEPT_THRESHOLDS
 from singlefilter.filters.clusters import clip, number_clusters
-from singlefilter.filters.layer_clusters import find_layer_clusters
 from singlefilter.statistics.nulls import NULLS, shuffle
 from tests.explorer.runs import NAMES, SILENT, Run, write_run
+from tests.hand_made_filters import find_layer_clusters
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

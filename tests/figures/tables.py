@@ -164,7 +164,9 @@ class Tables:
         sizes = np.exp(-1.2 * np.abs(np.arange(1, self.labels_count + 1) - columns["cluster_size_mean"][:, np.newaxis]))
         shares = sizes / sizes.sum(axis=1, keepdims=True)
         columns |= {f"size_share_{size}": shares[:, size - 1] for size in range(1, self.labels_count + 1)}
-        table = pd.concat([table, pd.DataFrame(columns)], axis=1).assign(silent_filters_mean=0.0)
+        table = pd.concat([table, pd.DataFrame(columns)], axis=1).assign(
+            silent_filters_mean=0.0, faded_filters_mean=0.0
+        )
         kept = [name for name in table if "accuracy" in name or name in ("layer", "filters", "samples")]
         table.loc[table["layer"].isin(self.silent), ~table.columns.isin(kept)] = np.nan
         table.loc[table["layer"].isin(self.silent), "silent_filters_mean"] = self.filters_count

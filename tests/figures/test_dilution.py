@@ -55,6 +55,11 @@ def test_the_deviation_of_a_labels_accuracy_is_over_samples():
     np.testing.assert_allclose(found.loc[0].tolist(), [0.25, 0.005**0.5])
 
 
+def test_the_last_layer_in_the_networks_order_is_drawn_in_full_whatever_its_name():
+    table = measurements(layers=(1, 2)).replace({"layer": {1: "layer4", 2: "avgpool"}})
+    assert "Dilution of the head on avgpool" in "".join(texts(draw(table)))
+
+
 def test_random_removal_is_drawn_against_the_number_of_filters():
     figure = draw(measurements(retrained=True), paper=(5, 0.94))
     axes = figure.axes[0]

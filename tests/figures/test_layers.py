@@ -175,16 +175,31 @@ def test_labels_in_no_cluster_have_a_scale_from_zero():
 
 def text_rows() -> pd.DataFrame:
     means = {"accuracy_mean": 0.91, "noise_mean": 1.5, "clusters_mean": 1.2, "cluster_size_mean": 2.5}
-    return pd.DataFrame([{"layer": 13, "accuracy_std": 0.01414} | means])
+    unusable = {"filters": 8, "silent_filters_mean": 2.5, "faded_filters_mean": 1}
+    return pd.DataFrame([{"layer": 13, "accuracy_std": 0.01414} | means | unusable])
 
 
 def test_the_text_of_layers_has_a_line_a_layer():
     header, *lines = layers_text(text_rows()).splitlines()
-    assert header.split() == ["layer", "accuracy", "noise", "clusters", "per", "filter", "cluster", "size"]
-    assert [line.split() for line in lines] == [["13", "0.9100", "±", "0.0141", "1.50", "1.20", "2.50"]]
+    assert header.split() == [
+        "layer",
+        "accuracy",
+        "noise",
+        "clusters",
+        "per",
+        "filter",
+        "cluster",
+        "size",
+        "silent",
+        "or",
+        "faded",
+    ]
+    assert [line.split() for line in lines] == [
+        ["13", "0.9100", "±", "0.0141", "1.50", "1.20", "2.50", *"3.5 of 8".split()]
+    ]
     assert len({len(header), *map(len, lines)}) == 1
 
 
 def test_the_text_of_layers_leaves_out_what_does_not_exist():
     table = text_rows().assign(accuracy_std=np.nan, cluster_size_mean=np.nan)
-    assert layers_text(table).splitlines()[1].split() == ["13", "0.9100", "1.50", "1.20", "–"]
+    assert layers_text(table).splitlines()[1].split() == ["13", "0.9100", "1.50", "1.20", "–", "3.5", "of", "8"]

@@ -160,6 +160,7 @@ def test_letters_beyond_nine_points_enlarge_the_figure():
 
 def test_run_heading_counts_samples_and_epochs():
     assert run_heading("vgg16", "digits", 1, 0.05) == HEADING
+    assert run_heading("vgg6", "cifar10", 4, 10).endswith(", 10 times the full epochs")
     assert run_heading("vgg6", "cifar10", 4, 1) == "vgg6 on cifar10, 4 samples, the full epochs"
     assert style.bars_text(1) == "One sample has no standard deviation."
     assert style.bars_text(2) == "Bars: standard deviation over samples."

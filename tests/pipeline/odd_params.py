@@ -105,7 +105,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "only a comment": ("# nothing\n", "the file: is null; must hold rows"),
     "a list": ("- dataset\n- arch\n", 'the file: is ["dataset", "arch"]; must hold rows'),
     "a number": ("3\n", "the file: is 3; must hold rows"),
-    "a table in params.yaml": (b"archs: {}\n" + TEXT.split(TABLES)[0].encode(), "archs: belongs into catalog.yaml"),
+    "a table in params.yaml": (b"archs: {}\n" + TEXT.split(TABLES)[0].encode(), "archs: belongs in catalog.yaml"),
 }
 # name -> content that says the same as TEXT in another way
 ACCEPTED: dict[str, str | bytes] = {

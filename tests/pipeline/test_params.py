@@ -4,6 +4,7 @@ from operator import getitem
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from singlefilter.pipeline.errors import InputError
@@ -525,8 +526,27 @@ def test_what_dvc_looks_for_must_be_there_although_most_runs_need_it_not(key, va
 
 def test_a_key_at_the_wrong_place_is_told_where_it_belongs(values):
     assert message({**values, "epochs": 10}) == (
-        "params.yaml: epochs: is no known key; it belongs into backbone or heads"
+        "params.yaml: epochs: is no known key; it belongs in backbone or heads"
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "place"),
+    [
+        ("pooled", "features"),
+        ("sha256", "weights"),
+        ("momentum", "convolutional_rates or fully_connected_rates or heads"),
+        ("flip", "a row of datasets"),
+        ("examined_layers", "a row of archs"),
+    ],
+)
+def test_a_place_is_named_as_the_files_have_it(key, place, values):
+    assert message({**values, key: 1}) == f"params.yaml: {key}: is no known key; it belongs in {place}"
+
+
+def test_numbers_of_numpy_are_numbers(values):
+    given = {**values, "seeds": np.arange(2), "threshold": np.float64(0.25)}
+    assert (parse_params(given).seeds, parse_params(given).threshold) == ((0, 1), 0.25)
 
 
 def test_what_a_row_leaves_out_is_vgg16s(values):

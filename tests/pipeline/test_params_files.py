@@ -28,7 +28,7 @@ def refusal_of(path: Path) -> str:
 
 def test_a_table_in_params_yaml_and_another_key_in_catalog_yaml_are_refused(tmp_path):
     path = written(tmp_path, FILE.read_text(encoding="utf-8") + "archs: {}\n")
-    assert refusal_of(path) == f"{path}: archs: belongs into catalog.yaml; move it there"
+    assert refusal_of(path) == f"{path}: archs: belongs in catalog.yaml; move it there"
     catalog = path.with_name("catalog.yaml")
     path = written(tmp_path, FILE.read_text(encoding="utf-8"))
     catalog.write_text(CATALOG.read_text(encoding="utf-8") + "arch: vgg6\n", encoding="utf-8")

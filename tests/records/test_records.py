@@ -116,7 +116,8 @@ def test_what_the_run_was_made_with_is_told(monkeypatch):
         {"stage": "cluster_stats", "seconds": 4.0} | stats,
         {"stage": "cluster_stats", "seconds": 9.0},  # logged before runs were told apart
         {"stage": "record_run", "seconds": 9.0} | none,
-        {"stage": "compare_experiments", "seconds": 9.0} | none,
+        {"stage": "list_layers", "seconds": 9.0} | none,
+        {"stage": "spread", "seconds": 9.0} | none,
     )
     monkeypatch.setattr(what_ran, "git", lambda *arguments: "abc1234" if "rev-parse" in arguments else "")
     monkeypatch.setattr(what_ran, "processor_name", lambda: "Some Processor")
@@ -234,7 +235,7 @@ def change_params(old: str, new: str) -> None:
         (
             "epochs_scale: 1\n",
             "epochs_scale: 0.5\n",
-            "history/seed0.csv is of epochs [200, 200], and params.yaml of [100",
+            "history/seed0.csv is of epochs [200], and params.yaml of [100",
         ),
         (
             "arch: vgg16\n",
@@ -302,6 +303,20 @@ def test_samples_whose_worst_labels_differ_stand_beside_their_own_controls():
     assert judge(read_record(RECORDS / NAME)).set_index("id").loc["dilute.label", "beside"] == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "rows", "why"),
+    [
+        ("history/seed1.csv", -1, "history/seed1.csv is of epochs [0], and params.yaml of [200]"),
+        ("nulls.csv", 2, "nulls.csv is of layers [2], and params.yaml of [2, 4, 7, 8, 10, 11, 13]"),
+    ],
+)
+def test_a_table_that_was_cut_is_named(name, rows, why):
+    write(tables(), record=False)
+    path = Path("metrics", name)
+    pd.read_csv(path).head(rows).to_csv(path, index=False)
+    assert why in refusal()
+
+
 def test_dilution_of_another_layer_is_refused():
     write(tables(), record=False)
     path = Path("metrics/dilution/seed1.csv")
@@ -344,7 +359,7 @@ def test_the_papers_numbers_stand_beside_a_runs():
     assert cells(text, f"vgg16 | `{NAME}`")[2:] == ["2", "augmented images", "0.9400 ± 0.0141", *ours]
     assert cells(text, "vgg6 | the paper")[2:] == ["5", "", "0.92", "3.14", "1", "2.6", "–", ""]
     assert cells(text, "avgg16 | the paper")[2:] == ["3", "", "0.955", "1.1", "1", "2.5", "–", ""]
-    assert cells(text, f"`{NAME}` | 2")[2:] == ["0.6400 ± 0.0040", "–", "20.00 ± 0.00", "20"]
+    assert cells(text, f"`{NAME}` | 2")[2:] == ["0.6400 ± 0.0040", "–", "20.00 ± 0.00", "20", "0 of 64"]
 
 
 def test_other_data_have_no_numbers_of_the_papers_beside_them_and_one_sample_no_spread():
@@ -362,7 +377,7 @@ def test_other_data_have_no_numbers_of_the_papers_beside_them_and_one_sample_no_
         "4.50",
         about,
     ]
-    assert cells(text, "`digits-vgg16-0.05` | 2")[2:] == ["0.6400", "–", "20.00", "–"]
+    assert cells(text, "`digits-vgg16-0.05` | 2")[2:] == ["0.6400", "–", "20.00", "–", "0 of 64"]
     assert "nan" not in text.lower()
     table = comparison_table({"digits": digits.run()})
     assert table["paper"].isna().all() and table["std"].isna().all()
@@ -391,7 +406,8 @@ def test_layers_with_names_stand_beside_those_with_numbers():
     assert of_layers["layer"].tolist() == [*names, *names.values()]
     assert of_layers["mean"].tolist()[:5] == of_layers["mean"].tolist()[5:]
     text = comparison_text({"a": numbered, "b": named}, {})
-    assert cells(text, "`b` | block.5")[2:] == [cells(text, "`a` | 5")[2], "–", cells(text, "`a` | 5")[4], "–"]
+    numbered_cells = cells(text, "`a` | 5")
+    assert cells(text, "`b` | block.5")[2:] == [numbered_cells[2], "–", numbered_cells[4], "–", "0 of 512"]
 
 
 def test_claims_of_each_run_are_counted_and_those_of_several_judged():

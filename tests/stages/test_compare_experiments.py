@@ -104,6 +104,14 @@ def test_experiments_of_an_earlier_commit_are_listed_within_100_columns(project)
     assert [line.partition(":")[0] for line in lines[6:]] == ["accuracy, head", "noise, clusters"]
 
 
+def test_where_nothing_is_committed_one_line_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for command in (["git", "init", "--quiet"], [sys.executable, "-m", "dvc", "init", "--quiet"]):
+        subprocess.run(command, check=True)
+    with pytest.raises(InputError, match="Empty git repo"):
+        read_experiments()
+
+
 def test_where_there_is_no_dvc_one_line_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="^you are not inside of a DVC repository"):

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from singlefilter.filters.layer_clusters import find_layer_clusters
 from singlefilter.statistics.bootstrap import bootstrap_draws, intervals, resampling_weights
 from singlefilter.statistics.cluster_means import cluster_means
+from tests.hand_made_filters import find_layer_clusters
 
 
 def draws_of(layer=0, **columns) -> pd.DataFrame:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from singlefilter.filters.clusters import number_clusters
-from singlefilter.filters.layer_clusters import LayerClusters, find_layer_clusters
+from singlefilter.filters.layer_clusters import LayerClusters
 from singlefilter.statistics.cluster_means import (
     appearance_statistics,
     cluster_means,
@@ -10,7 +10,7 @@ from singlefilter.statistics.cluster_means import (
     decision_statistics,
     layer_statistics,
 )
-from tests.hand_made_filters import clipped_filters
+from tests.hand_made_filters import clipped_filters, find_layer_clusters
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from singlefilter.filters.clusters import clip, clusters, noise, normalise_fields
-from singlefilter.filters.layer_clusters import find_layer_clusters
 from singlefilter.statistics.cluster_means import layer_statistics
 from singlefilter.statistics.nulls import NULLS, NullLayer, mean_and_std, null_draws, shuffle
 from singlefilter.statistics.over_samples import nulls_table
+from tests.hand_made_filters import find_layer_clusters
 
 of_every_null = pytest.mark.parametrize("null", NULLS)
 

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from singlefilter.filters.clusters import clip, clusters, normalise_fields
-from singlefilter.filters.layer_clusters import LayerClusters, cluster_layer, find_layer_clusters
+from singlefilter.filters.layer_clusters import LayerClusters, cluster_layer
 from singlefilter.statistics.signal import FieldSums, counted_signal, measure_signal, own_and_others, signal_of_all
+from tests.hand_made_filters import find_layer_clusters
 
 NAMES = ("fields_in_clusters", "fields_beside_clusters", "fields_off_clusters", "field_gap")
 

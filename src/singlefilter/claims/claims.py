@@ -140,17 +140,10 @@ def _one(
     return Claim(name, f"{place}: {text}", paper, rule, (Need(arch, examined, **need),), measure, construction)
 
 
-def _several(
-    name: str, text: str, paper: str, rule: Rule, needs: tuple[Need, ...], measure: Callable[..., Number]
-) -> Claim:
-    """A claim of several runs."""
-    return Claim(name, text, paper, rule, needs, measure)
-
-
 V16, V6, A16 = LAYERS["vgg16"], LAYERS["vgg6"], LAYERS["avgg16"]
 ONE_POSITION = "with one position, a filter decides alike for every image"
 OUTER_PRODUCT = "with one position, a filter's fields are an outer product, so mostly one cluster"
-ROWS_SUM_TO_0 = "without bias, a filter's fields sum to about 0 over the outputs"
+ROWS_SUM_TO_0 = "trained by cross-entropy, a head gives a filter fields that sum to about 0 over the outputs"
 FROM_SIZES = "follows from the cluster sizes alone"
 LABEL_REMOVED = "removing all filters that vote for a label removes the label"
 LAST = (Need("vgg6", (5,)), Need("vgg16", (13,)), Need("avgg16", (13,)))
@@ -163,10 +156,10 @@ CLAIMS: tuple[Claim, ...] = (
          *_near("vgg6", None, "accuracy", 0.005), measures.network_accuracy),
     _one("sr.avgg16", "avgg16", (), "success rate of the whole network",
          *_near("avgg16", None, "accuracy", 0.005), measures.network_accuracy),
-    _several("sr.order.vgg16", "vgg16 has a larger success rate than vgg6 (difference)",
-             "0.02", POSITIVE_BY_INTERVAL, (Need("vgg16"), Need("vgg6")), measures.accuracy_difference),
-    _several("sr.order.avgg16", "avgg16 has a larger success rate than vgg16 (difference)",
-             "0.015", POSITIVE_BY_INTERVAL, (Need("avgg16"), Need("vgg16")), measures.accuracy_difference),
+    Claim("sr.order.vgg16", "vgg16 has a larger success rate than vgg6 (difference)",
+          "0.02", POSITIVE_BY_INTERVAL, (Need("vgg16"), Need("vgg6")), measures.accuracy_difference),
+    Claim("sr.order.avgg16", "avgg16 has a larger success rate than vgg16 (difference)",
+          "0.015", POSITIVE_BY_INTERVAL, (Need("avgg16"), Need("vgg16")), measures.accuracy_difference),
     _one("sr.layers.layer10", "vgg16", 10, "the head does as well as the whole network (difference)",
          "0", _at_least(-0.005), partial(measures.head_beside_network, layer=10), of_filters=False),
     _one("sr.layers.layer13", "vgg16", 13, "the head does as well as the whole network (difference)",
@@ -192,16 +185,16 @@ CLAIMS: tuple[Claim, ...] = (
     _one("noise.vgg16.layer13", "vgg16", 13, "noise per filter", *_near("vgg16", 13, "noise", 0.5), _of(13, "noise")),
     _one("noise.vgg6", "vgg6", 5, "noise per filter", *_near("vgg6", 5, "noise", 0.8), _of(5, "noise")),
     _one("noise.avgg16", "avgg16", 13, "noise per filter", *_near("avgg16", 13, "noise", 0.4), _of(13, "noise")),
-    _several("noise.order.vgg16", "the last layer's noise is larger in vgg6 than in vgg16 (difference)",
-             "3.14 > 1.5", POSITIVE_BY_INTERVAL, (LAST[0], LAST[1]), partial(measures.last_layers, name="noise")),
-    _several("noise.order.avgg16", "the last layer's noise is larger in vgg16 than in avgg16 (difference)",
-             "1.5 > 1.1", POSITIVE_BY_INTERVAL, (LAST[1], LAST[2]), partial(measures.last_layers, name="noise")),
-    _several("size.order.vgg6", "the last layer's clusters are larger in vgg16 than in vgg6 (difference)",
-             "2.88 > 2.6", POSITIVE_BY_INTERVAL, (LAST[1], LAST[0]),
-             partial(measures.last_layers, name="cluster_size")),
-    _several("size.order.avgg16", "the last layer's clusters are larger in vgg6 than in avgg16 (difference)",
-             "2.6 > 2.5", POSITIVE_BY_INTERVAL, (LAST[0], LAST[2]),
-             partial(measures.last_layers, name="cluster_size")),
+    Claim("noise.order.vgg16", "the last layer's noise is larger in vgg6 than in vgg16 (difference)",
+          "3.14 > 1.5", POSITIVE_BY_INTERVAL, (LAST[0], LAST[1]), partial(measures.last_layers, name="noise")),
+    Claim("noise.order.avgg16", "the last layer's noise is larger in vgg16 than in avgg16 (difference)",
+          "1.5 > 1.1", POSITIVE_BY_INTERVAL, (LAST[1], LAST[2]), partial(measures.last_layers, name="noise")),
+    Claim("size.order.vgg6", "the last layer's clusters are larger in vgg16 than in vgg6 (difference)",
+          "2.88 > 2.6", POSITIVE_BY_INTERVAL, (LAST[1], LAST[0]),
+          partial(measures.last_layers, name="cluster_size")),
+    Claim("size.order.avgg16", "the last layer's clusters are larger in vgg6 than in avgg16 (difference)",
+          "2.6 > 2.5", POSITIVE_BY_INTERVAL, (LAST[0], LAST[2]),
+          partial(measures.last_layers, name="cluster_size")),
     _one("noise.falls.vgg16", "vgg16", V16, "noise falls over the layers before a pool, at each threshold from 0.3 to "
          "0.6 (largest step)", "falls", _below(0),
          partial(measures.largest_noise_growth, layers=V16, thresholds=SWEPT_THRESHOLDS)),
@@ -268,9 +261,9 @@ CLAIMS: tuple[Claim, ...] = (
          "4.5 … 4.8", _at_least(4), _of(13, "snr_counted"), FROM_SIZES),
     _one("snr", "vgg16", 13, "signal over the mean first noise, measured (inf: that mean is not positive)",
          paper_text("vgg16", 13, "snr"), _above(5), partial(measures.signal_over_first_noise, layer=13), ROWS_SUM_TO_0),
-    _several("snr.order", "signal over interference and noise, counted, orders the networks as their success rates do "
-             "(smallest step)", "vgg6 < vgg16 < avgg16", _above(0), LAST,
-             partial(measures.smallest_rise, name="snr_counted_with_noise")),
+    Claim("snr.order", "signal over interference and noise, counted, orders the networks as their success rates do "
+          "(smallest step)", "vgg6 < vgg16 < avgg16", _above(0), LAST,
+          partial(measures.smallest_rise, name="snr_counted_with_noise")),
 
     _one("decision.vgg16", "vgg16", 13, "share of filters that pick one label whatever the input",
          "1", _at_least(0.99), _of(13, "one_decision_share"), ONE_POSITION),
@@ -303,22 +296,22 @@ CLAIMS: tuple[Claim, ...] = (
          "0", _at_most(0.005), partial(measures.loss_without_random_filters, layer=13, removed=150)),
     _one("dilute.label", "vgg16", 13, "filters silenced whose clusters include a label, largest loss of success rate",
          "large", _above(0.02), partial(measures.loss_without_worst_label, layer=13), LABEL_REMOVED),
-    _several("dilute.trained.350.layer13", "vgg14 trained with 350 filters in layer 13: loss of success rate",
-             "0", _at_most(0.005), (Need("vgg14"), Need("vgg14_l13_350")), measures.accuracy_difference),
-    _several("dilute.trained.350.layers11to13", "vgg16 trained with 350 filters in layers 11 to 13: loss of success "
-             "rate", "0", _at_most(0.005), (Need("vgg16"), Need("vgg16_l11to13_350")), measures.accuracy_difference),
-    _several("dilute.trained.120", "vgg16 trained with 120 filters in layers 11 to 13: loss of success rate",
-             "slight", _at_most(0.015), (Need("vgg16"), Need("vgg16_l11to13_120")), measures.accuracy_difference),
-    _several("dilute.trained.100", "avgg16 trained with 100 filters in layer 13: loss of success rate",
-             "0", _at_most(0.005), (Need("avgg16"), Need("avgg16_l13_100")), measures.accuracy_difference),
+    Claim("dilute.trained.350.layer13", "vgg14 trained with 350 filters in layer 13: loss of success rate",
+          "0", _at_most(0.005), (Need("vgg14"), Need("vgg14_l13_350")), measures.accuracy_difference),
+    Claim("dilute.trained.350.layers11to13", "vgg16 trained with 350 filters in layers 11 to 13: loss of success "
+          "rate", "0", _at_most(0.005), (Need("vgg16"), Need("vgg16_l11to13_350")), measures.accuracy_difference),
+    Claim("dilute.trained.120", "vgg16 trained with 120 filters in layers 11 to 13: loss of success rate",
+          "slight", _at_most(0.015), (Need("vgg16"), Need("vgg16_l11to13_120")), measures.accuracy_difference),
+    Claim("dilute.trained.100", "avgg16 trained with 100 filters in layer 13: loss of success rate",
+          "0", _at_most(0.005), (Need("avgg16"), Need("avgg16_l13_100")), measures.accuracy_difference),
 
     *(
         claim
         for arch in LAYERS
         for claim in (
-            _several(f"bias.none.{arch}", f"{arch}: trained with output biases, the success rate is the same "
-                     "(difference)", "0", _within(0, 0.003),
-                     (Need(arch, output_bias=True), Need(arch)), measures.accuracy_difference),
+            Claim(f"bias.none.{arch}", f"{arch}: trained with output biases, the success rate is the same "
+                  "(difference)", "0", _within(0, 0.003),
+                  (Need(arch, output_bias=True), Need(arch)), measures.accuracy_difference),
             _one(f"bias.removed.{arch}", arch, (), "trained with output biases that are then removed, the success rate "
                  "stays (difference)", "0", _within(0, 0.003), measures.loss_without_output_biases, output_bias=True),
             _one(f"validation.{arch}", arch, (), "success rate on held-out training images is that on the test set "

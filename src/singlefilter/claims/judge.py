@@ -1,6 +1,7 @@
 """The claims judged: what holds, what does not, and what a run cannot show (method, section 7)."""
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 
 import pandas as pd
@@ -9,6 +10,8 @@ from singlefilter.claims.claims import CLAIMS, ROUNDING, Claim, Need, Rule
 from singlefilter.claims.intervals import UNKNOWN, Number
 from singlefilter.claims.reasons import (
     choices,
+    concerns_heads,
+    disagreement,
     layers_missing,
     missing_runs,
     reasons_against,
@@ -16,6 +19,7 @@ from singlefilter.claims.reasons import (
     unmet_conditions,
 )
 from singlefilter.claims.run import Run
+from singlefilter.pipeline.params import NETWORKS, OF_CHAIN
 
 HOLDS, FAILS, NOT_COMPARABLE = VERDICTS = ("holds", "does not hold", "not comparable")
 COLUMNS = (
@@ -32,7 +36,8 @@ def judge(run: Run, control: Run | None = None) -> pd.DataFrame:
 
     Args:
         run: The run.
-        control: The same network on the same data, untrained, with trained heads, if there is such a run.
+        control: The same network on the same data, untrained, with trained heads, if there is such a run. One of
+            another network, data set or threshold counts as none.
 
     Returns:
         A row a claim, in the method's order: id, claim, paper (text); measured, low, high (95 % interval),
@@ -44,7 +49,7 @@ def judge(run: Run, control: Run | None = None) -> pd.DataFrame:
         to; empty where there is no number; choices, what the paper leaves open and this run has chosen. Numbers are NaN
         where there is none.
     """
-    null = run.of_null(NULL)
+    null, control = run.of_null(NULL), _control_of(run, control)
     return _table([_judge_one(claim, run, control, null) for claim in CLAIMS])
 
 
@@ -58,7 +63,9 @@ def judge_across(runs: Sequence[Run], controls: Sequence[Run | None] = ()) -> pd
     Returns:
         As judge.
     """
-    pairs = [*zip(runs, controls or [None] * len(runs), strict=True)]
+    pairs = [
+        (run, _control_of(run, control)) for run, control in zip(runs, controls or [None] * len(runs), strict=True)
+    ]
     return _table([_judge_several(claim, pairs) for claim in CLAIMS if len(claim.needs) > 1])
 
 
@@ -75,20 +82,22 @@ def summarise_claims(table: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def matching_runs(needs: Sequence[Need], runs: Sequence[Run]) -> list[Run]:
-    """Choose a run for each need, all of one data set, number of epochs and threshold.
+def matching_runs(claim: Claim, runs: Sequence[Run]) -> list[Run]:
+    """Choose a run for each need of a claim, all of one data set, number of epochs, threshold and images held out.
+
+    Runs of a claim about heads must agree in these heads' images as well.
 
     Returns:
         The runs that are nearest to the paper's, in the order of the needs; empty where there are none.
     """
     candidates = []
-    for conditions in dict.fromkeys(_shared_conditions(run) for run in runs):
-        chosen = [_nearest(need, [run for run in runs if _shared_conditions(run) == conditions]) for need in needs]
+    for alike in _alike(runs, concerns_heads(claim)):
+        chosen = [_nearest(need, alike) for need in claim.needs]
         if None not in chosen:
             candidates.append(chosen)
 
     def distance(runs: Sequence[Run]) -> tuple[float, ...]:
-        return len(reasons_against_all(needs, runs)), -runs[0].params.epochs_scale
+        return len(reasons_against_all(claim.needs, runs)), -runs[0].params.epochs_scale
 
     return min(candidates, key=distance, default=[])
 
@@ -105,9 +114,11 @@ def _judge_one(claim: Claim, run: Run, control: Run | None, null: Run) -> dict[s
 
 
 def _judge_several(claim: Claim, pairs: Sequence[tuple[Run, Run | None]]) -> dict[str, object]:
-    found = matching_runs(claim.needs, [run for run, _ in pairs])
+    runs = [run for run, _ in pairs]
+    found = matching_runs(claim, runs)
     if not found:
-        return _row(claim, UNKNOWN, [missing_runs(claim)])
+        complete = all(_nearest(need, runs) for need in claim.needs)
+        return _row(claim, UNKNOWN, [disagreement(claim) if complete else missing_runs(claim)])
     of_controls = _of_controls(claim, [control for run in found for other, control in pairs if other is run])
     about = "; ".join(f"{run.network}: {text}" for run in found if (text := choices(run)))
     return _row(claim, _measured(claim, found), reasons_against_all(claim.needs, found), of_controls, choices=about)
@@ -119,16 +130,33 @@ def _of_controls(claim: Claim, controls: Sequence[Run | None]) -> Number:
     return _measured(claim, known) if len(known) == len(controls) else UNKNOWN
 
 
+def _control_of(run: Run, control: Run | None) -> Run | None:
+    """The control, if it is one of this run: of the same network and data, and clipped at the same threshold."""
+    return control if control is not None and _untrained(control) == _untrained(run) else None
+
+
+def _untrained(run: Run) -> tuple[object, ...]:
+    """What is the same in a run and its control; the training and the epochs of the heads are not."""
+    params, backbone = run.params, run.params.chosen_arch.backbone
+    network = [getattr(backbone, name) for name in (*NETWORKS, *OF_CHAIN)]
+    return *network, params.dataset, params.chosen_dataset, params.threshold, params.features.pooled
+
+
 def _nearest(need: Need, runs: Sequence[Run]) -> Run | None:
     matching = [run for run in runs if run.network == need.network]
     return min(matching, key=lambda run: (len(reasons_against(need, run)), -run.samples), default=None)
 
 
-def _shared_conditions(run: Run) -> tuple[object, ...]:
-    """What runs must share to be compared with each other."""
-    params = run.params
-    held_out = params.validation if params.validation.images else None
-    return params.chosen_dataset, params.epochs_scale, params.threshold, held_out, params.chosen_arch.heads.images
+def _alike(runs: Sequence[Run], with_heads: bool) -> list[list[Run]]:
+    """Group the runs that agree in all that runs must share to be compared with each other."""
+    groups: dict[tuple[object, ...], list[Run]] = defaultdict(list)
+    for run in runs:
+        params, data = run.params, run.params.chosen_dataset
+        images = params.dataset if data.source == "class_folders" else data.source
+        held_out = params.validation if params.validation.images else None
+        heads = params.chosen_arch.heads.images if with_heads else None
+        groups[images, data, params.epochs_scale, params.threshold, held_out, heads].append(run)
+    return list(groups.values())
 
 
 def _measured(claim: Claim, runs: Sequence[Run]) -> Number:
@@ -156,10 +184,7 @@ def _row(
         verdict, reason = HOLDS, ""
     else:
         verdict, reason = FAILS, _shortfall(claim.rule, number)
-    would_hold = {
-        name: None if math.isnan(claim.rule.excess(other)) else claim.rule.allows(other)
-        for name, other in (("control", control), ("null", null))
-    }
+    would_hold = {name: _would_hold(claim.rule, other) for name, other in (("control", control), ("null", null))}
     return {
         "id": claim.id,
         "claim": claim.claim,
@@ -180,6 +205,17 @@ def _row(
         "tells": "" if math.isnan(number.value) else _tells(claim, would_hold),
         "choices": choices,
     }
+
+
+def _would_hold(rule: Rule, number: Number) -> bool | None:
+    """Whether a rule allows a number; None where that cannot be said.
+
+    Of a rule by interval, a number without one cannot be allowed, but may be refused.
+    """
+    if not math.isnan(rule.excess(number)):
+        return rule.allows(number)
+    by_value = rule._replace(by_interval=False)
+    return None if math.isnan(number.value) or by_value.allows(number) else False
 
 
 def _tells(claim: Claim, would_hold: dict[str, bool | None]) -> str:

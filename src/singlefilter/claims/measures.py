@@ -151,7 +151,7 @@ def signal_over_first_noise(run: Run, layer: int) -> Number:
     beside = f"signal {signal:.4g}, first noise: mean {mean:.4g}, largest {largest:.4g}"
     if mean <= 0:
         return Number(math.inf, beside=beside)
-    return statistic(run, layer, "snr")._replace(value=signal / mean, beside=beside)
+    return Number(signal / mean, beside=beside)  # of means: the interval of snr is that of a mean of ratios
 
 
 def training_beside_test(run: Run, layer: int, name: str) -> Number:
@@ -160,8 +160,9 @@ def training_beside_test(run: Run, layer: int, name: str) -> Number:
 
 
 def change_reversed(run: Run, layers: Sequence[int], name: str) -> Number:
-    """The relative difference of the reversed walk's mean to the walk's, over all filters of all layers."""
-    filters = [float(run.by_layer[layer].get("filters", math.nan)) for layer in layers]
+    """The relative difference of the reversed walk's mean to the walk's, over the filters of all layers."""
+    rows = [run.by_layer[layer] for layer in layers]
+    filters = [float(row.get("filters", math.nan)) - float(row.get("silent_filters_mean", 0)) for row in rows]
     forward, backward = (
         sum(count * statistic(run, layer, f"{walk}{name}").value for layer, count in zip(layers, filters, strict=True))
         for walk in ("", "reversed_")

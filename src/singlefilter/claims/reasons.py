@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from singlefilter.claims.claims import ROUNDING, Claim, Need
 from singlefilter.claims.paper import FIXED, THRESHOLD, differences_of_row
 from singlefilter.claims.run import Run
-from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params import LayerName, Params, share_text
 
 USABLE = 0.9  # of a layer's filters, which must be neither silent nor faded
 ABOUT, NEEDS = "about ", "needs runs of "  # how the reasons of claims about other networks and of several runs begin
@@ -53,8 +53,24 @@ def reasons_against(need: Need, run: Run) -> list[str]:
 
 def missing_runs(claim: Claim) -> str:
     """Say which runs a claim about several needs."""
-    names = [need.network for need in claim.needs]
-    return f"{NEEDS}{', '.join(names[:-1])} and {names[-1]}"
+    return f"{NEEDS}{_networks(claim)}"
+
+
+def disagreement(claim: Claim) -> str:
+    """Say in what the runs that a claim about several needs do not agree, where there are runs of each network."""
+    shared = ["data set", "epochs", "threshold", "images held out"]
+    shared += ["images of the heads"] if concerns_heads(claim) else []
+    return f"no runs of {_networks(claim)} agree in {', '.join(shared[:-1])} and {shared[-1]}"
+
+
+def _networks(claim: Claim) -> str:
+    *others, last = (need.network for need in claim.needs)
+    return f"{', '.join(others)} and {last}"
+
+
+def concerns_heads(claim: Claim) -> bool:
+    """Whether a claim is about layers, and not about the success rate of whole networks alone."""
+    return any(need.layers for need in claim.needs)
 
 
 def layers_missing(need: Need, run: Run) -> list[int]:
@@ -71,16 +87,21 @@ def _network_reasons(need: Need, run: Run) -> list[str]:
         reasons.append(f"trained {'without' if need.output_bias else 'with'} output biases")
     reasons += [f"layer {layer} is not examined" for layer in layers_missing(need, run)]
     of_filters = need.layers if need.of_filters else ()
-    return reasons + [text for layer in of_filters if (text := _unusable_filters(run, layer))]
+    return reasons + [text for layer in of_filters if (text := _too_many_unusable(run, layer))]
 
 
-def _unusable_filters(run: Run, layer: int) -> str:
-    """Say that too many filters of a layer are silent or faded for a claim about them."""
+def unusable_filters(run: Run, layer: LayerName) -> float:
+    """How many filters of a layer are silent or faded, mean over samples."""
     row = run.by_layer.get(layer, {})
-    unusable = row.get("silent_filters_mean", 0) + row.get("faded_filters_mean", 0)
-    if unusable <= (1 - USABLE) * row.get("filters", math.inf) + ROUNDING:
+    return row.get("silent_filters_mean", 0) + row.get("faded_filters_mean", 0)
+
+
+def _too_many_unusable(run: Run, layer: int) -> str:
+    """Say that too many filters of a layer are silent or faded for a claim about them."""
+    unusable, filters = unusable_filters(run, layer), run.by_layer.get(layer, {}).get("filters", math.inf)
+    if unusable <= (1 - USABLE) * filters + ROUNDING:
         return ""
-    return f"layer {layer}: {unusable:g} of {row['filters']:g} filters are silent or faded"
+    return f"layer {layer}: {unusable:g} of {filters:g} filters are silent or faded"
 
 
 def unmet_conditions(need: Need, params: Params) -> list[str]:
@@ -96,7 +117,7 @@ def unmet_conditions(need: Need, params: Params) -> list[str]:
             reasons.append(f"translation {data.translation} instead of 4")
     if params.epochs_scale != 1:
         name = "shortened run" if params.epochs_scale < 1 else "lengthened run"
-        reasons.append(f"{name}: {params.epochs_scale:g} of the epochs")
+        reasons.append(f"{name}: {share_text(params.epochs_scale)} the epochs")
     if samples < 2:
         reasons.append("1 sample")
     if params.threshold != THRESHOLD:

@@ -17,7 +17,7 @@ class AugmentedFeatures:
     Args:
         network: The trained network; it is put on `device`, in eval mode.
         images: The training set, uint8 (N, H, W, 3), on `device`.
-        layers: The examined layers, counted from 1.
+        layers: The examined layers, by their numbers, counted from 1, or their names.
         translation: The largest translation in pixels, either way on either axis.
         flip: Whether half of the images are mirrored.
         precision: bf16 or float32; that of the network's own training.

@@ -41,7 +41,7 @@ def write_features(
     Args:
         files: For each examined layer its file, open for writing; features.store has the format. Of several ranks the
             first alone has files, and writes what the others compute.
-        layers: The examined layers, counted from 1.
+        layers: The examined layers, by their numbers, counted from 1, or their names.
         network: The trained network.
         data: The images.
         device: Where to compute.

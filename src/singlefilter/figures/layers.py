@@ -186,12 +186,16 @@ def layers_text(layers: pd.DataFrame) -> str:
         layers: As layers_table gives them, or read from their file.
     """
     width = max(map(len, ["layer", *layers["layer"].astype(str)]))
-    lines = [f"{'layer':>{width}}  {'accuracy':>15}  {'noise':>7}  {'clusters per filter':>19}  {'cluster size':>12}"]
+    lines = [
+        f"{'layer':>{width}}  {'accuracy':>15}  {'noise':>7}  {'clusters per filter':>19}  {'cluster size':>12}  "
+        "silent or faded"
+    ]
     for row in layers.itertuples():
+        unusable = f"{row.silent_filters_mean + row.faded_filters_mean:g} of {row.filters:g}"
         lines.append(
             f"{row.layer:>{width}}  {_mean_and_std_text(row.accuracy_mean, row.accuracy_std):>15}  "
             f"{_two_decimals(row.noise_mean):>7}  {_two_decimals(row.clusters_mean):>19}  "
-            f"{_two_decimals(row.cluster_size_mean):>12}"
+            f"{_two_decimals(row.cluster_size_mean):>12}  {unusable:>15}"
         )
     return "\n".join(lines)
 

@@ -6,7 +6,7 @@ UNKNOWN = "n/a"
 
 
 def rounded_text(value: float | None, digits: int) -> str:
-    """A number for the reader; a dash where there is none."""
+    """A number for the reader; n/a where there is none."""
     return UNKNOWN if value is None or pd.isna(value) else f"{value:.{digits}f}".replace("-", "−")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from singlefilter.filters.clusters import clip, cluster_sizes, count_ones, normalise_fields, number_clusters, walk
+from singlefilter.filters.clusters import clip, cluster_sizes, count_ones, normalise_fields, walk
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,6 @@ def normalised_slabs(
     """Read a layer's fields, float (F, K, K), a few filters at a time, and normalise them as normalise_fields does."""
     for sums in slabs(fields):
         yield normalise_fields(sums, images_per_label)
-
-
-def find_layer_clusters(clipped: np.ndarray, silent: np.ndarray, reverse: bool = False) -> LayerClusters:
-    """Find clusters and noise of filters, bool (F, K, K), of which some are silent, bool (F,)."""
-    numbers = number_clusters(clipped, reverse)
-    noise = count_ones(clipped) - (cluster_sizes(numbers) ** 2).sum(axis=1)
-    return LayerClusters(silent, noise, numbers)
 
 
 def find_at_thresholds(

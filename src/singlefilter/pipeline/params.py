@@ -28,7 +28,7 @@ OF_CHAIN, OF_OTHERS = ("fully_connected", "activation", "output_bias"), ("weight
 
 Rate = Annotated[float, Field(ge=0, le=1e38)]  # what float32 holds
 Count = Annotated[int, Field(ge=1, le=MOST_COUNT)]
-CountOrNone = Annotated[int, Field(ge=0, le=MOST_COUNT)]
+CountOrZero = Annotated[int, Field(ge=0, le=MOST_COUNT)]
 
 
 def _check_convolution(item: Any) -> int | str:
@@ -80,9 +80,14 @@ def layer_text(layer: LayerName) -> str:
     return layer if isinstance(layer, str) else f"layer {layer}"
 
 
+def share_text(scale: float) -> str:
+    """Say how many of something: "0.05 of", or "10 times" where it is more than all."""
+    return f"{scale:g} of" if scale < 1 else f"{scale:g} times"
+
+
 def run_heading(arch: str, dataset: str, samples: int, epochs_scale: float) -> str:
     """What a run is, for titles: "vgg16 on digits, 1 sample, 0.05 of the full epochs"."""
-    epochs = "the full epochs" if epochs_scale == 1 else f"{epochs_scale:g} of the full epochs"
+    epochs = "the full epochs" if epochs_scale == 1 else f"{share_text(epochs_scale)} the full epochs"
     count = "1 sample" if samples == 1 else f"{samples} samples"
     return f"{arch} on {dataset}, {count}, {epochs}"
 
@@ -146,7 +151,7 @@ class Backbone(_Values):
     fully_connected: tuple[Count, ...] = ()
     activation: Literal["relu", "none"] = "relu"
     output_bias: bool = False
-    epochs: CountOrNone = 200
+    epochs: CountOrZero = 200
     batch_size: Annotated[int, Field(ge=2, le=MOST_COUNT)] = 100
     convolutional_rates: Rates
     fully_connected_rates: Annotated[Rates, Field(default_factory=lambda values: values["convolutional_rates"])]
@@ -181,7 +186,7 @@ class Heads(Rates):
     learning_rate: Rate = 0.1
     weight_decay: Rate = 1e-5
     decay: tuple[Decay, ...] = (Decay(first=20, every=20, factor=0.6),)
-    epochs: CountOrNone = 200
+    epochs: CountOrZero = 200
     batch_size: Count = 100
     images: Literal["augmented", "plain"] = "augmented"
 

@@ -32,6 +32,23 @@ MOST_MISTAKES = 20  # that are listed
 MOST_CHARACTERS = 500  # of each
 MAY_BE_EMPTY = ("heads",)  # rows that may leave out all they hold, but must be there, since DVC looks for them
 
+# Where keys may be -> the model that has them
+PLACES = {
+    "the file itself": Params,
+    "validation": Validation,
+    "features": FeatureKinds,
+    "dilution": Dilution,
+    "figures": Figures,
+    "explorer": Explorer,
+    "a row of datasets": Dataset,
+    "a row of archs": Arch,
+    "backbone": Backbone,
+    "weights": WeightsFile,
+    "convolutional_rates or fully_connected_rates": Rates,
+    "heads": Heads,
+    "decay": Decay,
+}
+
 # pydantic's type of error -> what is allowed, where its own message speaks of its types and not of YAML's
 ALLOWED = {
     "bool_type": "must be true or false",
@@ -55,7 +72,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     values, catalog = _read(path), _read(path.with_name("catalog.yaml"))
     if isinstance(values, dict) and isinstance(catalog, dict):
         for key in values.keys() & set(TABLES):
-            raise InputError(f"{path}: {key}: belongs into catalog.yaml; move it there")
+            raise InputError(f"{path}: {key}: belongs in catalog.yaml; move it there")
         for key in catalog.keys() - set(TABLES):
             raise InputError(f"{path.with_name('catalog.yaml')}: {key}: is no table; allowed are {', '.join(TABLES)}")
         values |= catalog
@@ -67,16 +84,21 @@ def parse_params(values: Any, folder: Path = Path()) -> Params:
     name = folder / "params.yaml"
     try:
         # By way of JSON, where a list may stand for a tuple although every type is strict.
-        return Params.model_validate_json(json.dumps(values, default=str, ensure_ascii=False).encode())
+        return Params.model_validate_json(json.dumps(values, default=_plain, ensure_ascii=False).encode())
     except ValidationError as error:
         # A list whose items are refused counts as too short as well: its items' errors say enough.
         details = [detail for detail in error.errors() if not _is_consequence(detail)]
-        lines = [_cut(f"{_file_of(detail, folder)}: {_explain(detail)}") for detail in details[:MOST_MISTAKES]]
+        lines = [_cut(f"{_file_of(detail, folder)}: {_explain(detail, folder)}") for detail in details[:MOST_MISTAKES]]
         if len(details) > MOST_MISTAKES:
             lines.append(f"{name}: and {len(details) - MOST_MISTAKES:,} mistakes more")
         raise InputError("\n".join(lines)) from error
     except (ValueError, TypeError, RecursionError) as error:
         raise InputError(_cut(f"{name} holds what no parameter can be: {error}")) from error
+
+
+def _plain(value: Any) -> Any:
+    """Give NumPy's numbers and arrays as Python's, and what JSON has not as text."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def _read(path: Path) -> Any:
@@ -109,14 +131,15 @@ def _cut(text: str) -> str:
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
 
 
-def _explain(detail: ErrorDetails) -> str:
+def _explain(detail: ErrorDetails, folder: Path) -> str:
     """Say of one of pydantic's errors which key it is, its value, and what is allowed."""
     key = repr(".".join(str(part) for part in detail["loc"]))[1:-1]  # in one line, whatever is in a name
     allowed = ALLOWED.get(detail["type"], detail["msg"])
     allowed = allowed.removeprefix("Value error, ").replace("Input should be", "must be")
     if detail["type"] == "missing":
         value = "{}" if detail["loc"][-1] in MAY_BE_EMPTY else "…"
-        return f"{key}: is missing; write it there, or dvc exp run -S '{_file_of(detail, Path())}:+{key}={value}'"
+        by_dvc = f", or dvc exp run -S '{_file_of(detail, folder)}:+{key}={value}'" if folder == Path() else ""
+        return f"{key}: is missing; write it there{by_dvc}"
     if detail["type"] == "extra_forbidden":
         return f"{key}: is no known key; {_place_of(str(detail['loc'][-1]))}"
     if detail["type"] == "value_error" and isinstance(detail["input"], dict):
@@ -126,23 +149,8 @@ def _explain(detail: ErrorDetails) -> str:
 
 def _place_of(name: str) -> str:
     """Say where a key belongs, or which key is meant."""
-    models = (
-        Params,
-        Validation,
-        FeatureKinds,
-        Dilution,
-        Figures,
-        Explorer,
-        Dataset,
-        Arch,
-        Backbone,
-        WeightsFile,
-        Rates,
-        Heads,
-        Decay,
-    )
-    owners = [model.__name__ for model in models if name in model.model_fields]
-    if owners:
-        return f"it belongs into {' or '.join(owners).lower()}"
-    known = sorted({key for model in models for key in model.model_fields})
+    places = [place for place, model in PLACES.items() if name in model.model_fields]
+    if places:
+        return f"it belongs in {' or '.join(places)}"
+    known = sorted({key for model in PLACES.values() for key in model.model_fields})
     return f"{near(name, known)}check its spelling and place"

@@ -10,7 +10,7 @@ from singlefilter.claims.intervals import FILTERS
 from singlefilter.claims.judge import NOT_COMPARABLE, judge, judge_across, matching_runs, summarise_claims
 from singlefilter.claims.measures import accuracy_difference, network_accuracy
 from singlefilter.claims.paper import LAYERS, SAMPLES, paper_text, paper_value
-from singlefilter.claims.reasons import ABOUT, NEEDS, choices, differences
+from singlefilter.claims.reasons import ABOUT, NEEDS, choices, differences, unusable_filters
 from singlefilter.claims.run import Run
 from singlefilter.claims.text import number_text
 
@@ -50,15 +50,15 @@ def comparison_text(runs: Runs, controls: Runs) -> str:
     parts = [
         "Whole networks and their last examined layers; mean ± standard deviation over samples.",
         _networks(runs),
-        "Each layer: success rate of the head on it, and noise per filter.",
+        "Each layer: success rate of the head on it, noise per filter, and the filters that are silent or faded.",
         _layers(runs),
         "Networks trained with fewer filters, against the same network with all of them.",
         _diluted(runs, across),
         "How many of the paper's claims hold of each run. Remarks, of runs that can be judged: what does not hold, and "
         "what keeps single claims from being judged.",
         _verdicts(runs, controls),
-        "The claims that need several runs, which must agree in data set, epochs, threshold, images held out and those "
-        "of the heads; with 95 % intervals.",
+        "The claims that need several runs, which must agree in data set, epochs, threshold and images held out, and "
+        "where they are about heads in the images of these; with 95 % intervals.",
         _across(across),
     ]
     tables = zip(parts[::2], parts[1::2], strict=True)
@@ -111,14 +111,15 @@ def _layers(runs: Runs) -> str:
             cells = [f"`{name}`", str(layer)]
             for statistic in ("accuracy", "noise"):
                 cells += [_statistic_text(row, statistic), _paper_text(run, layer, statistic)]
-            rows.append(cells)
-    return _markdown(["run", "layer", "success rate", "the paper", "noise", "the paper"], rows) if rows else ""
+            rows.append([*cells, f"{unusable_filters(run, layer):g} of {row['filters']:g}"])
+    head = ["run", "layer", "success rate", "the paper", "noise", "the paper", "silent or faded"]
+    return _markdown(head, rows) if rows else ""
 
 
 def _diluted(runs: Runs, across: pd.DataFrame) -> str:
     rows, judged = [], across.set_index("id")
     for claim in CLAIMS:
-        found = matching_runs(claim.needs, list(runs.values())) if claim.id.startswith("dilute.trained.") else []
+        found = matching_runs(claim, list(runs.values())) if claim.id.startswith("dilute.trained.") else []
         if found:
             whole, fewer = found
             loss = number_text(*accuracy_difference(whole, fewer)[:3])

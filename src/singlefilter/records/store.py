@@ -62,7 +62,7 @@ def read_control(dataset: str, arch: str) -> Run | None:
         InputError: It is not whole.
     """
     folder = control_folder(dataset, arch)
-    return read_record(folder) if folder.is_dir() else None
+    return read_record(folder) if (folder / "params.yaml").exists() else None
 
 
 def control_folder(dataset: str, arch: str) -> Path:
@@ -117,20 +117,21 @@ def chosen_rows(text: str, params: Params) -> str:
 def _what_it_is_of(run: Run) -> list[tuple[str, str, list[int], list[int]]]:
     """File, what is compared, what the file has, and what the parameters say."""
     params, backbone = run.params, run.params.chosen_arch.backbone
-    examined, first = list(params.chosen_arch.examined_layers), params.seeds[0]
+    examined = list(params.chosen_arch.examined_layers)
     filters = run.layers["filters"].tolist()
     if backbone.is_chain:
         widths = [item for item in backbone.convolutions if item not in POOLS]
         expected = [widths[layer - 1] for layer in examined]
     else:
         expected = filters  # what they should be is known to the network alone
-    epochs = [params.epochs(backbone.epochs)] * run.samples
+    epochs, last, first = params.epochs(backbone.epochs), run.last_epochs["epoch"], params.seeds[0]
     return [
         ("layers.csv", "layers", run.layers["layer"].tolist(), examined),
         ("layers.csv", "filters", filters, expected),
         ("layers.csv", "samples", run.layers["samples"].tolist(), [run.samples] * len(examined)),
         ("thresholds.csv", "layers", [*dict.fromkeys(run.thresholds["layer"])], examined),
-        (f"history-seed{first}.csv", "epochs", run.last_epochs["epoch"].tolist(), epochs),
+        ("nulls.csv", "layers", [*dict.fromkeys(run.nulls["layer"])], examined),
+        *((f"history-seed{seed}.csv", "epochs", [int(last[seed])], [epochs]) for seed in params.seeds),
         (f"dilution-seed{first}.csv", "layers", [*dict.fromkeys(run.dilution["layer"])], params.diluted_layers),
     ]
 

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from singlefilter.pipeline.artifacts import digest_of_determinants
+from singlefilter.pipeline.artifacts import STAGES, digest_of_determinants
 from singlefilter.pipeline.command import LOG
 from singlefilter.pipeline.params import Params
 
 CODE = ("src", "stages", "networks", "dvc.yaml", "requirements.txt", "constraints.txt")
-NO_PART = ("record_run", "compare_runs", "compare_experiments")  # what is logged, and is no stage of the run
 
 
 def run_text(folder: Path, params: Params, note: str) -> str:
@@ -50,11 +49,11 @@ def logged_stages(params: Params) -> list[dict]:
     for line in LOG.read_text(encoding="utf-8").splitlines() if LOG.exists() else []:
         with suppress(ValueError):  # a line may be cut short
             entry = json.loads(line)
-            seed = entry.get("seed")
-            same = entry.get("determinants") == digest_of_determinants(params, entry.get("stage", ""))
+            stage, seed = entry.get("stage"), entry.get("seed")
+            same = stage in STAGES and entry.get("determinants") == digest_of_determinants(params, stage)
             if same and (seed is None or seed in params.seeds):
-                last[entry["stage"], seed] = entry
-    return [entry for (stage, _), entry in last.items() if stage not in NO_PART]
+                last[stage, seed] = entry
+    return list(last.values())
 
 
 def hardware(entries: Sequence[dict]) -> str:

@@ -26,10 +26,8 @@ from singlefilter.statistics.cluster_means import (
     layer_statistics,
 )
 from singlefilter.statistics.nulls import NULLS, NullLayer
-from singlefilter.statistics.over_samples import decisions_table, filters_table, labels_table
+from singlefilter.statistics.over_samples import OVER_THRESHOLDS, decisions_table, filters_table, labels_table
 from singlefilter.statistics.signal import FieldSums, counted_signal, measure_signal
-
-_COMPARED = ("noise", "clusters", "cluster_size")  # with nulls, over thresholds, walks and splits
 
 
 def measure_layer(
@@ -54,12 +52,12 @@ def measure_layer(
         seed: its sample; the two fix the random draws.
 
     Returns:
-        samples: One row: the statistics that tables.layers_table averages, but for the accuracies.
+        samples: One row: the statistics that over_samples.layers_table averages, but for the accuracies.
         draws: A row a draw: draw, and the statistics that get an interval, of the resampled layer; draw 0 is the
-            layer as it is. For resampling.intervals.
-        thresholds: A row a split, walk and threshold, for tables.thresholds_table.
-        nulls: A row a null and statistic, for tables.nulls_table.
-        histograms: A row a bin, for tables.histograms_table.
+            layer as it is. For bootstrap.intervals.
+        thresholds: A row a split, walk and threshold, for over_samples.thresholds_table.
+        nulls: A row a null and statistic, for over_samples.nulls_table.
+        histograms: A row a bin, for over_samples.histograms_table.
         filters, labels: A row a filter and a row a label.
 
     Raises:
@@ -124,7 +122,7 @@ def _thresholds(walks: dict[tuple[str, str], dict[float, LayerClusters]]) -> pd.
     for (split, walk), found in walks.items():
         for threshold, clusters in found.items():
             statistics = layer_statistics(clusters)
-            compared = {name: statistics[name] for name in _COMPARED}
+            compared = {name: statistics[name] for name in OVER_THRESHOLDS}
             rows.append({"split": split, "walk": walk, "threshold": threshold, **compared})
     return pd.DataFrame(rows)
 
@@ -133,14 +131,14 @@ def _variants(swept: pd.DataFrame) -> dict[str, float]:
     """Noise, clusters and sizes on the training set, and after the reversed walk, from the rows of one threshold."""
     rows = swept.set_index(["split", "walk"])
     variants = {"train": rows.loc["train", "forward"], "reversed": rows.loc["test", "reversed"]}
-    return {f"{variant}_{name}": row[name] for variant, row in variants.items() for name in _COMPARED}
+    return {f"{variant}_{name}": row[name] for variant, row in variants.items() for name in OVER_THRESHOLDS}
 
 
 def _without_faded(clusters: LayerClusters, faded: np.ndarray) -> dict[str, float]:
     """Count the faded filters that are not silent; noise, clusters and sizes of the layer without them."""
     left = layer_statistics(replace(clusters, silent=clusters.silent | faded))
     return {"faded_filters": int((faded & ~clusters.silent).sum())} | {
-        f"unfaded_{name}": left[name] for name in _COMPARED
+        f"unfaded_{name}": left[name] for name in OVER_THRESHOLDS
     }
 
 

@@ -26,8 +26,8 @@ _STATISTICS = (  # those that get an interval
     *("total_signal", "total_noise_rms", "snr_rms", "margin"),
     *("one_decision_share", "few_decisions_share", "single_accuracy"),
 )
-_OVER_THRESHOLDS = ("noise", "clusters", "cluster_size")
-_VARIANTS = tuple(f"{variant}_{name}" for variant in ("train", "reversed", "unfaded") for name in _OVER_THRESHOLDS)
+OVER_THRESHOLDS = ("noise", "clusters", "cluster_size")
+_VARIANTS = tuple(f"{variant}_{name}" for variant in ("train", "reversed", "unfaded") for name in OVER_THRESHOLDS)
 # Few, since `dvc exp show` gives each a column.
 _OF_FIRST_LAYER = ("accuracy", "noise")
 _OF_LAST_LAYER = (
@@ -95,8 +95,8 @@ def layers_table(samples: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame
 
     Args:
         samples: A row a sample and layer: layer, the fractions accuracy, train_accuracy and validation_accuracy, and
-            what layers.measure_layer gives. A NaN is left out of its mean.
-        intervals: A row a layer, indexed by it, as resampling.intervals gives them.
+            what layer.measure_layer gives. A NaN is left out of its mean.
+        intervals: A row a layer, indexed by it, as bootstrap.intervals gives them.
 
     Returns:
         A row a layer: layer, filters, test_images, samples, then mean and standard deviation over samples (ddof 1, so
@@ -154,7 +154,7 @@ def thresholds_table(samples: pd.DataFrame) -> pd.DataFrame:
         A row a layer, split (test or train), walk (forward or reversed) and threshold: these, then mean and standard
         deviation over samples (ddof 1) of noise, clusters and cluster_size.
     """
-    return _means_and_stds(samples.groupby(["layer", "split", "walk", "threshold"]), _OVER_THRESHOLDS).reset_index()
+    return _means_and_stds(samples.groupby(["layer", "split", "walk", "threshold"]), OVER_THRESHOLDS).reset_index()
 
 
 def nulls_table(samples: pd.DataFrame) -> pd.DataFrame:
