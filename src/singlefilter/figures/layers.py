@@ -106,7 +106,7 @@ def layer_table(layers: pd.DataFrame, history: pd.DataFrame, threshold: float, p
         figure,
         "Statistics of the layers",
         heading,
-        f"Test set, threshold {threshold:g}. Silent: filters without a positive field, which no statistic includes.",
+        f"Test set, threshold {threshold:g}. Silent: filters without a positive mean field, in no number of clusters.",
         "±: standard deviation over samples." if (layers["samples"] > 1).any() else bars_text(1),
         f"{UNKNOWN}: no such number.",
     )

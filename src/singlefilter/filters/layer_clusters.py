@@ -14,7 +14,7 @@ class LayerClusters:
     """The clusters of one layer of one sample at one threshold.
 
     Attributes:
-        silent: bool (F,); filters that no statistic includes.
+        silent: bool (F,); filters without a positive field, which no statistic of clusters includes.
         noise: int64 (F,); elements above threshold that are in no cluster's block.
         numbers: int64 (F, K); the number of the label's cluster within the filter, -1 in no cluster.
     """
