@@ -23,7 +23,7 @@ weights = sf.train_heads(train, data.train.labels, epochs=5)
 for layer in layers:
     matrices = sf.filter_matrices(test[layer], data.test.labels, weights[layer])
     statistics = sf.layer_statistics(matrices)
-    print(f"{layer}: noise {statistics['noise']:.1f}, {statistics['clusters']:.2f} clusters a filter")
+    print(f"{layer}: noise {statistics['noise']:.1f}, {statistics['clusters']:.2f} clusters per filter")
 
 # %%
 clusters = sf.find_clusters(matrices)

@@ -40,8 +40,8 @@ def main(params: Params) -> None:
     layers = layers.merge(places_and_costs(files, params, measured["labels"]["label"].nunique()), on="layer")
     thresholds = thresholds_table(measured["thresholds"])
     nulls = nulls_table(measured["nulls"])
-    run = Run(params, layers, thresholds, nulls, histories, dilution)
-    claims = judge(run, read_control(params.dataset, params.arch))
+    made = Run(params, layers, thresholds, nulls, histories, dilution)
+    claims = judge(made, read_control(params.dataset, params.arch))
     tables = {
         "layers": layers,
         "sizes": sizes_table(layers, measured["samples"]),
@@ -55,7 +55,7 @@ def main(params: Params) -> None:
     }
     for name, table in tables.items():
         files.write_table(name, table, "%.6g")
-    summary = summarise(layers, run.last_epochs) | {"claims": summarise_claims(claims)}
+    summary = summarise(layers, made.last_epochs) | {"claims": summarise_claims(claims)}
     with files.replacing("summary") as path:
         path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
@@ -64,8 +64,8 @@ def places_and_costs(files: Workspace, params: Params, label_count: int) -> pd.D
     """Where each examined layer is in the network, and the cost of an image up to there, with a head on it.
 
     Returns:
-        A row a layer: layer; depth, its number over that of all convolutional layers, or of all layers with weights;
-        multiply_accumulates, and their share of the whole network's.
+        One row per layer: layer; depth, its number over that of all convolutional layers, or of all layers with
+        weights; multiply_accumulates, and their share of the whole network's.
     """
     backbone, layers = params.chosen_arch.backbone, list(params.chosen_arch.examined_layers)
     if not backbone.is_chain:

@@ -9,7 +9,7 @@ from singlefilter.features.store import LayerFeatures
 from singlefilter.filters.clusters import clip
 from singlefilter.filters.images import FEATURES, find_images, first_images, round_features
 from singlefilter.filters.layer_clusters import normalised_slabs
-from singlefilter.filters.matrices import images_a_pass
+from singlefilter.filters.matrices import images_per_pass
 from singlefilter.filters.pictures import picture_count
 from singlefilter.filters.store import Explained, FilterMatrices, read_layer, write_explained, write_images
 from singlefilter.heads.store import read_head
@@ -45,7 +45,7 @@ def write_layer(
     with open_features(files, params, seed, layer, device) as features:
         count = picture_count(len(features.labels("test")), params.chosen_dataset.image_size)
         scaled = weights * features.scales[:, np.newaxis]  # by powers of two: exact
-        batches = first_images(features.stream("test", images_a_pass(scaled)), count)
+        batches = first_images(features.stream("test", images_per_pass(scaled)), count)
         write_images(out, layer, find_images(batches, scaled, own_labels, params.explorer.images, device))
         if layer == params.chosen_arch.examined_layers[-1]:
             write_explained(out, explain(features, weights, count))

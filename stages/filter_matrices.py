@@ -3,7 +3,7 @@
 import numpy as np
 
 from singlefilter.features.of_sample import open_features
-from singlefilter.filters.matrices import filter_matrices, images_a_pass
+from singlefilter.filters.matrices import filter_matrices, images_per_pass
 from singlefilter.filters.store import LayerMatrices, write_layer
 from singlefilter.heads.store import read_head
 from singlefilter.pipeline.artifacts import Workspace
@@ -21,7 +21,7 @@ def main(params: Params, seed: int) -> None:
             with open_features(files, params, seed, layer, device) as features:
                 scaled = weights * features.scales[:, np.newaxis]  # by powers of two: exact
                 splits = {
-                    split: filter_matrices(features.stream(split, images_a_pass(scaled)), scaled, device)
+                    split: filter_matrices(features.stream(split, images_per_pass(scaled)), scaled, device)
                     for split in ("train", "test")
                 }
             found = LayerMatrices(features.class_names, accuracies, features.faded, splits, features.place)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from singlefilter.backbone.network import Network
+from singlefilter.backbone.network import Trainable
 from singlefilter.backbone.store import write_network
 from singlefilter.backbone.train import Epoch, history_table, new_network, train
 from singlefilter.data.dataset import Data
@@ -50,7 +50,7 @@ def write_live(history: Sequence[Epoch], seed: int) -> None:
         print(f"{error}; training goes on all the same", file=sys.stderr)
 
 
-def require_room(network: Network, data: Data, params: Params, seed: int) -> None:
+def require_room(network: Trainable, data: Data, params: Params, seed: int) -> None:
     """Refuse to train for hours if the disk cannot hold the network, nor the features made from it afterwards."""
     arch = params.chosen_arch
     layers = set(arch.examined_layers) - set(params.features.streamed_layers)

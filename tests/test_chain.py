@@ -306,7 +306,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "pools that do not fit": (
         {"archs.tiny.backbone.convolutions": [4, "A4", 6, "A4"]},
-        ["archs.tiny.backbone.convolutions: the pool A4 at place 4 needs 4 pixels a side, and 2 are left"],
+        ["archs.tiny.backbone.convolutions: the pool A4 at place 4 needs 4 pixels per side, and 2 are left"],
     ),
 }
 

@@ -24,7 +24,7 @@ from singlefilter.figures.style import use_style
 from singlefilter.filters.clusters import Clusters, list_clusters, normalise_fields
 from singlefilter.filters.layer_clusters import LayerClusters, cluster_layer
 from singlefilter.filters.matrices import filter_matrices as gather_matrices
-from singlefilter.filters.matrices import images_a_pass
+from singlefilter.filters.matrices import images_per_pass
 from singlefilter.filters.store import FilterMatrices
 from singlefilter.heads.train import StoredFeatures
 from singlefilter.heads.train import train_heads as train_linear_layers
@@ -38,7 +38,7 @@ from singlefilter.statistics import cluster_means
 from singlefilter.training.augment import scale
 from singlefilter.training.device import chosen_device
 
-IMAGES_A_PASS = 200  # through a network; bounds the memory
+IMAGES_PER_PASS = 200  # through a network; bounds the memory
 FULL_EPOCHS, MOST_EPOCHS = 200, 2_000  # of the paper's schedule; of one that is scaled to more
 OF_FILES = re.compile(
     r"(params|catalog)\.yaml: |datasets\.images\.|archs\.network\.(backbone|heads)(\.convolutional_rates)?[.:] ?"
@@ -180,8 +180,8 @@ def extract_features(
         raise InputError(f"images have shape {tuple(values.shape)}; needed is at least one")
     network.to(device).eval()
     found: dict[int | str, list[Tensor]] = {layer: [] for layer in layers}
-    for start in range(0, len(values), IMAGES_A_PASS):
-        batch = values[start : start + IMAGES_A_PASS].to(device)
+    for start in range(0, len(values), IMAGES_PER_PASS):
+        batch = values[start : start + IMAGES_PER_PASS].to(device)
         with tapped(network, names.values()) as outputs:
             network(scale(batch) if batch.dtype == torch.uint8 else batch)
         unused = [name for name in names.values() if name not in outputs]
@@ -284,7 +284,7 @@ def filter_matrices(
     if int(targets.max()) >= len(head):
         raise InputError(f"labels go up to {int(targets.max())}; weights of {len(head)} outputs allow {len(head) - 1}")
     head = head.reshape(len(head), filters, positions).numpy()  # (K, F * S) -> (K, F, S)
-    step = images_a_pass(head)
+    step = images_per_pass(head)
     parts = zip(values.split(step), targets.split(step), strict=True)
     return gather_matrices(((part.numpy(), rows.numpy()) for part, rows in parts), head, chosen_device())
 

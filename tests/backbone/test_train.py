@@ -238,9 +238,9 @@ def test_divergence_leaves_no_out_and_no_checkpoint(data, make_params, tmp_path,
     assert files == {"data/dataset.h5", "logs/training/seed0.csv"}
 
 
-@pytest.mark.parametrize("images_a_pass", [5, 13, 500])
-def test_evaluate_equals_a_plain_loop_over_images(images_a_pass, data, make_params, monkeypatch):
-    monkeypatch.setattr(training, "IMAGES_A_PASS", images_a_pass)
+@pytest.mark.parametrize("images_per_pass", [5, 13, 500])
+def test_evaluate_equals_a_plain_loop_over_images(images_per_pass, data, make_params, monkeypatch):
+    monkeypatch.setattr(training, "IMAGES_PER_PASS", images_per_pass)
     network = new_network(data, make_params(), 1)
     network.train()
     with torch.no_grad():

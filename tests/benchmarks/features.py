@@ -11,7 +11,7 @@ import torch
 
 from singlefilter.backbone.network import Network
 from singlefilter.data.dataset import Data
-from singlefilter.features.extract import IMAGES_A_PASS
+from singlefilter.features.extract import IMAGES_PER_PASS
 from singlefilter.pipeline.params import Arch
 from singlefilter.training.augment import scale
 from tests.benchmarks.harness import (
@@ -70,8 +70,8 @@ def new_network(arch: Arch) -> Network:
 def forward(network: Network, data: Data, layers: tuple[int, ...]) -> None:
     """The forward pass up to the last examined layer, in the same batches as write_features."""
     for split in data.splits.values():
-        for start in range(0, len(split.labels), IMAGES_A_PASS):
-            network.layer_outputs(scale(torch.from_numpy(split.images[start : start + IMAGES_A_PASS])), layers)
+        for start in range(0, len(split.labels), IMAGES_PER_PASS):
+            network.layer_outputs(scale(torch.from_numpy(split.images[start : start + IMAGES_PER_PASS])), layers)
 
 
 def write(folder: Path, network: Network, data: Data, layers: tuple[int, ...]) -> None:
@@ -128,8 +128,8 @@ def memory_text(images: int, of_pass: int) -> str:
     aim = judged("at most one pass's outputs more", beyond <= of_pass)
     return (
         f"Peak memory beyond network and images: forward pass alone {bytes_text(alone)}, write_features "
-        f"{bytes_text(ours)}, so {bytes_text(beyond)} more; the outputs of one pass of {IMAGES_A_PASS} images, as the "
-        f"network gives them, have {bytes_text(of_pass)} (aim: {aim})."
+        f"{bytes_text(ours)}, so {bytes_text(beyond)} more; the outputs of one pass of {IMAGES_PER_PASS} images, as "
+        f"the network gives them, have {bytes_text(of_pass)} (aim: {aim})."
     )
 
 
@@ -191,7 +191,7 @@ def report(options: Options) -> None:
         "Features",
         notes,
         table(["work", "forward pass", "ours", "on top (min–max)", "plain write", "aim"], [speed]),
-        memory_text(images, min(IMAGES_A_PASS, images) * of_image * 2),  # float32 has two float16
+        memory_text(images, min(IMAGES_PER_PASS, images) * of_image * 2),  # float32 has two float16
         table(
             ["layout", "type", "compression", "an image", "write 1,000", "read 1,000 shuffled", "read 1,000 in order"],
             layouts,

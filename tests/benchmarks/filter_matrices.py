@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from singlefilter.filters.matrices import filter_matrices, images_a_pass
+from singlefilter.filters.matrices import filter_matrices, images_per_pass
 from singlefilter.filters.store import FilterMatrices
 from tests.benchmarks.harness import HEADINGS, Options, judged, params_of, row, run, show, table, time_in_turn
 from tests.benchmarks.synthetic import LABELS, feature_shapes, random_head, write_random_features
@@ -56,13 +56,13 @@ def silence_others(
 def from_file(folder: Path, layer: int, weights: np.ndarray) -> FilterMatrices:
     """All filters' matrices straight from the file, as the stage gathers them."""
     with open_features(folder, layer) as file:
-        return filter_matrices(file.stream("test", images_a_pass(weights)), weights, CPU)
+        return filter_matrices(file.stream("test", images_per_pass(weights)), weights, CPU)
 
 
 def read_once(folder: Path, layer: int, weights: np.ndarray) -> None:
     """Read the features once, in the same pieces."""
     with open_features(folder, layer) as file:
-        for _ in file.stream("test", images_a_pass(weights)):
+        for _ in file.stream("test", images_per_pass(weights)):
             pass
 
 

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from singlefilter.filters.matrices import filter_matrices, images_a_pass
+from singlefilter.filters.matrices import filter_matrices, images_per_pass
 from tests.benchmarks.cluster_statistics import THRESHOLD, our_statistics, random_fields
 from tests.benchmarks.harness import Options, median_seconds, params_of, run, seconds_text, show, table
 from tests.benchmarks.heads import train_quietly
@@ -54,7 +54,7 @@ def prepare_matrices(size: Size) -> Callable[[], object]:
     values = random_features(size.images, size.filters, size.positions, seed=0)
     labels = random_labels(size.images, size.labels, seed=0)
     weights = random_head(size.labels, size.filters, size.positions)
-    step = images_a_pass(weights)
+    step = images_per_pass(weights)
     starts = range(0, size.images, step)
 
     def call() -> None:

@@ -17,7 +17,7 @@ from tests.feature_files import feature_path
 IMAGE_SIZE = 32
 LABELS = 10
 CLASS_NAMES = tuple(f"label {label}" for label in range(LABELS))
-_IMAGES_A_DRAW = 500
+_IMAGES_PER_DRAW = 500
 
 
 def random_data(train: int, test: int) -> Data:
@@ -40,8 +40,8 @@ def random_features(count: int, filters: int, positions: int, seed: int) -> np.n
     """Draw features, float16 (N, F, S); half of them are 0, as behind a ReLU."""
     generator = np.random.default_rng(seed)
     features = np.empty((count, filters, positions), np.float16)
-    for start in range(0, count, _IMAGES_A_DRAW):
-        part = features[start : start + _IMAGES_A_DRAW]
+    for start in range(0, count, _IMAGES_PER_DRAW):
+        part = features[start : start + _IMAGES_PER_DRAW]
         part[:] = np.maximum(generator.random(part.shape, np.float32) * 2 - 1, 0)
     return features
 

@@ -67,11 +67,11 @@ def plain_outputs(network: Network, values: Tensor) -> dict[int, Tensor]:
     return outputs
 
 
-@pytest.mark.parametrize("images_a_pass", [5, 500])
+@pytest.mark.parametrize("images_per_pass", [5, 500])
 def test_values_are_the_networks_outputs_in_the_order_of_the_images(
-    images_a_pass, network, data, tmp_path, monkeypatch
+    images_per_pass, network, data, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(features, "IMAGES_A_PASS", images_a_pass)
+    monkeypatch.setattr(features, "IMAGES_PER_PASS", images_per_pass)
     write_features(tmp_path, network, data, [1, 2])
     for name, split in (("train", data.train), ("test", data.test)):
         for layer, expected in plain_features(network, split.images).items():

@@ -8,7 +8,7 @@ from singlefilter.backbone.network import Network
 from singlefilter.data.dataset import Data
 from singlefilter.dilution.remove import decide
 from singlefilter.filters import matrices as fields
-from singlefilter.filters.matrices import FilterMatrices, filter_matrices, images_a_pass
+from singlefilter.filters.matrices import FilterMatrices, filter_matrices, images_per_pass
 from singlefilter.training.augment import scale
 
 CPU = torch.device("cpu")
@@ -195,8 +195,8 @@ def test_a_label_without_images_has_zero_sums_and_no_decisions():
         (50, 10, 3, 2),
     ],
 )
-def test_images_a_pass_bounds_the_features_and_fields_that_are_held(
+def test_images_per_pass_bounds_the_features_and_fields_that_are_held(
     label_count, filters, positions, images, monkeypatch
 ):
-    monkeypatch.setattr(fields, "ELEMENTS_A_PASS", 1000)
-    assert images_a_pass(np.zeros((label_count, filters, positions), dtype=np.float32)) == images
+    monkeypatch.setattr(fields, "ELEMENTS_PER_PASS", 1000)
+    assert images_per_pass(np.zeros((label_count, filters, positions), dtype=np.float32)) == images

@@ -245,7 +245,7 @@ def test_a_filters_scale_changes_nothing_but_the_step_that_its_gradient_takes(fe
 
 @pytest.mark.parametrize("elements", [1, 36 * 5, 36 * 22, 2**25])
 def test_accuracy_equals_a_plain_loop(elements, features, labels, monkeypatch):
-    monkeypatch.setattr(heads, "ELEMENTS_A_PASS", elements)
+    monkeypatch.setattr(heads, "ELEMENTS_PER_PASS", elements)
     weights = torch.from_numpy(np.random.default_rng(3).standard_normal((LABEL_COUNT, 4, 9), dtype=np.float32))
     hits = 0
     for image, label in zip(features[2].double().flatten(1).tolist(), labels.tolist(), strict=True):

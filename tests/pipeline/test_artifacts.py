@@ -57,7 +57,7 @@ def test_a_stages_determinants_are_the_parameters_that_it_depends_on(stage):
     declared = params_of(stage, "tiny", "tiny")
     expected = {key for key in OTHER if any(f"{key}.".startswith(f"{row}.") for row in declared)} - LEFT_OUT
     if stage == "extract_features":
-        expected.discard("archs.tiny.examined_layers")  # a file a layer, which names it
+        expected.discard("archs.tiny.examined_layers")  # one file per layer, which names it
     before = determinants(parse_params(TINY), stage)
     assert {key for key in OTHER if determinants(changed(key), stage) != before} == expected
 

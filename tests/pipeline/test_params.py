@@ -455,11 +455,11 @@ ROWS = "must hold rows of `name: value`"
         (f"{CONVOLUTIONS}.1", 0, "is 0; must be a number of filters, 1 to 1,000,000, or a pool: M, A4"),
         (f"{CONVOLUTIONS}.1", True, "is true; must be a number of filters, 1 to 1,000,000, or a pool: M, A4"),
         (f"{CONVOLUTIONS}.1", [64], "is [64]; must be a number of filters, 1 to 1,000,000, or a pool: M, A4"),
-        (CONVOLUTIONS, [*VGG16_LIST, "M"], "the pool M at place 19 needs 2 pixels a side, and 1 are left of the 32"),
+        (CONVOLUTIONS, [*VGG16_LIST, "M"], "the pool M at place 19 needs 2 pixels per side, and 1 are left of the 32"),
         (
             CONVOLUTIONS,
             [64, "A4", *VGG16_LIST],
-            "the pool M at place 16 needs 2 pixels a side, and 1 are left of the 32",
+            "the pool M at place 16 needs 2 pixels per side, and 1 are left of the 32",
         ),
         ("archs.vgg16.backbone.fully_connected.0", 0, "is 0; must be greater than or equal to 1"),
         ("archs.vgg16.backbone.activation", "gelu", "is \"gelu\"; must be 'relu' or 'none'"),
@@ -502,7 +502,7 @@ def test_the_last_examined_layer_is_always_diluted(others, diluted, values):
 
 def test_pools_must_fit_the_chosen_data_set(values):
     values = put(values, "datasets.digits.image_size", 16)
-    expected = f"{CONVOLUTIONS}: the pool M at place 18 needs 2 pixels a side, and 1 are left of the 16 of digits"
+    expected = f"{CONVOLUTIONS}: the pool M at place 18 needs 2 pixels per side, and 1 are left of the 16 of digits"
     assert expected in message(values)
     assert parse_params({**values, "dataset": "cifar10"}).chosen_dataset.image_size == 32
 

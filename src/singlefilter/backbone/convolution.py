@@ -51,10 +51,10 @@ class _ByMatrix(torch.autograd.Function):
         return _maps(fields, images).add_(bias[:, None, None])
 
     @staticmethod
-    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         images, matrix = ctx.saved_tensors
-        of_images = product(_rows(slopes), matrix.T)  # (N, H * W * F) @ (H * W * F, H * W * C)
-        return _maps(of_images, images), _slopes_of_weight(slopes, images), slopes.sum((0, 2, 3))
+        of_images = product(_rows(gradient), matrix.T)  # (N, H * W * F) @ (H * W * F, H * W * C)
+        return _maps(of_images, images), _gradient_of_weight(gradient, images), gradient.sum((0, 2, 3))
 
 
 class _InPlanes(torch.autograd.Function):
@@ -68,31 +68,31 @@ class _InPlanes(torch.autograd.Function):
         return fields.contiguous(memory_format=torch.channels_last)
 
     @staticmethod
-    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         images, planes = ctx.saved_tensors
-        of_images = conv2d_input(images.shape, planes, slopes.contiguous(), padding=1)
+        of_images = conv2d_input(images.shape, planes, gradient.contiguous(), padding=1)
         of_images = of_images.contiguous(memory_format=torch.channels_last)
-        return of_images, _slopes_of_weight(slopes, images), slopes.sum((0, 2, 3))
+        return of_images, _gradient_of_weight(gradient, images), gradient.sum((0, 2, 3))
 
 
-def _slopes_of_weight(slopes: Tensor, images: Tensor) -> Tensor:
+def _gradient_of_weight(gradient: Tensor, images: Tensor) -> Tensor:
     """Give the gradient with respect to the weights: for each of the nine a product over the positions it meets.
 
     Args:
-        slopes: The gradient with respect to the fields, (N, F, H, W).
+        gradient: The gradient with respect to the outputs, (N, F, H, W).
         images: (N, C, H, W).
 
     Returns:
         float32 (F, C, 3, 3), with channels last in memory.
     """
-    (filters, channels), (height, width) = (slopes.shape[1], images.shape[1]), images.shape[2:]
-    slopes, images = slopes.permute(0, 2, 3, 1), images.permute(0, 2, 3, 1)  # (N, H, W, F) and (N, H, W, C)
-    result = torch.zeros(filters, KERNEL, KERNEL, channels, dtype=torch.promote_types(slopes.dtype, torch.float32))
+    (filters, channels), (height, width) = (gradient.shape[1], images.shape[1]), images.shape[2:]
+    gradient, images = gradient.permute(0, 2, 3, 1), images.permute(0, 2, 3, 1)  # (N, H, W, F) and (N, H, W, C)
+    result = torch.zeros(filters, KERNEL, KERNEL, channels, dtype=torch.promote_types(gradient.dtype, torch.float32))
     for row in range(KERNEL):
         outputs, inputs = _met(row - 1, height)
         for column in range(KERNEL):
             outputs_across, inputs_across = _met(column - 1, width)
-            left = slopes[:, outputs, outputs_across].flatten(0, 2).contiguous()  # (N * h * w, F)
+            left = gradient[:, outputs, outputs_across].flatten(0, 2).contiguous()  # (N * h * w, F)
             right = images[:, inputs, inputs_across].flatten(0, 2).contiguous()  # (N * h * w, C)
             if len(left):
                 result[:, row, column] = product(left.T, right.T)  # (F, N * h * w) @ (N * h * w, C)
@@ -112,6 +112,7 @@ def _matrix(weight: Tensor, height: int, width: int) -> Tensor:
     for row in range(height):
         for column in range(width):
             matrix[row, column] = weight[:, 1 - row : 1 - row + height, 1 - column : 1 - column + width]
+    # (H, W, F, H, W, C) -> (H * W * F, H * W * C)
     return matrix.view(height * width * filters, height * width * channels)
 
 

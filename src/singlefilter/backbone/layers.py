@@ -44,7 +44,7 @@ class Layers:
         repeated: The names of modules that are called more than once, and so have no output of their own.
         output_shape: Of what the network puts out for two images; empty if it is no tensor.
         output_layer: The name of the last module with weights.
-        multiply_accumulates: Of one image's way through the whole network.
+        multiply_accumulates: Of one image's forward pass.
     """
 
     places: Mapping[str, Place]

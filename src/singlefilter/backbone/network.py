@@ -12,22 +12,13 @@ from singlefilter.pipeline.params import POOLS, Backbone, LayerName
 
 
 class Tapped(Protocol):
-    """What the stages ask of a network, beside being an nn.Module.
+    """What is asked of a frozen network whose layers are examined, beside being an nn.Module.
 
     Attributes:
         backbone: Its row of archs.
-        labels: The number of output labels, K.
-        image_size: Height and width of the images, in pixels.
-        output_layer: The last layer with weights.
     """
 
     backbone: Backbone
-    labels: int
-    image_size: int
-    output_layer: nn.Module
-
-    def weight_groups(self) -> tuple[Iterable[nn.Parameter], Iterable[nn.Parameter]]:
-        """Give the weights in two groups: of convolutional_rates, and of fully_connected_rates."""
 
     def layer_outputs(self, images: Tensor, layers: Sequence[LayerName]) -> dict[LayerName, Tensor]:
         """Give the outputs of some layers, each float (N, F, H, W), for images float (N, 3, H, W) in [-1, 1]."""
@@ -36,7 +27,24 @@ class Tapped(Protocol):
         """Give filters and positions, (F, S), of some layers."""
 
 
-def build_network(backbone: Backbone, labels: int, image_size: int) -> "Network":
+class Trainable(Tapped, Protocol):
+    """What is asked of a network that is trained: a Network or an AnyNetwork.
+
+    Attributes:
+        labels: The number of output labels, K.
+        image_size: Height and width of the images, in pixels.
+        output_layer: The last layer with weights.
+    """
+
+    labels: int
+    image_size: int
+    output_layer: nn.Module
+
+    def weight_groups(self) -> tuple[Iterable[nn.Parameter], Iterable[nn.Parameter]]:
+        """Give the weights in two groups: of convolutional_rates, and of fully_connected_rates."""
+
+
+def build_network(backbone: Backbone, labels: int, image_size: int) -> Trainable:
     """Build the network of a row, a Network or an AnyNetwork, with weights drawn from PyTorch's generator.
 
     Args:

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from singlefilter.backbone.network import Network, build_network
+from singlefilter.backbone.network import Trainable, build_network
 from singlefilter.data.dataset import Data, Split
 from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.errors import InputError
@@ -23,7 +23,7 @@ from singlefilter.training.device import autocast
 from singlefilter.training.sgd import all_finite, nesterov, optimiser_state, restore_optimiser, set_rates
 from singlefilter.training.step import Step
 
-IMAGES_A_PASS = 500  # in evaluation; bounds the memory of the activations
+IMAGES_PER_PASS = 500  # in evaluation; bounds the memory of the activations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Epoch:
     test_accuracy_without_bias: float | None
 
 
-def new_network(data: Data, params: Params, seed: int) -> Network:
+def new_network(data: Data, params: Params, seed: int) -> Trainable:
     """Build the chosen network with initial weights that depend on the seed alone, or with those its row asks for."""
     torch.manual_seed(seed)
     network = build_network(params.chosen_arch.backbone, len(data.class_names), data.train.images.shape[1])
@@ -57,7 +57,7 @@ def new_network(data: Data, params: Params, seed: int) -> Network:
 
 
 def train(
-    network: Network,
+    network: Trainable,
     data: Data,
     params: Params,
     seed: int,
@@ -118,20 +118,20 @@ def train(
 
 
 @torch.no_grad()
-def evaluate(network: Network, split: Split, device: torch.device, precision: str) -> float:
+def evaluate(network: Trainable, split: Split, device: torch.device, precision: str) -> float:
     """Measure a network's success rate: the fraction of images whose label has the largest output field."""
     network.eval()
     correct = torch.zeros((), dtype=torch.int64, device=device)
-    for start in range(ranks.rank() * IMAGES_A_PASS, len(split.labels), ranks.count() * IMAGES_A_PASS):
-        images = torch.from_numpy(split.images[start : start + IMAGES_A_PASS]).to(device)
-        labels = torch.from_numpy(split.labels[start : start + IMAGES_A_PASS]).to(device)
+    for start in range(ranks.rank() * IMAGES_PER_PASS, len(split.labels), ranks.count() * IMAGES_PER_PASS):
+        images = torch.from_numpy(split.images[start : start + IMAGES_PER_PASS]).to(device)
+        labels = torch.from_numpy(split.labels[start : start + IMAGES_PER_PASS]).to(device)
         with autocast(device, precision):
             correct += (network(scale(images)).argmax(1) == labels).sum()
     ranks.add(correct)
     return correct.item() / len(split.labels)
 
 
-def without_output_bias(network: Network) -> Network:
+def without_output_bias(network: Trainable) -> Trainable:
     """Give a copy of a network without the biases of its output layer (SI, Architectures)."""
     copied = copy.deepcopy(network)
     copied.output_layer.bias = None
@@ -143,7 +143,9 @@ def history_table(history: Iterable[Epoch]) -> pd.DataFrame:
     return pd.DataFrame(map(dataclasses.asdict, history))
 
 
-def _held_out_accuracies(network: Network, data: Data, device: torch.device, precision: str) -> dict[str, float | None]:
+def _held_out_accuracies(
+    network: Trainable, data: Data, device: torch.device, precision: str
+) -> dict[str, float | None]:
     biased = getattr(network.output_layer, "bias", None) is not None
     unbiased = without_output_bias(network) if biased else None
     return {
@@ -153,7 +155,7 @@ def _held_out_accuracies(network: Network, data: Data, device: torch.device, pre
     }
 
 
-def _groups(network: Network) -> list[tuple[Iterable[Tensor], Rates]]:
+def _groups(network: Trainable) -> list[tuple[Iterable[Tensor], Rates]]:
     """Give the two groups of weights, each with its rates."""
     first, last = network.weight_groups()
     return [(first, network.backbone.convolutional_rates), (last, network.backbone.fully_connected_rates)]
@@ -162,7 +164,7 @@ def _groups(network: Network) -> list[tuple[Iterable[Tensor], Rates]]:
 class _Run:
     """A network in training: images on the device, optimiser, and the step that goes through them."""
 
-    def __init__(self, network: Network, split: Split, params: Params, seed: int, device: torch.device):
+    def __init__(self, network: Trainable, split: Split, params: Params, seed: int, device: torch.device):
         row = params.chosen_dataset
         self.network, self.device, self.precision, self.seed = network, device, params.precision, seed
         self.images = torch.from_numpy(split.images).to(device)

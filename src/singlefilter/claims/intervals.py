@@ -20,8 +20,8 @@ class Number(NamedTuple):
     """A measured number; NaN where it is unknown.
 
     Attributes:
-        value: The number, and
-        low, high: its interval, NaN where there is none.
+        value: The number.
+        low, high: Its interval, NaN where there is none.
         where: Where it was found, if it is the worst of several.
         population: What the interval is about; empty where there is none.
         beside: Other numbers that it is to be read with, in words.

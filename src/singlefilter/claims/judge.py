@@ -40,7 +40,7 @@ def judge(run: Run, control: Run | None = None) -> pd.DataFrame:
             another network, data set or threshold counts as none.
 
     Returns:
-        A row a claim, in the method's order: id, claim, paper (text); measured, low, high (95 % interval),
+        One row per claim, in the method's order: id, claim, paper (text); measured, low, high (95 % interval),
         interval_over (what it is about: samples, filters or test images), beside (what it is to be read with);
         tolerance (text), verdict (holds, does not hold, not comparable), reason (empty where it holds); control and
         null, the same number of the untrained network and of the null that permutes input labels, and whether the claim
@@ -121,7 +121,7 @@ def _judge_several(claim: Claim, pairs: Sequence[tuple[Run, Run | None]]) -> dic
         return _row(claim, UNKNOWN, [disagreement(claim) if complete else missing_runs(claim)])
     of_controls = _of_controls(claim, [control for run in found for other, control in pairs if other is run])
     about = "; ".join(f"{run.network}: {text}" for run in found if (text := choices(run)))
-    return _row(claim, _measured(claim, found), reasons_against_all(claim.needs, found), of_controls, choices=about)
+    return _row(claim, _measured(claim, found), reasons_against_all(claim.needs, found), of_controls, chosen=about)
 
 
 def _of_controls(claim: Claim, controls: Sequence[Run | None]) -> Number:
@@ -173,7 +173,7 @@ def _row(
     reasons: Sequence[str],
     control: Number = UNKNOWN,
     null: Number = UNKNOWN,
-    choices: str = "",
+    chosen: str = "",
 ) -> dict[str, object]:
     if not reasons and math.isnan(claim.rule.excess(number)):
         what = "interval" if claim.rule.by_interval and not math.isnan(number.value) else "such number"
@@ -203,7 +203,7 @@ def _row(
         "null_holds": would_hold["null"],
         "construction": claim.construction,
         "tells": "" if math.isnan(number.value) else _tells(claim, would_hold),
-        "choices": choices,
+        "choices": chosen,
     }
 
 

@@ -184,10 +184,10 @@ def loss_without_worst_label(run: Run, layer: int) -> Number:
     table = _diluted(run, layer, "label")
     if table.empty:
         return UNKNOWN
-    worst = table.loc[table.groupby("seed")["accuracy"].idxmin(), ["seed", "label"]]
+    worst_labels = table.loc[table.groupby("seed")["accuracy"].idxmin(), ["seed", "label"]]
     controls = []
     for kind, words in (("label_largest", "by their largest weight"), ("label_random", "at random")):
-        found = _diluted(run, layer, kind).merge(worst, on=["seed", "label"])
+        found = _diluted(run, layer, kind).merge(worst_labels, on=["seed", "label"])
         if not found.empty:
             controls.append(f"{words} {_loss(run, layer, found.set_index('seed')['accuracy']).value:.3g}")
     beside = f"loss without as many filters: {', '.join(controls)}" if controls else ""

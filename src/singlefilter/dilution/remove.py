@@ -197,11 +197,12 @@ def keep_cluster_connections(layer: Layer, seed: Sequence[int], draws: int) -> I
 
     count = int(layer.member.sum()) * weights.shape[2]
     largest_first = np.argsort(-np.abs(weights).ravel(), kind="stable")  # (K * F * S,)
-    yield _measure("magnitude", layer, (_places(largest_first) < count).reshape(1, *weights.shape))
+    kept = (_places(largest_first) < count).reshape(1, *weights.shape)  # (K * F * S,) -> (1, K, F, S)
+    yield _measure("magnitude", layer, kept)
 
     generator = np.random.default_rng([*seed, 1])
     drawn = np.stack([generator.permutation(weights.size) < count for _ in range(draws)])  # (D, K * F * S)
-    yield _measure("random_weights", layer, drawn.reshape(draws, *weights.shape))
+    yield _measure("random_weights", layer, drawn.reshape(draws, *weights.shape))  # -> (D, K, F, S)
 
 
 def decide(weights: np.ndarray, features: np.ndarray) -> np.ndarray:

@@ -45,7 +45,7 @@ class FiltersLeft:
         for _, rows in self._features.rows(index, flips, shifts):
             filters = rows.unflatten(1, self._shape)  # (n, F * S) -> (n, F, S)
             for count, kept in self._left.items():
-                yield count, filters.index_select(1, kept).flatten(1)
+                yield count, filters.index_select(1, kept).flatten(1)  # (n, f, S) -> (n, f * S)
 
 
 def retrain_heads(

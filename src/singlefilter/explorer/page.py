@@ -63,7 +63,8 @@ def make_pictures(images: np.ndarray, side: int) -> tuple[bytes, int]:
         tiles[number] = image if len(image) == side else Image.fromarray(image).resize((side, side))
     joined = tiles.reshape(rows, columns, side, side, 3).swapaxes(1, 2)  # (rows, side, columns, side, 3)
     file = io.BytesIO()
-    Image.fromarray(joined.reshape(rows * side, columns * side, 3)).save(file, "WEBP", quality=QUALITY)
+    sheet = joined.reshape(rows * side, columns * side, 3)  # (rows, side, columns, side, 3) -> (height, width, 3)
+    Image.fromarray(sheet).save(file, "WEBP", quality=QUALITY)
     return file.getvalue(), columns
 
 

@@ -17,7 +17,7 @@ from singlefilter.pipeline.params import LayerName, layer_text
 from singlefilter.training import ranks
 from singlefilter.training.augment import scale
 
-IMAGES_A_PASS = 200  # bounds the memory: one pass's features beyond what is on disk
+IMAGES_PER_PASS = 200  # bounds the memory: one pass's features beyond what is on disk
 SCALED_ON = 2_000  # training images, from which the scale of a filter is taken
 LARGEST = float(np.finfo(np.float16).max)
 
@@ -79,8 +79,8 @@ def _largest_outputs(
     """Give how large each filter's outputs get over the first training images, float32 (F,) for each layer."""
     largest: dict[LayerName, Tensor] = {}
     images = data.train.images[:SCALED_ON]
-    for start in range(0, len(images), IMAGES_A_PASS):
-        part = torch.from_numpy(images[start : start + IMAGES_A_PASS]).to(device)
+    for start in range(0, len(images), IMAGES_PER_PASS):
+        part = torch.from_numpy(images[start : start + IMAGES_PER_PASS]).to(device)
         for layer, values in network.layer_outputs(scale(part), layers).items():
             _raise_to(largest, layer, _largest(values))
     return largest
@@ -136,12 +136,13 @@ def _passes(
         largest of each filter, as _largest gives them.
     """
     count = len(split.labels)
-    for turn in progress(range(0, count, IMAGES_A_PASS * ranks.count()), label, "pass"):
-        starts = range(turn, min(turn + IMAGES_A_PASS * ranks.count(), count), IMAGES_A_PASS)  # of the ranks' passes
+    for turn in progress(range(0, count, IMAGES_PER_PASS * ranks.count()), label, "pass"):
+        # Of the ranks' passes.
+        starts = range(turn, min(turn + IMAGES_PER_PASS * ranks.count(), count), IMAGES_PER_PASS)
         if ranks.rank() >= len(starts):
             continue
         start = starts[ranks.rank()]
-        images = torch.from_numpy(split.images[start : start + IMAGES_A_PASS]).to(device)
+        images = torch.from_numpy(split.images[start : start + IMAGES_PER_PASS]).to(device)
         outputs = {
             layer: (as_stored(layer, values, scales[layer]), _largest(values))
             for layer, values in network.layer_outputs(scale(images), [*scales]).items()
@@ -151,7 +152,7 @@ def _passes(
             continue
         yield start, outputs
         for sender, start in enumerate(starts[1:], start=1):
-            images_there = min(IMAGES_A_PASS, count - start)
+            images_there = min(IMAGES_PER_PASS, count - start)
             yield (
                 start,
                 {

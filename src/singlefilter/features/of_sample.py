@@ -13,7 +13,7 @@ from singlefilter.backbone.network import Tapped
 from singlefilter.data.dataset import Data
 from singlefilter.data.store import read_dataset
 from singlefilter.features.augmented import AugmentedFeatures
-from singlefilter.features.extract import IMAGES_A_PASS, as_stored
+from singlefilter.features.extract import IMAGES_PER_PASS, as_stored
 from singlefilter.features.pooled import read_tapped
 from singlefilter.features.store import LayerFeatures
 from singlefilter.heads.train import Features, StoredFeatures
@@ -64,8 +64,8 @@ class _Computed:
     def __call__(self, split: str, start: int, stop: int, scales: np.ndarray) -> np.ndarray:
         images, by = self._data.splits[split].images[start:stop], torch.from_numpy(scales).to(self._device)
         parts = []
-        for first in range(0, len(images), IMAGES_A_PASS):
-            part = scale(torch.from_numpy(images[first : first + IMAGES_A_PASS]).to(self._device))
+        for first in range(0, len(images), IMAGES_PER_PASS):
+            part = scale(torch.from_numpy(images[first : first + IMAGES_PER_PASS]).to(self._device))
             outputs = self._network.layer_outputs(part, [self._layer])[self._layer]
             parts.append(as_stored(self._layer, outputs, by).cpu().numpy())
         return np.concatenate(parts)

@@ -48,7 +48,7 @@ def dilution(table: pd.DataFrame, class_names: Sequence[str], paper: tuple[int, 
     """Draw the success rates of heads without some of their filters or weights, the last layer's in full (Discussion).
 
     Args:
-        table: The samples' dilution tables, one after the other; a row a measurement, the last layer's last.
+        table: The samples' dilution tables, one after the other; one row per measurement, the last layer's last.
         class_names: K names.
         paper: How many filters of this layer the paper removes, and the success rate that it finds then.
         heading: What the run is.

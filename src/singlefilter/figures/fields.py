@@ -65,8 +65,8 @@ def field_histograms(histograms: pd.DataFrame, layers: pd.DataFrame, threshold: 
     """Draw the histograms of the last layer's fields that are not above threshold, with their means (Fig. 5C).
 
     Args:
-        histograms: histograms.csv; a row a bin.
-        layers: layers.csv, for the means; a row a layer.
+        histograms: histograms.csv; one row per bin.
+        layers: layers.csv, for the means; one row per layer.
         threshold: That the fields are not above.
         heading: What the run is.
     """
@@ -101,7 +101,7 @@ def signal_to_noise(
     """Draw signal and noise of each layer, measured and counted, and one input label's summed fields (Fig. 6C).
 
     Args:
-        layers: layers.csv; a row a layer.
+        layers: layers.csv; one row per layer.
         totals: float64 (K, K); the normalised fields of the last layer's filters of the first sample, summed over the
             filters, input label by output label. Rows of labels without images are NaN.
         class_names: K names.

@@ -50,7 +50,7 @@ def layer_statistics(layers: pd.DataFrame, threshold: float, paper: Paper, headi
     """Draw noise, clusters per filter and cluster size of each examined layer (Figs. 5A and 7C, as curves).
 
     Args:
-        layers: layers.csv; a row a layer.
+        layers: layers.csv; one row per layer.
         threshold: That the fields were clipped at.
         paper: What the paper gives.
         heading: What the run is.
@@ -81,7 +81,7 @@ def layer_table(layers: pd.DataFrame, history: pd.DataFrame, threshold: float, p
     """Draw the table of the layers: success rate, noise, clusters, and the share of each cluster size (Fig. 5A).
 
     Args:
-        layers: layers.csv; a row a layer.
+        layers: layers.csv; one row per layer.
         history: The samples' training histories, with a column `seed`.
         threshold: That the fields were clipped at.
         paper: What the paper gives; it is written in grey under what is measured.
@@ -118,7 +118,7 @@ def cluster_sizes(layers: pd.DataFrame, threshold: float, paper: Paper, heading:
     """Draw the share of each size among the clusters of the layers, the last one darkest (Figs. 5A and 8B).
 
     Args:
-        layers: layers.csv; a row a layer.
+        layers: layers.csv; one row per layer.
         threshold: That the fields were clipped at.
         paper: What the paper gives; the layers' mean sizes are written.
         heading: What the run is.
@@ -180,7 +180,7 @@ def label_appearances(labels: pd.DataFrame, threshold: float, paper: Paper, head
 
 
 def layers_text(layers: pd.DataFrame) -> str:
-    """Write the table of layers for the terminal, a line a layer (as Fig. 5A, with Fig. 2's accuracies).
+    """Write the table of layers for the terminal, one line per layer (as Fig. 5A, with Fig. 2's accuracies).
 
     Args:
         layers: As layers_table gives them, or read from their file.

@@ -49,7 +49,7 @@ def representative_filters(filters: pd.DataFrame) -> dict[LayerName, int | None]
     each over the layer's standard deviation; of filters as close, the lowest index.
 
     Args:
-        filters: filters.csv, the rows of one sample; a row a filter.
+        filters: filters.csv, the rows of one sample; one row per filter.
 
     Returns:
         For each layer the filter's index, or None where all are silent.

@@ -38,7 +38,7 @@ def nulls(table: pd.DataFrame, threshold: float, heading: str) -> Figure:
     """Draw each layer's noise, clusters and cluster size beside their values under the nulls (method, section 5).
 
     Args:
-        table: nulls.csv; a row a layer, null and statistic.
+        table: nulls.csv; one row per layer, null and statistic.
         threshold: That the fields were clipped at.
         heading: What the run is.
     """
@@ -65,7 +65,7 @@ def thresholds(table: pd.DataFrame, heading: str) -> Figure:
     """Draw noise, clusters and cluster size of each layer against the threshold (SI, Robustness).
 
     Args:
-        table: thresholds.csv; a row a layer, split, walk and threshold.
+        table: thresholds.csv; one row per layer, split, walk and threshold.
         heading: What the run is.
     """
     layers = choose_layers([*dict.fromkeys(table["layer"])], MOST_LAYERS)

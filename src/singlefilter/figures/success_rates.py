@@ -48,7 +48,7 @@ def success_rates(layers: pd.DataFrame, history: pd.DataFrame, paper: Paper, hea
     """Draw the success rate of the head on each examined layer beside the whole network's (Figs. 2 and 7B).
 
     Args:
-        layers: layers.csv; a row a layer.
+        layers: layers.csv; one row per layer.
         history: The samples' training histories, with a column `seed`.
         paper: What the paper gives.
         heading: What the run is.

@@ -80,7 +80,7 @@ def find_at_thresholds(
         For each walk the clusters at each threshold.
     """
     filters, labels, _ = normalised.shape
-    levels = np.reshape(thresholds, (-1, 1, 1, 1))
+    levels = np.reshape(thresholds, (-1, 1, 1, 1))  # (T,) -> (T, 1, 1, 1)
     ones = count_ones(clip(normalised, levels).reshape(-1, labels, labels)).reshape(-1, filters)  # (T, F)
     smaller = np.minimum(normalised, normalised.swapaxes(1, 2))  # of the elements (i, j) and (j, i)
     both_ways = clip(smaller, levels).reshape(-1, labels, labels)  # (T, F, K, K) -> (T * F, K, K)

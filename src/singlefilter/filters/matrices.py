@@ -9,14 +9,14 @@ from torch import Tensor
 from singlefilter.filters.store import FilterMatrices
 from singlefilter.training.matmul import product
 
-ELEMENTS_A_PASS = 2**22  # features or fields held at a time; few enough to stay in a processor's cache
-FILTERS_A_PART = 32  # whose fields are held in float64 at a time, for the same reason
+ELEMENTS_PER_PASS = 2**22  # features or fields held at a time; few enough to stay in a processor's cache
+FILTERS_PER_PART = 32  # whose fields are held in float64 at a time, for the same reason
 
 
-def images_a_pass(weights: np.ndarray) -> int:
+def images_per_pass(weights: np.ndarray) -> int:
     """How many images filter_matrices should be given at a time, for a head float32 (K, F, S)."""
     label_count, filters, positions = weights.shape
-    return max(ELEMENTS_A_PASS // (filters * max(label_count, positions)), 1)
+    return max(ELEMENTS_PER_PASS // (filters * max(label_count, positions)), 1)
 
 
 @torch.no_grad()
@@ -67,7 +67,7 @@ def _count_decisions(decisions: Tensor, fields: Tensor, labels: Tensor) -> None:
     rows = torch.arange(filters, device=labels.device)[:, None] * label_count + labels  # (F, n)
     cells = rows * label_count + output
     # In place: with many labels, the counts of one pass alone would fill the memory.
-    decisions.scatter_add_(0, cells.flatten(), counted.flatten().long())
+    decisions.scatter_add_(0, cells.flatten(), counted.flatten().long())  # (F, n) -> (F * n,) both
 
 
 def _count_correct_without(fields: Tensor, labels: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ def _count_correct_without(fields: Tensor, labels: Tensor) -> Tensor:
     Returns:
         int64 (F,).
     """
-    parts = fields.split(FILTERS_A_PART)  # (f, K, n) each
+    parts = fields.split(FILTERS_PER_PART)  # (f, K, n) each
     total = sum(part.double().sum(0) for part in parts)  # (K, n)
     # max, since argmax takes more than twice as long.
     return torch.cat([((total - part).max(1).indices == labels).sum(1) for part in parts])  # (F,)

@@ -1,11 +1,11 @@
 """How many test images are shown of a data set, and how large, so that a page of them stays small."""
 
 MOST_SIDE = 64  # pixels; larger images are shown smaller
-MOST_PIXELS = 3 * 2**22  # of all pictures: 3,072 of 64 pixels a side, or 12,288 of 32
+MOST_PIXELS = 3 * 2**22  # of all pictures: 3,072 of 64 pixels per side, or 12,288 of 32
 
 
 def picture_side(side: int) -> int:
-    """Give the side of a picture of an image of so many pixels a side."""
+    """Give the side of a picture of an image of so many pixels per side."""
     return min(side, MOST_SIDE)
 
 

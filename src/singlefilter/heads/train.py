@@ -18,7 +18,7 @@ from singlefilter.training.matmul import product
 from singlefilter.training.sgd import all_finite, nesterov, optimiser_state, restore_optimiser, set_rates
 from singlefilter.training.step import Step
 
-ELEMENTS_A_PASS = 2**25  # features turned into float32 at a time in measuring accuracy
+ELEMENTS_PER_PASS = 2**25  # features turned into float32 at a time in measuring accuracy
 
 
 class Features(Protocol):
@@ -126,8 +126,8 @@ def train_heads(
             head = weights[layer]
             fields = product(rows, head)  # (n, F * S) @ (F * S, K) -> (n, K)
             losses[number] += nn.functional.cross_entropy(fields, chosen) * (len(chosen) / batches.size)
-            slopes = _slopes(fields, chosen, batches.size)
-            head.grad = product(slopes.T, rows.T)  # (K, n) @ (n, F * S) -> (K, F * S)
+            gradient = _gradient(fields, chosen, batches.size)
+            head.grad = product(gradient.T, rows.T)  # (K, n) @ (n, F * S) -> (K, F * S)
         ranks.add_gradients(weights.values())
         optimiser.step()
 
@@ -155,7 +155,8 @@ def train_heads(
         bar.set_postfix_str(f"loss: {shown}", refresh=False)
         if checkpoint and ranks.leads() and epoch + 1 < epochs:
             checkpoint.save_if_due(_state(epoch + 1, weights, optimiser))
-    return {layer: values.view(label_count, *features.shapes[layer]) for layer, values in weights.items()}
+    shapes = features.shapes
+    return {layer: values.view(label_count, *shapes[layer]) for layer, values in weights.items()}  # -> (K, F, S)
 
 
 def accuracy(features: Tensor, labels: Tensor, weights: Tensor) -> float:
@@ -174,7 +175,7 @@ def correct(features: Tensor, labels: Tensor, weights: Tensor) -> int:
         labels: int64 (N,).
         weights: The head, float32 (K, F, S); times their scales, if the features are as they are stored.
     """
-    images = images_a_pass(weights)
+    images = images_per_pass(weights)
     found = torch.zeros((), dtype=torch.int64, device=labels.device)
     head = weights.flatten(1).T.double()  # (K, F, S) -> (F * S, K)
     for start in range(0, len(labels), images):
@@ -184,9 +185,9 @@ def correct(features: Tensor, labels: Tensor, weights: Tensor) -> int:
     return int(found.item())
 
 
-def images_a_pass(weights: Tensor) -> int:
+def images_per_pass(weights: Tensor) -> int:
     """How many images are measured at a time, for a head float32 (K, F, S)."""
-    return max(ELEMENTS_A_PASS // weights[0].numel(), 1)
+    return max(ELEMENTS_PER_PASS // weights[0].numel(), 1)
 
 
 def _initial_weights(layer: LayerName, inputs: int, label_count: int, seed: int) -> Tensor:
@@ -196,7 +197,7 @@ def _initial_weights(layer: LayerName, inputs: int, label_count: int, seed: int)
     return torch.from_numpy(draws.astype(np.float32))
 
 
-def _slopes(fields: Tensor, labels: Tensor, images: int) -> Tensor:
+def _gradient(fields: Tensor, labels: Tensor, images: int) -> Tensor:
     """Give the gradient of the mean cross-entropy of a batch with respect to fields, (n, K): probability minus truth,
     over the batch's images.
 

@@ -57,7 +57,7 @@ def layer_shapes(convolutions: Sequence[int | str], image_size: int) -> list[Lay
 def multiply_accumulates(
     backbone: Backbone, label_count: int, image_size: int, pooled: bool = False
 ) -> tuple[list[int], int]:
-    """Count the multiply-accumulates of one image's way through the network (Discussion; method, section 6).
+    """Count the multiply-accumulates of one image's forward pass (Discussion; method, section 6).
 
     Batch-norm, biases and pools are left out: they fold into the convolutions or cost next to nothing.
 

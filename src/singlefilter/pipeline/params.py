@@ -321,7 +321,7 @@ class Params(_Values):
             if item in POOLS and size < POOLS[item]:
                 raise ValueError(
                     f"archs.{self.arch}.backbone.convolutions: the pool {item} at place {position + 1} needs "
-                    f"{POOLS[item]} pixels a side, and {size} are left of the "
+                    f"{POOLS[item]} pixels per side, and {size} are left of the "
                     f"{self.chosen_dataset.image_size} of {self.dataset}; leave out a pool or enlarge image_size"
                 )
             size //= POOLS.get(item, 1)
@@ -365,5 +365,5 @@ def _check_row(key: str, name: str, rows: dict[str, Any]) -> None:
 
 def near(name: str, allowed: Iterable[str]) -> str:
     """Ask whether a name that is alike was meant, if there is one."""
-    near = difflib.get_close_matches(name.lower(), allowed, n=1)
-    return f"did you mean {near[0]}? " if near else ""
+    alike = difflib.get_close_matches(name.lower(), allowed, n=1)
+    return f"did you mean {alike[0]}? " if alike else ""

@@ -30,9 +30,10 @@ def comparison_table(runs: Runs) -> pd.DataFrame:
         runs: By the names of their records.
 
     Returns:
-        A row a number: record, network, dataset, samples, epochs_scale, layer (missing: the whole network), statistic
-        (as in layers.csv), paper (NaN where it gives nothing, and for other data than CIFAR-10), and mean, standard
-        deviation over samples and 95 % interval, and what the interval is about: samples, filters or test images.
+        One row per number: record, network, dataset, samples, epochs_scale, layer (missing: the whole network),
+        statistic (as in layers.csv), paper (NaN where it gives nothing, and for other data than CIFAR-10), and mean,
+        standard deviation over samples and 95 % interval, and what the interval is about: samples, filters or test
+        images.
     """
     rows = [row for name, run in runs.items() for row in _rows(name, run)]
     layers = pd.Series([row["layer"] for row in rows], dtype=object)  # numbers, names, and none
@@ -144,10 +145,10 @@ def _remarks(run: Run, table: pd.DataFrame) -> str:
     if (table["verdict"] == NOT_COMPARABLE).all():
         return ""
     shared, remarks = differences(run), []
-    for id, reason in zip(table["id"], table["reason"], strict=True):
+    for claim, reason in zip(table["id"], table["reason"], strict=True):
         own = [part for part in reason.split("; ") if part and part not in shared]
         if own and not any(part.startswith((ABOUT, NEEDS)) for part in own):
-            remarks.append(f"`{id}`: {', '.join(own)}")
+            remarks.append(f"`{claim}`: {', '.join(own)}")
     return "; ".join(remarks)
 
 

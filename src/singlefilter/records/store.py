@@ -55,8 +55,8 @@ def read_control(dataset: str, arch: str) -> Run | None:
     """Read the record of an untrained network, if there is one.
 
     Args:
-        dataset: The row of datasets, and
-        arch: the row of archs.
+        dataset: The row of datasets.
+        arch: The row of archs.
 
     Raises:
         InputError: It is not whole.

@@ -13,7 +13,7 @@ from singlefilter.sources.cifar import KNOWN, load_cifar
 from singlefilter.sources.class_folders import check_class_folders, load_class_folders, refuse_links
 
 PUBLISHED = ("digits", *KNOWN)
-TEST_DIGITS = 30  # images a label
+TEST_DIGITS = 30  # images per label
 DIGITS_SEED = 0
 TRAINING_IMAGES = {"digits": 1_497, "cifar10": 50_000, "cifar100": 50_000}
 

@@ -9,7 +9,7 @@ _LOW, _HIGH = 0.025, 0.975
 
 
 def bootstrap_draws(label_count: int) -> int:
-    """How often a layer's filters are drawn again: 1,000 times, and less often where K × K sums a draw take long.
+    """How often a layer's filters are drawn again: 1,000 times, and less often where K × K sums per draw take long.
 
     Args:
         label_count: K.
@@ -23,8 +23,8 @@ def resampling_weights(filters: int, label_count: int, layer: LayerName, seed: i
     Args:
         filters: F; as many are drawn.
         label_count: K, which limits the number of draws D.
-        layer: The layer, and
-        seed: its sample; the two fix the draws.
+        layer: The layer; with the seed it fixes the draws.
+        seed: The layer's sample.
 
     Returns:
         float64 (1 + D, F). The first row is ones, the layer as it is; the rows sum to F.
@@ -38,14 +38,14 @@ def intervals(draws: pd.DataFrame) -> pd.DataFrame:
     """Give the 95 % intervals of the layers' statistics, each the mean over samples.
 
     Args:
-        draws: A row a sample, layer and draw: layer, draw, and a column for each statistic X. Draw 0 is the layer as
-            it is, the others are resampled. A NaN is left out of means and percentiles.
+        draws: One row per sample, layer and draw: layer, draw, and a column for each statistic X. Draw 0 is the layer
+            as it is, the others are resampled. A NaN is left out of means and percentiles.
 
     Returns:
-        A row a layer, indexed by it: X_low and X_high, which lie as far below and above the layer's own value as the
-        2.5 and 97.5 percentiles below and above the draws' median. For a mean they are these percentiles, nearly. But
-        a root mean square, a maximum, or a spread over labels grows with the variance between filters, which drawing
-        them again doubles: there the draws' own place is not the layer's, and only their spread is used.
+        One row per layer, indexed by it: X_low and X_high, which lie as far below and above the layer's own value as
+        the 2.5 and 97.5 percentiles below and above the draws' median. For a mean they are these percentiles, nearly.
+        But a root mean square, a maximum, or a spread over labels grows with the variance between filters, which
+        drawing them again doubles: there the draws' own place is not the layer's, and only their spread is used.
     """
     over_samples = draws.groupby(["layer", "draw"]).mean()
     own = over_samples.xs(0, level="draw")

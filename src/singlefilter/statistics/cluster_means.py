@@ -114,7 +114,7 @@ def decision_statistics(
     """Say of a layer's filters how few labels they pick, and how often the right one (Fig. 3B).
 
     Args:
-        counts: int (F, K), and
+        counts: int (F, K), as count_decisions gives them.
         right: int (F,), as count_decisions gives them.
         images: N, all images, decided or not.
         weights: float (D, F), as for cluster_means.

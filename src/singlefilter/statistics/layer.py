@@ -42,23 +42,23 @@ def measure_layer(
     """Compute every statistic of method, section 5, of one layer of one sample.
 
     Args:
-        test: The layer's matrices over the test set, from which all statistics are, and
-        train: over the training set, whose noise, clusters and sizes are compared with them.
+        test: The layer's matrices over the test set, from which all statistics are.
+        train: Those over the training set, whose noise, clusters and sizes stand beside.
         faded: Which filters are far weaker than the others, bool (F,); they count as the others do, and noise,
             clusters and sizes without them stand beside.
         class_names: K.
         threshold: In (0, 1); the swept thresholds are measured beside it.
-        layer: The layer, and
-        seed: its sample; the two fix the random draws.
+        layer: The layer; with the seed it fixes the random draws.
+        seed: The layer's sample.
 
     Returns:
         samples: One row: the statistics that over_samples.layers_table averages, but for the accuracies.
-        draws: A row a draw: draw, and the statistics that get an interval, of the resampled layer; draw 0 is the
+        draws: One row per draw: draw, and the statistics that get an interval, of the resampled layer; draw 0 is the
             layer as it is. For bootstrap.intervals.
-        thresholds: A row a split, walk and threshold, for over_samples.thresholds_table.
-        nulls: A row a null and statistic, for over_samples.nulls_table.
-        histograms: A row a bin, for over_samples.histograms_table.
-        filters, labels: A row a filter and a row a label.
+        thresholds: One row per split, walk and threshold, for over_samples.thresholds_table.
+        nulls: One row per null and statistic, for over_samples.nulls_table.
+        histograms: One row per bin, for over_samples.histograms_table.
+        filters, labels: One row per filter and one row per label.
 
     Raises:
         InputError: A field is not finite.

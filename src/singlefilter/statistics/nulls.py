@@ -14,7 +14,7 @@ NULLS = ("ones", "columns", "labels")
 
 
 def null_draws(filters: int, label_count: int) -> int:
-    """How many draws of each null a layer gets: 100, fewer where F·K² elements a draw are many, at least 2."""
+    """How many draws of each null a layer gets: 100, fewer where F·K² elements per draw are many, at least 2."""
     return max(2, min(100, 2**25 // (filters * label_count**2)))
 
 
@@ -33,7 +33,7 @@ def shuffle(null: str, clipped: np.ndarray, draws: int, generator: np.random.Gen
     matrices, rows, labels = clipped.shape
     if null == "ones":
         flat = clipped.reshape(matrices, rows * labels).repeat(draws, axis=0)  # (n, R * K) -> (n * draws, R * K)
-        return generator.permuted(flat, axis=1).reshape(len(flat), rows, labels)
+        return generator.permuted(flat, axis=1).reshape(len(flat), rows, labels)  # (n * draws, R * K) -> (…, R, K)
     if null == "columns":
         columns = clipped.swapaxes(1, 2).repeat(draws, axis=0)  # (n, K, R) -> (n * draws, K, R)
         return generator.permuted(columns, axis=2).swapaxes(1, 2)
@@ -48,8 +48,8 @@ class NullLayer:
         null: One of NULLS.
         filters: F, of the whole layer.
         images_per_label: int (K,); the rows of labels without images stay empty.
-        layer: The layer, and
-        seed: its sample; with the null, the two fix the draws.
+        layer: The layer; with the null and the seed it fixes the draws.
+        seed: The layer's sample.
     """
 
     def __init__(self, null: str, filters: int, images_per_label: np.ndarray, layer: LayerName, seed: int):
@@ -76,8 +76,8 @@ class NullLayer:
         """Give the layer's statistics under the null.
 
         Returns:
-            A row a statistic: null, statistic (noise and clusters per filter, cluster_size), draws, and null_mean and
-            null_std, mean and standard deviation over draws of the statistic of the whole layer; NaN for a layer of
+            One row per statistic: null, statistic (noise and clusters per filter, cluster_size), draws, and null_mean
+            and null_std, mean and standard deviation over draws of the statistic of the whole layer; NaN for a layer of
             silent filters, and for cluster_size where no draw has a cluster.
         """
         each_filter = np.ones_like(self._noise)

@@ -47,8 +47,8 @@ def filters_table(clusters: LayerClusters) -> pd.DataFrame:
     """List one layer of one sample filter by filter.
 
     Returns:
-        A row a filter: filter (its number), noise, clusters (how many), silent, labels (the clusters as "0 4 9;1 2 5").
-        Noise and clusters of a silent filter are NaN.
+        One row per filter: filter (its number), noise, clusters (how many), silent, labels (the clusters as "0 4 9;1 2
+        5"). Noise and clusters of a silent filter are NaN.
     """
     table = pd.DataFrame(
         {
@@ -71,7 +71,7 @@ def decisions_table(decision_counts: np.ndarray) -> pd.DataFrame:
         decision_counts: int (F, K), as count_decisions gives them.
 
     Returns:
-        A row a filter: decision_label, the first of those picked most often, and decision_share, the share of the
+        One row per filter: decision_label, the first of those picked most often, and decision_share, the share of the
         filter's decided images for which it picks it. Both empty for a filter that decides none.
     """
     decided = decision_counts.sum(axis=1)
@@ -83,7 +83,7 @@ def labels_table(clusters: LayerClusters, class_names: Sequence[str], images_per
     """Count in how many clusters of one layer of one sample each label is (Fig. 5B).
 
     Returns:
-        A row a label: label, class_name, appearances; the last empty for a label without images.
+        One row per label: label, class_name, appearances; the last empty for a label without images.
     """
     appearances = (clusters.numbers >= 0).sum(axis=0)  # at most one cluster of a filter has the label
     appearances = pd.Series(appearances, dtype="Int64").where(images_per_label > 0)
@@ -94,13 +94,13 @@ def layers_table(samples: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame
     """Average each layer's statistics over samples (Figs. 2 and 5A).
 
     Args:
-        samples: A row a sample and layer: layer, the fractions accuracy, train_accuracy and validation_accuracy, and
-            what layer.measure_layer gives. A NaN is left out of its mean.
-        intervals: A row a layer, indexed by it, as bootstrap.intervals gives them.
+        samples: One row per sample and layer: layer, the fractions accuracy, train_accuracy and validation_accuracy,
+            and what layer.measure_layer gives. A NaN is left out of its mean.
+        intervals: One row per layer, indexed by it, as bootstrap.intervals gives them.
 
     Returns:
-        A row a layer: layer, filters, test_images, samples, then mean and standard deviation over samples (ddof 1, so
-        NaN for one sample) of these accuracies; mean, standard deviation and interval (X_mean, X_std, X_low, X_high)
+        One row per layer: layer, filters, test_images, samples, then mean and standard deviation over samples (ddof 1,
+        so NaN for one sample) of these accuracies; mean, standard deviation and interval (X_mean, X_std, X_low, X_high)
         of each statistic; the means size_share_1 … size_share_K, silent_filters_mean and faded_filters_mean; mean and
         standard deviation of noise, clusters and cluster size on the training set, after the reversed walk, and
         without the faded filters.
@@ -125,14 +125,14 @@ def layers_table(samples: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame
 
 
 def sizes_table(layers: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
-    """List the share of each cluster size, for plots that take a row a bar (Fig. 5A).
+    """List the share of each cluster size, for plots that take one row per bar (Fig. 5A).
 
     Args:
         layers: As layers_table gives them.
         samples: As layers_table takes them.
 
     Returns:
-        A row a layer and size, up to the largest of any layer: layer, size, then mean and standard deviation over
+        One row per layer and size, up to the largest of any layer: layer, size, then mean and standard deviation over
         samples (ddof 1) of its share of the layer's clusters.
     """
     shares = [name for name in samples if name.startswith("size_share_")]
@@ -148,11 +148,11 @@ def thresholds_table(samples: pd.DataFrame) -> pd.DataFrame:
     """Average the statistics that depend on the threshold over samples (SI, Robustness to different threshold values).
 
     Args:
-        samples: A row a sample, layer, split, walk and threshold: these, and noise, clusters and cluster_size.
+        samples: One row per sample, layer, split, walk and threshold: these, and noise, clusters and cluster_size.
 
     Returns:
-        A row a layer, split (test or train), walk (forward or reversed) and threshold: these, then mean and standard
-        deviation over samples (ddof 1) of noise, clusters and cluster_size.
+        One row per layer, split (test or train), walk (forward or reversed) and threshold: these, then mean and
+        standard deviation over samples (ddof 1) of noise, clusters and cluster_size.
     """
     return _means_and_stds(samples.groupby(["layer", "split", "walk", "threshold"]), OVER_THRESHOLDS).reset_index()
 
@@ -161,10 +161,10 @@ def nulls_table(samples: pd.DataFrame) -> pd.DataFrame:
     """Compare each layer's statistics with its nulls', averaged over samples (method, section 5).
 
     Args:
-        samples: A row a sample, layer, null and statistic: these, draws, measured, null_mean and null_std.
+        samples: One row per sample, layer, null and statistic: these, draws, measured, null_mean and null_std.
 
     Returns:
-        A row a layer, null and statistic: these, samples, draws, the means of measured, null_mean and null_std, and
+        One row per layer, null and statistic: these, samples, draws, the means of measured, null_mean and null_std, and
         z = (measured - null_mean) / null_std, NaN where null_std is 0.
     """
     groups = samples.groupby(["layer", "null", "statistic"], sort=False)
@@ -184,10 +184,10 @@ def histograms_table(samples: pd.DataFrame) -> pd.DataFrame:
     """Add up the histograms of fields that are not above threshold over samples (Fig. 5C).
 
     Args:
-        samples: A row a sample, layer, kind of rows and bin: layer, rows, low, high, count.
+        samples: One row per sample, layer, kind of rows and bin: layer, rows, low, high, count.
 
     Returns:
-        A row a layer, kind of rows and bin: these five, and share, of the counted fields of the layer in such rows;
+        One row per layer, kind of rows and bin: these five, and share, of the counted fields of the layer in such rows;
         NaN where there is none.
     """
     groups = samples.groupby(["layer", "rows", "high"])
@@ -202,8 +202,8 @@ def summarise(layers: pd.DataFrame, last_epochs: pd.DataFrame) -> dict[str, obje
 
     Args:
         layers: As layers_table gives them.
-        last_epochs: A row a sample: test_accuracy and validation_accuracy of the whole network after the last epoch,
-            as fractions.
+        last_epochs: One row per sample: test_accuracy and validation_accuracy of the whole network after the last
+            epoch, as fractions.
 
     Returns:
         samples; accuracy, accuracy_std and validation_accuracy of the whole network; first_layer and last_layer with

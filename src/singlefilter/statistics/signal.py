@@ -73,7 +73,8 @@ def own_and_others(sums: np.ndarray, labels: np.ndarray) -> OutputSums:
         labels: int (R,).
     """
     draws, rows, label_count = sums.shape
-    others = sums[:, np.arange(label_count) != labels[:, np.newaxis]].reshape(draws, rows, label_count - 1)
+    others = sums[:, np.arange(label_count) != labels[:, np.newaxis]]  # (D, R * (K - 1))
+    others = others.reshape(draws, rows, label_count - 1)  # -> (D, R, K - 1)
     return OutputSums(
         own=sums[:, np.arange(rows), labels],
         mean=others.sum(axis=2) / max(label_count - 1, 1),
@@ -254,7 +255,7 @@ class FieldSums:
         """Count the fields that are not above threshold (Fig. 5C).
 
         Returns:
-            A row a bin: rows (cluster: of labels that are in a cluster of the filter; other), low, high, count. The
+            One row per bin: rows (cluster: of labels that are in a cluster of the filter; other), low, high, count. The
             bins are 0.02 wide from -1 on and hold their lower edge; the last ends with the threshold, which it holds;
             a first one, without low, is for what is below -1.
         """

@@ -76,7 +76,7 @@ def add_gradients(weights: Iterable[Tensor]) -> None:
     """Add the gradients that the ranks' parts of a batch give, in place: all at once."""
     if count() > 1:
         gradients = [values.grad for values in weights]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        flat = torch.cat([gradient.flatten() for gradient in gradients])  # all of them, end to end
         distributed.all_reduce(flat)
         for gradient, summed in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
             gradient.copy_(summed.view(gradient.shape))
@@ -176,13 +176,13 @@ class _Normalise(torch.autograd.Function):
         return nn.functional.batch_norm(images, mean, variance, weight, bias, eps=epsilon)
 
     @staticmethod
-    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         images, weight, mean, scale = ctx.saved_tensors
-        slopes_float = slopes.float()
+        gradient_float = gradient.float()
         normalised = (images.float() - mean[:, None, None]) * scale[:, None, None]
-        sums = torch.stack([slopes_float.sum((0, 2, 3)), (slopes_float * normalised).sum((0, 2, 3))])  # (2, C)
+        sums = torch.stack([gradient_float.sum((0, 2, 3)), (gradient_float * normalised).sum((0, 2, 3))])  # (2, C)
         of_bias, of_weight = sums.clone()  # of this rank: add_gradients adds the others'
         distributed.all_reduce(sums)
-        mean_slope, mean_product = (sums / ctx.values)[:, :, None, None]
-        of_images = (weight * scale)[:, None, None] * (slopes_float - mean_slope - normalised * mean_product)
+        mean_gradient, mean_product = (sums / ctx.values)[:, :, None, None]
+        of_images = (weight * scale)[:, None, None] * (gradient_float - mean_gradient - normalised * mean_product)
         return of_images.to(images.dtype), of_weight, of_bias, None, None, None, None

@@ -144,7 +144,7 @@ export class Pictures {
     this._columns = columns;
   }
 
-  /** Draw a test image, so many pixels a side. */
+  /** Draw a test image, so many pixels per side. */
   draw(number, shown, about) {
     const side = this._side;
     const canvas = h("canvas", { width: side, height: side, role: "img", "aria-label": about, class: "picture" });
