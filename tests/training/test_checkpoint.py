@@ -241,7 +241,7 @@ def test_code_digest_covers_what_is_loaded_of_the_package_and_nothing_else(monke
         module.__file__ = str(path)
         monkeypatch.setitem(sys.modules, name, module)
 
-    for name in [name for name in sys.modules if name.split(".")[0] == "singlefilter"]:
+    for name in [name for name in sys.modules if name.split(".")[0] in ("singlefilter", "networks")]:
         monkeypatch.delitem(sys.modules, name)
     load("singlefilter.second", "y = 2\n")
     load("singlefilter", "x = 1\n")
