@@ -180,7 +180,7 @@ def test_layers_are_listed_with_their_sizes(project, capsys):
     assert ["1", "0", "6", "1024", "1.0", "0.6"] in rows  # 6 * 1024 * 2 bytes * 51 images
     list_layers.main(parse_params(copy.deepcopy(TINY)), arch=None, networks=False)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split() == ["number", "filters", "positions", "depth", "MB", "for", "51", "images"]
+    assert lines[1].split() == ["number", "filters", "positions", "depth", "MB", "for", "1,000", "images"]
     assert lines[-1] == "examined_layers takes numbers, in this order; those in use: 1, 2"
     list_layers.main(params, arch=None, networks=True)
     assert "resnet18" in capsys.readouterr().out.splitlines()

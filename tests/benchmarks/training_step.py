@@ -162,7 +162,7 @@ class OurTraining:
     def __init__(self, split: Split, params: Params, device: torch.device):
         torch.manual_seed(0)
         backbone = params.chosen_arch.backbone
-        self.network = training.Network(backbone, LABELS, params.chosen_dataset.image_size).to(device)
+        self.network = training.build_network(backbone, LABELS, params.chosen_dataset.image_size).to(device)
         self.rates = [backbone.convolutional_rates.learning_rate, backbone.fully_connected_rates.learning_rate]
         self.run = training._Run(self.network, split, params, 0, device)
         self.epochs = 0
