@@ -6,7 +6,7 @@ from typing import Any
 from dvc.api import exp_show
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from scmrepo.exceptions import SCMError
+from dvc.scm import map_scm_exception
 
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Backbone, Params
@@ -41,10 +41,10 @@ def read_experiments() -> list[dict[str, Any]]:
         InputError: DVC cannot list experiments here.
     """
     try:
-        with Repo() as repo:
+        with map_scm_exception(), Repo() as repo:
             commits = {repo.scm.get_rev(), *repo.experiments.ls(all_commits=True)}  # of all commits, it takes minutes
             return exp_show(revs=sorted(commits, key=lambda rev: -repo.scm.resolve_commit(rev).commit_time))
-    except (DvcException, SCMError) as error:
+    except DvcException as error:
         raise InputError(str(error)) from error
 
 

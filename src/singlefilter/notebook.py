@@ -1,28 +1,39 @@
 """The Python API: the steps of the pipeline on arrays, tensors and modules, without files."""
 
 import io
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-import numpy as np
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from singlefilter.arguments import (
+    as_arguments,
+    class_names_of,
+    clusters_of,
+    fields_of,
+    images_and_labels,
+    labels_of,
+    name_of_layer,
+    params_of,
+    positions_of,
+    require_index,
+    require_threshold,
+    test_of,
+)
 from singlefilter.backbone.layers import tapped
 from singlefilter.backbone.network import Network
 from singlefilter.backbone.train import new_network, train
-from singlefilter.data.dataset import Data, Split
+from singlefilter.data.dataset import Data
 from singlefilter.explorer.panel import Panel, show_layer
 from singlefilter.figures.matrices import one_filter
 from singlefilter.figures.style import use_style
 from singlefilter.filters.clusters import Clusters, list_clusters, normalise_fields
-from singlefilter.filters.layer_clusters import LayerClusters, cluster_layer
 from singlefilter.filters.matrices import filter_matrices as gather_matrices
 from singlefilter.filters.matrices import images_per_pass
 from singlefilter.filters.store import FilterMatrices
@@ -30,8 +41,7 @@ from singlefilter.heads.train import StoredFeatures
 from singlefilter.heads.train import train_heads as train_linear_layers
 from singlefilter.pipeline.artifacts import DOWNLOADS
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import Dataset, Params
-from singlefilter.pipeline.params_files import parse_params
+from singlefilter.pipeline.params import Dataset
 from singlefilter.sources.class_folders import load_class_folders
 from singlefilter.sources.load import PUBLISHED, load_source
 from singlefilter.statistics import cluster_means
@@ -39,10 +49,6 @@ from singlefilter.training.augment import scale
 from singlefilter.training.device import chosen_device
 
 IMAGES_PER_PASS = 200  # through a network; bounds the memory
-FULL_EPOCHS, MOST_EPOCHS = 200, 2_000  # of the paper's schedule; of one that is scaled to more
-OF_FILES = re.compile(
-    r"(params|catalog)\.yaml: |datasets\.images\.|archs\.network\.(backbone|heads)(\.convolutional_rates)?[.:] ?"
-)
 VGG6 = (64, "M", 128, "M", 256, "M", 512, "M", 512, "M")  # Fig. 7A
 
 
@@ -78,16 +84,7 @@ def load_dataset(source: str | Path = "digits", image_size: int = 32, mirror: st
     return load_class_folders(Path(source).absolute().name, Path(source), image_size)
 
 
-@contextmanager
-def _as_arguments() -> Iterator[None]:
-    """Name in errors the arguments of a function in place of the keys of files that it has not."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(OF_FILES.sub("", str(error)).replace("seeds.0: ", "seed: ")) from error
-
-
-@_as_arguments()
+@as_arguments()
 def train_backbone(
     images: ArrayLike | Tensor,
     labels: ArrayLike | Tensor,
@@ -131,13 +128,13 @@ def train_backbone(
         >>> len(network.layers), network.labels
         (2, 10)
     """
-    split = _images_and_labels(images, labels)
+    split = images_and_labels(images, labels)
     decay = [{"first": 20, "every": 20, "factor": 0.6}]  # vgg16's (SI, Fig. 1)
     rates = {"learning_rate": 0.028, "decay": decay} | rates
     backbone = {"convolutions": list(convolutions), "convolutional_rates": rates}
-    params = _params(backbone, {}, epochs, split.images.shape[1], flip, translation, precision, seed)
+    params = params_of(backbone, {}, epochs, split.images.shape[1], flip, translation, precision, seed)
     names = tuple(map(str, range(int(split.labels.max()) + 1)))
-    data = Data("images", names, split, _test_of(split, *test) if test else split)
+    data = Data("images", names, split, test_of(split, *test) if test else split)
     network = new_network(data, params, seed)
     with _printing(verbose):
         train(network, data, params, seed, chosen_device())
@@ -170,7 +167,7 @@ def extract_features(
     """
     if isinstance(layers, str):
         raise InputError(f"layers: is {layers!r}; a list is needed, such as [{layers!r}]")
-    names = {layer: _name_of_layer(network, layer) for layer in layers}
+    names = {layer: name_of_layer(network, layer) for layer in layers}
     device, values = chosen_device(), torch.as_tensor(images)
     if values.dtype == torch.uint8 and (values.ndim != 4 or values.shape[3] != 3):
         raise InputError(
@@ -192,7 +189,7 @@ def extract_features(
     return {layer: torch.cat(parts).cpu() for layer, parts in found.items()}
 
 
-@_as_arguments()
+@as_arguments()
 def train_heads(
     features: Mapping[int | str, ArrayLike | Tensor] | ArrayLike | Tensor,
     labels: ArrayLike | Tensor,
@@ -226,11 +223,11 @@ def train_heads(
     """
     if not isinstance(features, Mapping):
         return train_heads({1: features}, labels, epochs=epochs, seed=seed, verbose=verbose, **rates)[1]
-    targets = _labels(labels)
+    targets = labels_of(labels)
     device = chosen_device()
     numbers = dict(enumerate(features, start=1))  # a head's initial weights depend on the number of its layer
-    values = {number: _positions(features[name], len(targets)).to(device) for number, name in numbers.items()}
-    params = _params(
+    values = {number: positions_of(features[name], len(targets)).to(device) for number, name in numbers.items()}
+    params = params_of(
         {"convolutions": [1], "convolutional_rates": {"learning_rate": 0.0}},
         rates,
         epochs,
@@ -270,8 +267,8 @@ def filter_matrices(
         >>> matrices.fields[0].tolist()
         [[1.0, -1.0], [0.0, -0.0]]
     """
-    targets = _labels(labels)
-    values = _positions(features, len(targets))
+    targets = labels_of(labels)
+    values = positions_of(features, len(targets))
     head = torch.as_tensor(weights).detach().float()
     filters, positions = values.shape[1:]
     if head.ndim < 2 or head[0].numel() != filters * positions or (head.ndim == 3 and head.shape[1] != filters):
@@ -306,7 +303,7 @@ def find_clusters(matrices: FilterMatrices | ArrayLike, threshold: float = 0.3) 
         >>> find_clusters([[1.0, 0.9, 0.0], [0.8, 1.0, 0.0], [0.0, 0.0, 0.1]])
         [((0, 1),)]
     """
-    return [list_clusters(numbers) for numbers in _layer_clusters(matrices, threshold).numbers]
+    return [list_clusters(numbers) for numbers in clusters_of(matrices, threshold).numbers]
 
 
 def layer_statistics(matrices: FilterMatrices | ArrayLike, threshold: float = 0.3) -> dict[str, float]:
@@ -324,7 +321,7 @@ def layer_statistics(matrices: FilterMatrices | ArrayLike, threshold: float = 0.
         >>> layer_statistics([[1.0, 0.9, 0.5], [0.8, 1.0, 0.0], [0.0, 0.0, 0.1]])["noise"]
         1.0
     """
-    return cluster_means.layer_statistics(_layer_clusters(matrices, threshold))
+    return cluster_means.layer_statistics(clusters_of(matrices, threshold))
 
 
 def plot_filter(
@@ -354,13 +351,13 @@ def plot_filter(
         >>> figure.get_size_inches().tolist()[0] > 5
         True
     """
-    _require_threshold(threshold)
-    fields, images_per_label = _fields(matrices)
-    _require_index(index, len(fields))
+    require_threshold(threshold)
+    fields, images_per_label = fields_of(matrices)
+    require_index(index, len(fields))
     normalised, silent, _ = normalise_fields(fields[[index]], images_per_label)
     if silent[0]:
         raise InputError(f"filter {index} has no positive field; choose another")
-    names = _names(class_names, fields.shape[1])
+    names = class_names_of(class_names, fields.shape[1])
     with matplotlib.rc_context():  # the caller's own settings come back
         use_style(dpi=150, font_size=9, colormap="viridis")
         return one_filter(title or f"filter {index}", normalised[0], names, threshold)
@@ -395,140 +392,16 @@ def show_filter(
         >>> panel.save("filter.html")
     """
     splits = {"test": matrices} if train is None else {"test": matrices, "train": train}
-    fields = {split: _fields(of_split) for split, of_split in splits.items()}
+    fields = {split: fields_of(of_split) for split, of_split in splits.items()}
     filters, labels, _ = fields["test"][0].shape
-    _require_index(index, filters)
+    require_index(index, filters)
     if train is not None and fields["train"][0].shape != fields["test"][0].shape:
         raise InputError(f"train: has shape {fields['train'][0].shape}; needed is {fields['test'][0].shape}")
-    names = _names(class_names, labels)
-    _require_threshold(threshold)
+    names = class_names_of(class_names, labels)
+    require_threshold(threshold)
     decisions = matrices.decisions if isinstance(matrices, FilterMatrices) else None
     return show_layer(fields, decisions, index, threshold, names, title or "the layer")
 
 
-def _require_index(index: int, filters: int) -> None:
-    if not 0 <= index < filters:
-        raise InputError(f"index: is {index}; allowed are 0 to {filters - 1}")
-
-
-def _names(class_names: Sequence[str] | None, labels: int) -> list[str]:
-    names = [str(label) for label in range(labels)] if class_names is None else list(class_names)
-    if len(names) != labels:
-        raise InputError(f"class_names: has {len(names)} names; needed are {labels}")
-    return names
-
-
-def _require_threshold(threshold: float) -> None:
-    if not 0 < threshold < 1:
-        raise InputError(f"threshold: is {threshold}; allowed are numbers above 0 and below 1")
-
-
 def _printing(verbose: bool) -> AbstractContextManager[Any]:
     return nullcontext() if verbose else redirect_stdout(io.StringIO())
-
-
-def _params(
-    backbone: dict, heads: dict, epochs: int, size: int, flip: bool, translation: int, precision: str, seed: int
-) -> Params:
-    """Give the parameters of a run that has no files."""
-    if epochs not in range(1, MOST_EPOCHS + 1):
-        raise InputError(f"epochs: is {epochs}; allowed are whole numbers from 1 to {MOST_EPOCHS:,}")
-    return parse_params(
-        {
-            "dataset": "images",
-            "arch": "network",
-            "seeds": [seed],
-            "epochs_scale": epochs / FULL_EPOCHS,
-            "precision": precision,
-            "threshold": 0.3,
-            "validation": {"images": 0, "seed": 0},
-            "features": {"pooled": False, "streamed_layers": []},
-            "dilution": {"other_layers": [], "retrain_heads": False},
-            "explorer": False,
-            "figures": {"dpi": 150, "font_size": 9, "colormap": "viridis"},
-            "datasets": {
-                "images": {"source": "class_folders", "image_size": size, "flip": flip, "translation": translation}
-            },
-            "archs": {"network": {"backbone": backbone, "examined_layers": [1], "heads": heads}},
-        }
-    )
-
-
-def _images_and_labels(images: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> Split:
-    pixels, targets = np.asarray(images), _labels(labels).numpy()
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3 or pixels.shape[1] != pixels.shape[2]:
-        raise InputError(f"images are {pixels.dtype} {pixels.shape}; needed are uint8 (N, H, W, 3) with H = W")
-    if len(pixels) != len(targets):
-        raise InputError(f"images has {len(pixels):,} images, and labels has {len(targets):,}; as many are needed")
-    return Split(pixels, targets)
-
-
-def _test_of(train: Split, images: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> Split:
-    test = _images_and_labels(images, labels)
-    if test.images.shape[1:] != train.images.shape[1:]:
-        raise InputError(
-            f"test: its images are {test.images.shape[1:]}; those of the training are {train.images.shape[1:]}"
-        )
-    if test.labels.max() > train.labels.max():
-        raise InputError(f"test: has label {test.labels.max()}; those of the training go up to {train.labels.max()}")
-    return test
-
-
-def _labels(labels: ArrayLike | Tensor) -> Tensor:
-    try:
-        values = torch.as_tensor(labels)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"labels cannot be read as numbers ({error}); needed are whole numbers ≥ 0, (N,)") from error
-    if values.ndim != 1 or values.is_floating_point() or not len(values) or int(values.min()) < 0:
-        raise InputError(
-            f"labels are {values.dtype} of shape {tuple(values.shape)}; needed are whole numbers ≥ 0, (N,)"
-        )
-    return values.long()
-
-
-def _positions(features: ArrayLike | Tensor, images: int) -> Tensor:
-    values = torch.as_tensor(features).detach()
-    if values.ndim < 2 or len(values) != images or not values.is_floating_point() or not values.numel():
-        raise InputError(
-            f"features are {values.dtype} of shape {tuple(values.shape)}; needed for {images} labels are "
-            f"floating-point numbers, ({images}, F), ({images}, F, S) or ({images}, F, H, W)"
-        )
-    if not values.isfinite().all():
-        raise InputError("features hold NaN or infinite values; needed are numbers: look at the network or its images")
-    return values.cpu().reshape(images, values.shape[1], -1)  # (N, F, H, W) -> (N, F, S)
-
-
-def _name_of_layer(network: nn.Module, layer: int | str) -> str:
-    if isinstance(network, Network) and isinstance(layer, int):
-        if not 1 <= layer <= len(network.layers):
-            raise InputError(f"layers: the network has no layer {layer}; allowed are 1 to {len(network.layers)}")
-        return f"layers.{layer - 1}"
-    modules = dict(network.named_modules())
-    if layer not in modules:
-        names = ", ".join(repr(name) for name in modules if name)
-        raise InputError(
-            f"layers: the network has no module {layer!r}; it has {names or 'none: put it into a torch.nn.Sequential'}"
-        )
-    return layer
-
-
-def _fields(matrices: FilterMatrices | ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Give fields, float64 (F, K, K), and the images of each label, int64 (K,)."""
-    if isinstance(matrices, FilterMatrices):
-        return np.asarray(matrices.fields), matrices.images_per_label
-    try:
-        fields = np.asarray(matrices, dtype=np.float64)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise InputError(
-            f"fields cannot be read as numbers ({error}); needed are numbers, (F, K, K) or (K, K)"
-        ) from error
-    fields = fields[np.newaxis] if fields.ndim == 2 else fields
-    if fields.ndim != 3 or fields.shape[1] != fields.shape[2] or not fields.size:
-        raise InputError(f"fields have shape {fields.shape}; needed is (F, K, K) or (K, K)")
-    return fields, np.ones(fields.shape[1], dtype=np.int64)
-
-
-def _layer_clusters(matrices: FilterMatrices | ArrayLike, threshold: float) -> LayerClusters:
-    _require_threshold(threshold)
-    fields, images_per_label = _fields(matrices)
-    return cluster_layer(fields, images_per_label, [threshold])[threshold]
