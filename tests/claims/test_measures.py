@@ -114,3 +114,13 @@ def test_the_label_that_costs_most_is_each_samples_own():
     labels = run.dilution["kind"] == "label"
     run.dilution.loc[labels, "accuracy"] = [0.90, 0.93, 0.94, 0.92]  # labels 0 and 1 of sample 0, then of sample 1
     assert row(judge(run), "dilute.label")["measured"] == pytest.approx((0.04 + 0.02) / 2)
+
+
+def test_the_reversed_walk_is_compared_over_the_filters_that_are_not_silent():
+    run = tables()
+    for means in run.layers.values():
+        means |= {"noise": 10.0, "reversed_noise": 10.0}
+    run.layers[2] |= {"reversed_noise": 11.0, "silent_filters": 14}
+    # Of 64, 128, 256, 512 and 512 filters in layers 2, 4, 7, 10 and 13, 14 are silent in layer 2.
+    changed = row(judge(run.run()), "same.reversed.noise")["measured"]
+    assert changed == pytest.approx((64 - 14) * 1 / ((1472 - 14) * 10), rel=1e-9)

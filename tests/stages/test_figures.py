@@ -105,6 +105,9 @@ def test_the_papers_numbers_are_shown_on_cifar10_alone():
     assert paper_of(vgg16)[13, "noise"] == 1.5 and paper_of(vgg16)[None, "accuracy"] == 0.94
     assert paper_of(vgg16.model_copy(update={"dataset": "digits"})) == {}
     assert paper_of(vgg16.model_copy(update={"arch": "vgg14"})) == {}
+    backbone = vgg16.chosen_arch.backbone.model_copy(update={"output_bias": True})
+    biased = vgg16.chosen_arch.model_copy(update={"backbone": backbone})
+    assert paper_of(vgg16.model_copy(update={"archs": {"vgg16": biased}})) == {}
 
 
 def test_the_papers_removal_is_of_vgg16s_layer_13():
