@@ -9,7 +9,7 @@ import singlefilter as sf
 
 data = sf.load_dataset("digits")  # or your own arrays: uint8 (N, H, W, 3) and whole numbers (N,)
 torch.manual_seed(0)
-network = torchvision.models.resnet18(num_classes=10)  # or torchvision.models.resnet18(weights="IMAGENET1K_V1")
+network = torchvision.models.resnet18(num_classes=10)  # published weights need images normalised for them, as floats
 
 # %% The outputs of two layers, (N, F, H, W); the network is frozen.
 layers = ["layer1", "layer3"]

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from singlefilter.claims.paper import SWEPT_THRESHOLDS
 from singlefilter.data.store import read_dataset
 from singlefilter.explorer.pack import (
     Pack,
@@ -20,6 +19,7 @@ from singlefilter.explorer.pack import (
 from singlefilter.explorer.page import make_page, make_pictures
 from singlefilter.filters.pictures import picture_side
 from singlefilter.filters.store import read_explained, read_images, read_layer
+from singlefilter.paper.values import SWEPT_THRESHOLDS
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params, layer_text, run_heading

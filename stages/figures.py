@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from singlefilter.claims.paper import REMOVED_SHARE, paper_values
 from singlefilter.claims.text import claims_text
 from singlefilter.figures.axes import choose_layers
 from singlefilter.figures.dilution import dilution
@@ -21,6 +20,7 @@ from singlefilter.figures.success_rates import success_rates, training
 from singlefilter.filters.clusters import normalise_fields
 from singlefilter.filters.layer_clusters import normalised_slabs
 from singlefilter.filters.store import FilterMatrices, read_layer
+from singlefilter.paper.values import REMOVED_SHARE, paper_values
 from singlefilter.pipeline.architecture import layer_shapes
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError

@@ -3,7 +3,6 @@
 import h5py
 import numpy as np
 
-from singlefilter.claims.paper import SWEPT_THRESHOLDS
 from singlefilter.features.of_sample import open_features
 from singlefilter.features.store import LayerFeatures
 from singlefilter.filters.clusters import clip
@@ -13,6 +12,7 @@ from singlefilter.filters.matrices import images_per_pass
 from singlefilter.filters.pictures import picture_count
 from singlefilter.filters.store import Explained, FilterMatrices, read_layer, write_explained, write_images
 from singlefilter.heads.store import read_head
+from singlefilter.paper.values import SWEPT_THRESHOLDS
 from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.params import LayerName, Params

@@ -3,8 +3,8 @@
 Jobs share the project's DVC cache and checkpoints. Ctrl-C ends them; the same command goes on from their checkpoints.
 """
 
+import itertools
 import re
-import shutil
 import signal
 import subprocess
 from argparse import ArgumentTypeError
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params
-from singlefilter.spread.copies import DVC, copy_project, require_known_images
+from singlefilter.spread.copies import DVC, copy_project, remove_copy, require_known_images
 from singlefilter.spread.jobs import Job, local, slurm, succeeds, visible_gpus
 from stages import run
 
@@ -31,7 +31,9 @@ def main(params: Params, cluster: str, at_once: int, arch: list[str], seeds: lis
         if arch or seeds:
             require_known_images(params.dataset)
         with slurm(LOGS / "slurm", options) if cluster == "slurm" else local(at_once, visible_gpus()) as submit:
-            jobs += [prepare(name, seed, samples) for name in archs for seed in samples]
+            for name, seed in itertools.product(archs, samples):
+                jobs.append(job_of(name, seed))
+                copy_project(jobs[-1].folder, {"arch": name, "seeds": samples})
             dvc("repro", "download")
             print(f"{len(jobs)} jobs; each prints to its file in {LOGS}", flush=True)
             handles = [submit(job) for job in jobs]
@@ -46,10 +48,12 @@ def main(params: Params, cluster: str, at_once: int, arch: list[str], seeds: lis
         raise InputError("stopped, and its jobs are ended; the same command goes on from their checkpoints") from None
     finally:
         for job in jobs:
-            shutil.rmtree(job.folder, ignore_errors=True)  # what is worth keeping is in the project
+            remove_copy(job.folder)
 
 
 def require_usable(params: Params, cluster: str, archs: Sequence[str], options: Sequence[str]) -> None:
+    if len(set(archs)) < len(archs):
+        raise InputError(f"--arch: {','.join(archs)} repeats a row; each is run once")
     for name in archs:
         if name not in params.archs:
             raise InputError(f"--arch: {name!r} is not a row of archs; allowed are {', '.join(params.archs)}")
@@ -57,11 +61,10 @@ def require_usable(params: Params, cluster: str, archs: Sequence[str], options: 
         raise InputError(f"{' '.join(options)}: is for sbatch; leave it out, or add --cluster slurm before the --")
 
 
-def prepare(arch: str, seed: int, samples: Sequence[int]) -> Job:
-    """Copy the project for the job of a sample, with all samples of its network in the parameters."""
+def job_of(arch: str, seed: int) -> Job:
+    """Give the job of a sample, which runs in a copy of the project; an earlier one's log is removed."""
     name = f"{arch}-seed{seed}"
     job = Job(name, seed, (COPIES / name).absolute(), (LOGS / f"{name}.log").absolute())
-    copy_project(job.folder, {"arch": arch, "seeds": [*samples]})
     job.log.parent.mkdir(parents=True, exist_ok=True)
     job.log.unlink(missing_ok=True)
     return job

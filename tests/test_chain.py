@@ -33,11 +33,11 @@ from tests.hdf5_files import edited
 from tests.test_dependencies import PARAMS, ROOT, leaves, params_of
 from tests.tiny_project import ARCH, DATASET, Ended, Place, make_place, own_environment
 
+pytestmark = pytest.mark.chain
+
 DILUTION_ON = ["dilute_filters@0", "cluster_stats", "figures", "explorer"]
 HEADS_ON = ["train_heads@0", "filter_matrices@0", "filter_images@0", *DILUTION_ON]
-FEATURES_ON = ["extract_features@0", *HEADS_ON]
-FROM_THE_IMAGES_ON = ["download", "train_backbone@0", *FEATURES_ON]
-ALL = ["check_params", *FROM_THE_IMAGES_ON, "compare_runs", "vega"]
+ALL = ["check_params", "download", "train_backbone@0", "extract_features@0", *HEADS_ON, "compare_runs", "vega"]
 SAMPLE_1 = [stage.replace("@0", "@1") for stage in ALL if "@0" in stage]
 
 # Every parameter with another value: whoever reads one that its stage does not depend on makes another file.
@@ -174,16 +174,16 @@ def test_a_second_repro_runs_nothing_even_where_unchanged_files_were_touched(fin
     assert place.everything() == finished.everything()
 
 
-# What is changed, and the stages that then run beside check_params.
-CHANGES: dict[str, tuple[Callable[[Place], None], list[str]]] = {
-    name: (partial(Place.set_params, changes=changes), expected)
+# What is changed, what is then asked of dvc repro, and the stages that run beside check_params.
+CHANGES: dict[str, tuple[Callable[[Place], None], list[str], list[str]]] = {
+    name: (partial(Place.set_params, changes=changes), [], expected)
     for name, changes, expected in [
         ("figure style", {"figures.dpi": 60}, ["figures"]),
         ("the heads' learning rate", {"archs.tiny.heads.learning_rate": 0.01}, HEADS_ON),
         ("images of filters", {"explorer.images": 3}, ["filter_images@0", "explorer"]),
         ("one more seed", {"seeds": [0, 1]}, [*SAMPLE_1, "cluster_stats", "figures", "explorer"]),
     ]
-} | {"a new image": (Place.add_image, FROM_THE_IMAGES_ON)}
+} | {"a new image": (Place.add_image, ["train_backbone@0"], ["download", "train_backbone@0"])}
 
 
 @pytest.fixture(scope="session")
@@ -193,8 +193,9 @@ def changed(finished: Place, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
     def repro_twice(name: str) -> tuple[Place, Ended, Ended]:
         place = finished.copied(folder / name.replace(" ", "_"))
-        CHANGES[name][0](place)
-        there = place.dvc("repro")
+        change, targets, _ = CHANGES[name]
+        change(place)
+        there = place.dvc("repro", *targets)
         place.undo(finished)
         return place, there, place.dvc("repro")
 
@@ -204,7 +205,7 @@ def changed(finished: Place, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_change_reruns_what_depends_on_it_and_nothing_else(changed, name):
     _, there, _ = changed[name]
-    expected = CHANGES[name][1]
+    expected = CHANGES[name][2]
     if name != "a new image":
         expected = ["check_params", *expected]
     assert (there.code, sorted(there.ran)) == (0, sorted(expected)), there.output
@@ -221,7 +222,7 @@ def test_going_back_restores_the_earlier_outs_from_the_cache(changed, finished, 
     assert place.digests(outs) == finished.digests(outs)
 
 
-# Of each change in a line of standard input, as JSON: the stages whose parameters have changed, as JSON in a line.
+# Of the changes in each line of standard input, as JSON: the keys that DVC finds changed, each with its stage.
 ASK_DVC = """
 import json, sys
 from dvc.dependency import ParamsDependency
@@ -233,38 +234,40 @@ files = [place.folder / name for name in ("params.yaml", "catalog.yaml")]
 before = [file.read_bytes() for file in files]
 for line in sys.stdin:
     place.set_params(json.loads(line))
-    changed = {
-        stage.name
-        for stage in Repo().index.stages
-        for dep in stage.deps
-        if (isinstance(dep, ParamsDependency) or dep.def_path == "catalog.yaml") and dep.status()
-    }
-    print(json.dumps(sorted(changed)))
+    deps = [(stage.name, dep) for stage in Repo().index.stages for dep in stage.deps]
+    changed = [
+        (key, stage)
+        for stage, dep in deps
+        if isinstance(dep, ParamsDependency) or dep.def_path == "catalog.yaml"
+        for keys in dep.status().values()
+        for key in (keys if isinstance(keys, dict) else [dep.def_path])
+    ]
+    print(json.dumps(changed))
     for file, content in zip(files, before):
         file.write_bytes(content)
 """
 
 
-def test_every_parameter_changed_alone_makes_a_stage_run_again_and_those_of_other_rows_none(finished, tmp_path):
+def test_every_parameter_that_changes_makes_a_stage_run_again_and_those_of_other_rows_none(finished, tmp_path):
     place = finished.copied(tmp_path / "project")
-    changes = {"dataset": "digits", "arch": "vgg6"} | leaves_of(OTHER)
+    names, others = {"dataset": "digits", "arch": "vgg6"}, leaves_of(OTHER)
     ours = r"(datasets|archs)\.tiny\.|(?!datasets|archs)"
-    assert changes.keys() == {key for key in leaves(PARAMS | TINY_ROWS) if re.match(ours, key)}
-    asked = [{key: value} for key, value in changes.items()] + [OTHER_ROWS]
-    lines = "".join(json.dumps(change) + "\n" for change in asked)
+    assert {*names, *others} == {key for key in leaves(PARAMS | TINY_ROWS) if re.match(ours, key)}
+    # The rows that dataset and arch name are other keys, so each of these is changed alone.
+    asked = [others, *({key: value} for key, value in names.items()), OTHER_ROWS]
     done = subprocess.run(
         [sys.executable, "-c", ASK_DVC],
         cwd=place.folder,
         env={**place.environment, "PYTHONPATH": str(ROOT)},
-        input=lines,
+        input="".join(json.dumps(change) + "\n" for change in asked),
         capture_output=True,
         encoding="utf-8",
     )
     *answers, of_other_rows = map(json.loads, done.stdout.splitlines())
-    assert of_other_rows == ["check_params"], done.stderr
-    answers = dict(zip(changes, answers, strict=True))
-    for key, stages in answers.items():
-        assert {stage.partition("@")[0] for stage in stages} - {"check_params"}, f"{key}: {stages} {done.stderr}"
+    assert {stage for _, stage in of_other_rows} == {"check_params"}, done.stderr
+    changed = {key for answer in answers for key, stage in answer if stage != "check_params"}
+    unseen = [key for key in {*names, *others} if not any(f"{key}.".startswith(f"{seen}.") for seen in changed)]
+    assert len(answers) == 3 and unseen == []
 
 
 def leaves_of(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -52,6 +52,7 @@ ORDER = [  # a package imports only those of lower rows
     {"statistics", "figures", "dilution", "features", "spread", "explorer"},
     {"filters", "records", "backbone", "heads", "sources"},
     {"claims", "training", "data"},
+    {"paper"},
     {"pipeline"},
 ]
 

@@ -149,10 +149,12 @@ def test_errors_name_the_functions_arguments_and_no_keys_of_files(arguments, mes
         ),
         (lambda: singlefilter.extract_features(nn.ReLU(), torch.zeros(0, 3), [""]), "needed is at least one"),
         (lambda: singlefilter.plot_filter(np.eye(2), threshold=2), "threshold: is 2; allowed are numbers"),
-        (lambda: singlefilter.plot_filter(np.eye(2), index=1), "index: is 1; allowed are 0 to 0"),
+        (lambda: singlefilter.plot_filter(np.eye(2), index=1), "index: is 1; allowed are whole numbers from 0 to 0"),
+        (lambda: singlefilter.show_filter(np.eye(2), 0.5), "index: is 0.5; allowed are whole numbers from 0 to 0"),
+        (lambda: singlefilter.train_heads([[1.0], [1.0, 2.0]], [0, 1]), "features cannot be read as numbers"),
         (lambda: singlefilter.plot_filter(-np.eye(2)), "filter 0 has no positive field"),
         (lambda: singlefilter.plot_filter(np.eye(2), class_names=["cat"]), "class_names: has 1 names; needed are 2"),
-        (lambda: singlefilter.show_filter(np.eye(2), index=-1), "index: is -1; allowed are 0 to 0"),
+        (lambda: singlefilter.show_filter(np.eye(2), index=-1), "index: is -1; allowed are whole numbers from 0 to 0"),
         (lambda: singlefilter.show_filter(np.eye(2), class_names=["cat"]), "class_names: has 1 names; needed are 2"),
         (lambda: singlefilter.show_filter(np.eye(2), threshold=0), "threshold: is 0; allowed are numbers"),
         (
@@ -221,3 +223,28 @@ def test_the_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     example = (ROOT / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
     exec(example, {})
     assert (tmp_path / "filter.png").stat().st_size > 1000 and "[(" in capsys.readouterr().out
+
+
+def test_views_and_types_of_numbers_that_are_not_usual_are_taken():
+    images = np.random.default_rng(0).integers(256, size=(4, 8, 8, 3), dtype=np.uint8)
+    mirrored = images[..., ::-1]
+    network = singlefilter.train_backbone(mirrored, np.array([0, 1, 0, 1], np.uint16), [2, "M"], epochs=1, flip=False)
+    found = singlefilter.extract_features(network, mirrored, [1])[1]
+    assert torch.equal(found, singlefilter.extract_features(network, mirrored.copy(), [1])[1])
+    double = np.random.default_rng(0).random((4, 3))
+    network = nn.Sequential(nn.Linear(3, 2))
+    expected = network(torch.as_tensor(double).float())
+    assert torch.equal(singlefilter.extract_features(network, double, ["0"])["0"], expected.detach())
+
+
+def test_features_and_class_names_may_be_of_other_types():
+    values, labels = torch.eye(4).repeat(2, 1), torch.arange(4).repeat(2) // 2
+    weights = torch.rand(2, 4, 1)
+    assert np.array_equal(
+        singlefilter.filter_matrices(values.bfloat16(), labels, weights).fields,
+        singlefilter.filter_matrices(values, labels, weights).fields,
+    )
+    expected = singlefilter.show_filter(np.eye(2), class_names=["0", "1"]).html
+    for names in ([0, 1], np.arange(2)):
+        assert singlefilter.show_filter(np.eye(2), class_names=names).html == expected
+        assert singlefilter.plot_filter(np.eye(2), class_names=names).axes

@@ -8,6 +8,8 @@ import pytest
 
 from tests.tiny_project import Place, make_place, own_environment
 
+pytestmark = pytest.mark.chain
+
 IMAGES = "data/images/tiny"
 
 
@@ -56,14 +58,12 @@ def test_a_clone_without_the_images_is_told_how_to_get_them_and_goes_on_from_wha
 
 
 def test_experiments_there_run_what_depends_on_their_change_in_the_workspace_and_in_copies(second):
-    outs_on = ["dilute_filters@0", "cluster_stats", "figures", "explorer"]
-    here = second.dvc("exp", "run", "-S", "threshold=0.4")
-    assert (here.code, sorted(here.ran)) == (0, sorted(["check_params", *outs_on])), here.output
-    assert second.dvc("exp", "run", "--queue", "-S", "validation.images=5").code == 0
+    assert second.dvc("pull").code == 0
+    here = second.dvc("exp", "run", "-S", "figures.dpi=60")
+    assert (here.code, here.ran) == (0, ["check_params", "figures"]), here.output
+    assert second.dvc("exp", "run", "--queue", "-S", "validation.images=5", "train_backbone@0").code == 0
     copy = second.dvc("exp", "run", "--run-all")  # in a copy, as --temp has it
-    sample = ("train_backbone", "extract_features", "train_heads", "filter_matrices", "dilute_filters", "filter_images")
-    chain = ["download", *(f"{stage}@0" for stage in sample), "cluster_stats", "figures", "explorer"]
-    assert (copy.code, sorted(copy.ran)) == (0, sorted(["check_params", *chain])), copy.output
+    assert (copy.code, copy.ran) == (0, ["check_params", "download", "train_backbone@0"]), copy.output
 
 
 def test_a_folder_elsewhere_is_copied_by_import_url(first, tmp_path):

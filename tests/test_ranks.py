@@ -12,6 +12,8 @@ import pytest
 
 from tests.tiny_project import Ended, Place, make_place, own_environment
 
+pytestmark = pytest.mark.chain
+
 EPOCHS = 4
 # 25 images a batch: the two parts are of unequal size. The digits' 1,497 images are 8 passes of features, 4 a process.
 CHANGES = {

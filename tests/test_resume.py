@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+pytestmark = pytest.mark.chain
+
 ROOT = Path(__file__).parents[1]
 EPOCHS = 6
 SEED = ("--seed", "0")

@@ -9,6 +9,8 @@ import pytest
 from tests.test_ranks import KILLED_RANK
 from tests.tiny_project import ARCH, Ended, Place, make_place, own_environment
 
+pytestmark = pytest.mark.chain
+
 SAMPLE = ["train_backbone", "extract_features", "train_heads", "filter_matrices", "dilute_filters", "filter_images"]
 HERE = sorted(["check_params", "download", "cluster_stats", "compare_runs", "figures", "explorer", "vega"])
 SPREAD = ("stages.spread", "--at-once", "2")

@@ -34,13 +34,13 @@ def as_arguments() -> Iterator[None]:
 
 def require_index(index: int, filters: int) -> None:
     """Refuse the number of a filter that is not there; raises InputError, as all of this module do."""
-    if not 0 <= index < filters:
-        raise InputError(f"index: is {index}; allowed are 0 to {filters - 1}")
+    if not isinstance(index, int | np.integer) or not 0 <= index < filters:
+        raise InputError(f"index: is {index}; allowed are whole numbers from 0 to {filters - 1}")
 
 
-def class_names_of(class_names: Sequence[str] | None, labels: int) -> list[str]:
+def class_names_of(class_names: Sequence[object] | None, labels: int) -> list[str]:
     """Give K names, by default the labels' numbers."""
-    names = [str(label) for label in range(labels)] if class_names is None else list(class_names)
+    names = [str(label) for label in range(labels)] if class_names is None else [*map(str, class_names)]
     if len(names) != labels:
         raise InputError(f"class_names: has {len(names)} names; needed are {labels}")
     return names
@@ -81,7 +81,8 @@ def params_of(
 
 def images_and_labels(images: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> Split:
     """Give images, uint8 (N, H, W, 3) with H = W, and their labels as a split."""
-    pixels, targets = np.asarray(images), labels_of(labels).numpy()
+    targets = labels_of(labels).numpy()
+    pixels = np.ascontiguousarray(images.cpu() if isinstance(images, Tensor) else images)  # mirrored views are not
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3 or pixels.shape[1] != pixels.shape[2]:
         raise InputError(f"images are {pixels.dtype} {pixels.shape}; needed are uint8 (N, H, W, 3) with H = W")
     if len(pixels) != len(targets):
@@ -104,10 +105,10 @@ def test_of(train: Split, images: ArrayLike | Tensor, labels: ArrayLike | Tensor
 def labels_of(labels: ArrayLike | Tensor) -> Tensor:
     """Give labels as int64 (N,)."""
     try:
-        values = torch.as_tensor(labels)
+        values = torch.as_tensor(labels).cpu()
     except (ValueError, TypeError) as error:
         raise InputError(f"labels cannot be read as numbers ({error}); needed are whole numbers ≥ 0, (N,)") from error
-    if values.ndim != 1 or values.is_floating_point() or not len(values) or int(values.min()) < 0:
+    if values.ndim != 1 or values.is_floating_point() or not len(values) or int(values.long().min()) < 0:
         raise InputError(
             f"labels are {values.dtype} of shape {tuple(values.shape)}; needed are whole numbers ≥ 0, (N,)"
         )
@@ -116,7 +117,10 @@ def labels_of(labels: ArrayLike | Tensor) -> Tensor:
 
 def positions_of(features: ArrayLike | Tensor, images: int) -> Tensor:
     """Give the features of N images as (N, F, S), on the processor."""
-    values = torch.as_tensor(features).detach()
+    try:
+        values = torch.as_tensor(features).detach().cpu()
+    except (ValueError, TypeError) as error:
+        raise InputError(f"features cannot be read as numbers ({error}); needed are numbers, (N, F, …)") from error
     if values.ndim < 2 or len(values) != images or not values.is_floating_point() or not values.numel():
         raise InputError(
             f"features are {values.dtype} of shape {tuple(values.shape)}; needed for {images} labels are "
@@ -124,7 +128,8 @@ def positions_of(features: ArrayLike | Tensor, images: int) -> Tensor:
         )
     if not values.isfinite().all():
         raise InputError("features hold NaN or infinite values; needed are numbers: look at the network or its images")
-    return values.cpu().reshape(images, values.shape[1], -1)  # (N, F, H, W) -> (N, F, S)
+    values = values.float() if values.dtype == torch.bfloat16 else values  # which NumPy has not
+    return values.reshape(images, values.shape[1], -1)  # (N, F, H, W) -> (N, F, S)
 
 
 def name_of_layer(network: nn.Module, layer: int | str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
@@ -168,7 +169,8 @@ def extract_features(
     if isinstance(layers, str):
         raise InputError(f"layers: is {layers!r}; a list is needed, such as [{layers!r}]")
     names = {layer: name_of_layer(network, layer) for layer in layers}
-    device, values = chosen_device(), torch.as_tensor(images)
+    device = chosen_device()
+    values = torch.as_tensor(np.ascontiguousarray(images) if isinstance(images, np.ndarray) else images)
     if values.dtype == torch.uint8 and (values.ndim != 4 or values.shape[3] != 3):
         raise InputError(
             f"images are uint8 {tuple(values.shape)}; needed are uint8 (N, H, W, 3), or the module's input"
@@ -176,6 +178,8 @@ def extract_features(
     if not len(values):
         raise InputError(f"images have shape {tuple(values.shape)}; needed is at least one")
     network.to(device).eval()
+    if values.is_floating_point():
+        values = values.to(next((weights.dtype for weights in network.parameters()), values.dtype))
     found: dict[int | str, list[Tensor]] = {layer: [] for layer in layers}
     for start in range(0, len(values), IMAGES_PER_PASS):
         batch = values[start : start + IMAGES_PER_PASS].to(device)
@@ -269,7 +273,7 @@ def filter_matrices(
     """
     targets = labels_of(labels)
     values = positions_of(features, len(targets))
-    head = torch.as_tensor(weights).detach().float()
+    head = torch.as_tensor(weights).detach().float().cpu()
     filters, positions = values.shape[1:]
     if head.ndim < 2 or head[0].numel() != filters * positions or (head.ndim == 3 and head.shape[1] != filters):
         raise InputError(

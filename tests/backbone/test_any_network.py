@@ -1,6 +1,7 @@
 """Networks of torchvision and of a user's own file: built, refused, tapped, stored and trained."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -277,3 +278,63 @@ def test_a_checkpoint_knows_the_users_code(own, data, make_params):
     before = code_digest()
     own.write_text(own.read_text() + "\n# changed\n")
     assert code_digest() != before
+
+
+def test_the_code_of_a_network_in_two_files_is_known(own, data, make_params):
+    """Python puts the folder itself into sys.modules then, as a module without a file."""
+    Path("networks/blocks.py").write_text("from torch import nn\nact = nn.GELU\n")
+    own.write_text(
+        own.read_text().replace("from torch import nn", "from torch import nn\nfrom networks.blocks import act")
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path.cwd())
+        try:
+            new_network(data, own_params(make_params), 0)
+            assert getattr(sys.modules["networks"], "__file__", None) is None
+            assert len(code_digest()) == 64
+        finally:
+            for name in [name for name in sys.modules if name.split(".")[0] == "networks"]:
+                del sys.modules[name]
+
+
+def test_lazy_layers_take_their_shapes_from_the_images(own):
+    own.write_text(own.read_text().replace("nn.Linear(4 * image_size ** 2, labels)", "nn.LazyLinear(labels)"))
+    network = AnyNetwork(own_row(), 3, 8)
+    assert network(torch.zeros(2, 3, 8, 8)).shape == (2, 3)
+    assert network.output_layer.weight.shape == (3, 4 * 8**2)
+
+
+@pytest.mark.parametrize(
+    ("forward", "expected"),
+    [
+        ("return (fields, fields) if self.training else fields", "puts out tuple, where (2, 2), a field for each"),
+        ("return fields[:, :1] if self.training else fields", "puts out (2, 1), where (2, 2), a field for each"),
+        ("return fields + [][self.training] if self.training else fields", "fails (IndexError in line "),
+    ],
+)
+def test_a_network_that_does_something_else_in_training_is_refused_before(forward, expected, own, make_params):
+    own.write_text(
+        own.read_text()
+        + f"""
+
+class Both(nn.Sequential):
+    def forward(self, images):
+        fields = super().forward(images)
+        {forward}
+
+def gives_both(labels, image_size):
+    return Both(*make_network(labels, image_size))
+"""
+    )
+    params = own_params(make_params)
+    arch = params.archs["tiny"]
+
+    def check(**changes: object) -> None:
+        backbone = arch.backbone.model_copy(update={"module": "networks/mine.py:gives_both", **changes})
+        check_network(params.model_copy(update={"archs": {"tiny": arch.model_copy(update={"backbone": backbone})}}))
+
+    with pytest.raises(InputError) as refused:
+        check()
+    assert f"networks/mine.py:gives_both: in training mode it {expected}" in str(refused.value)
+    assert str(refused.value).endswith("mend it, or set epochs: 0")
+    check(epochs=0)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from singlefilter.backbone.layers import WithoutMemory, find_layers, tapped
 from singlefilter.backbone.modules import make_module, torchvision_names
+from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Backbone, Rates
 
 RATES = Rates(learning_rate=0.1)
@@ -101,3 +102,34 @@ def test_a_pass_ends_with_the_last_layer_asked_for():
     with pytest.raises(AssertionError, match="computed"), tapped(network, ["1"]):
         network(torch.ones(2, 3, 2, 2))
     assert not any(layer._forward_hooks for layer in network.modules())
+
+
+class Attention(nn.Module):
+    """Four tokens of an image of 8x8 pixels, attention over them, and a number for each of two labels."""
+
+    def __init__(self, heads: int):
+        super().__init__()
+        self.tokens = nn.Conv2d(3, 8, 4, stride=4)
+        self.attention = nn.MultiheadAttention(8, heads, batch_first=True)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.tokens(images).flatten(2).mT  # (N, 8, 2, 2) -> (N, 4, 8)
+        return self.head(self.attention(tokens, tokens, tokens, need_weights=False)[0].mean(1))
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4])
+def test_attention_is_counted_however_many_heads_it_has(heads):
+    tokens = 4 * 8 * 3 * 4 * 4
+    attention = 4 * 8 * 3 * 8 + 2 * 4 * 4 * 8 + 4 * 8 * 8  # to queries, keys and values; between tokens; out
+    assert find_layers(Attention(heads), 8).multiply_accumulates == tokens + attention + 8 * 2
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_a_module_that_puts_out_no_tensor_is_named():
+    network = Attention(2)
+    with (
+        pytest.raises(InputError, match="^layers: 'attention' puts out tuple, which is no tensor; examine a module"),
+        tapped(network, ["attention"]),
+    ):
+        network(torch.zeros(1, 3, 8, 8))

@@ -36,12 +36,14 @@ STEPS = {"vgg6": 20, "vgg16": 10, "avgg16": 1}
 LEAST_RATIO = {"vgg6": 2.35, "vgg16": 2.1}
 MOST_OF_LIMIT = 1.3  # times the step's convolutions alone
 WORKERS = (0, 2)  # 2 is what PyTorch's CIFAR-10 tutorial takes
+IN_FLOAT32 = "ours in float32"
 PASSES = 3  # forward, and backward to the inputs and to the weights, each with as many multiply-accumulates
 NOTES = (
     "Textbook: PIL transforms, DataLoader with 0, 2 or, on a GPU, as many workers as cores, whichever is quickest "
-    "here, float32, SGD, a loss read in every step. Ours: the step of backbone/train.py in bf16. The limits, in the "
-    "same run: the step's convolutions alone, each in its quicker layout; and a bf16 product of 4096² matrices, where "
-    f"a step counts as {PASSES} × 2 × multiply–accumulates an image. A few steps are timed at a time."
+    "here, float32, SGD, a loss read in every step. Ours: the step of backbone/train.py in bf16, and in float32. The "
+    "limits, in the same run, of the step in bf16: its convolutions alone, each in its quicker layout; and a bf16 "
+    f"product of 4096² matrices, where a step counts as {PASSES} × 2 × multiply–accumulates an image. A few steps are "
+    "timed at a time."
 )
 
 
@@ -180,8 +182,8 @@ def measure(
     """Time epochs of a few steps both ways, and what limits them in turn.
 
     Returns:
-        Seconds of one step, textbook and ours, of the matrix product, and on a processor of the step's convolutions
-        alone, float64 (repeats,); and the loader's workers.
+        Seconds of one step, textbook, ours, and ours in the textbook's float32, of the matrix product, and on a
+        processor of the step's convolutions alone, float64 (repeats,); and the loader's workers.
     """
     params = params_of(arch).model_copy(update={"precision": precision_here(device)})
     split = random_data(steps * params.chosen_arch.backbone.batch_size, 1).train
@@ -189,7 +191,8 @@ def measure(
     count = quickest({count: textbook.epoch for count, textbook in trainings.items()})
     textbook, ours = trainings.pop(count), OurTraining(split, params, device)
     trainings.clear()  # ends the other loaders' workers
-    epochs = {"textbook": textbook.epoch, "ours": ours.epoch}
+    alike = OurTraining(split, params.model_copy(update={"precision": "float32"}), device)
+    epochs = {"textbook": textbook.epoch, "ours": ours.epoch, IN_FLOAT32: alike.epoch}
     alone = {"product": matrix_product(product_side(options), device)}
     if device.type == "cpu":
         alone["convolutions"] = convolutions_alone(arch, params.precision)
@@ -234,6 +237,7 @@ def report(options: Options) -> None:
     for arch, steps in list(STEPS.items())[: 1 if options.quick else len(STEPS)]:
         seconds, workers = measure(arch, 2 if options.quick else steps, torch.device("cpu"), WORKERS, options)
         rows.append(step_row(arch, seconds, workers, [], options))
+        rows.append(row(f"{arch}, ours in float32 too", seconds["textbook"], seconds[IN_FLOAT32]))
     show("Training step", NOTES, table(HEADINGS, rows))
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from singlefilter.claims.paper import REMOVED_SHARE
 from singlefilter.dilution.retrain import retrain_heads, retrained_counts
 from singlefilter.heads.train import StoredFeatures, train_heads
+from singlefilter.paper.values import REMOVED_SHARE
 
 LABEL_COUNT, FILTERS = 3, 8
 pytestmark = pytest.mark.usefixtures("one_thread")

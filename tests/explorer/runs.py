@@ -123,7 +123,7 @@ def add_layer(run: Run, seed: int, layer: int, filters: int, generator: np.rando
     }
     decided = np.einsum("nfs,kfs->nk", test.astype(np.float64), head).argmax(axis=1)
     accuracies = {"test_accuracy": float((decided == run.data.test.labels).mean()), "train_accuracy": 0.5}
-    faded = np.arange(filters) == 1
+    faded = np.isin(np.arange(filters), [1, SILENT])  # a filter without outputs is far weaker, too
     run.matrices[seed, layer] = LayerMatrices(run.data.class_names, accuracies, faded, splits)
     own = filter_images.find_own_labels(splits["test"])
     run.images[seed, layer] = find_images([(test, run.data.test.labels)], head, own, 3, device)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from singlefilter.claims.paper import SWEPT_THRESHOLDS
 from singlefilter.explorer.pack import NOTHING, Pack, add_fields, code_edges, encode_fields, encode_shares
+from singlefilter.paper.values import SWEPT_THRESHOLDS
 
 
 def read(pack: Pack, name: str) -> np.ndarray:

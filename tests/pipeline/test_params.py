@@ -580,12 +580,12 @@ def test_own_folder_and_own_rows_are_accepted(values):
     assert parse_params({**values, "dataset": "flowers"}).chosen_dataset.image_size == 48
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "-rf", "two words", ""])
-def test_a_data_set_is_called_as_a_folder_can_be(values, name):
-    values["datasets"][name] = values["datasets"]["digits"]
+@pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "-rf", "two words", "", "flowers-v1.2", "x[1]"])
+@pytest.mark.parametrize(("key", "row"), [("dataset", "digits"), ("arch", "vgg6")])
+def test_a_row_is_called_as_a_folder_can_be_and_without_a_dot(values, name, key, row):
+    values[f"{key}s"][name] = values[f"{key}s"][row]
     with pytest.raises(InputError) as raised:
-        parse_params({**values, "dataset": name})
+        parse_params({**values, key: name})
     assert str(raised.value) == (
-        f"params.yaml: dataset: is {name!r}; it names a folder in data/images, by letters, digits, _, "
-        "and, but for the first, . and -"
+        f"params.yaml: {key}: is {name!r}; a row is named by letters, digits, _, and, but for the first, -; rename it"
     )

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from singlefilter.claims.paper import SWEPT_THRESHOLDS
 from singlefilter.filters.store import FilterMatrices, LayerMatrices, write_layer
+from singlefilter.paper.values import SWEPT_THRESHOLDS
 from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params_files import load_params

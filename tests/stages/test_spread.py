@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from singlefilter.pipeline.command import LOG
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params
+from singlefilter.spread import jobs
 from singlefilter.spread.jobs import Job
 from stages import spread
 
@@ -133,3 +135,42 @@ def test_no_jobs_at_once_are_refused(text):
     assert spread.read_count("2") == 2
     with pytest.raises(ArgumentTypeError, match="allowed are whole numbers from 1 on"):
         spread.read_count(text)
+
+
+def test_a_network_twice_is_refused(run_spread):
+    with pytest.raises(InputError, match="^--arch: tiny,tiny repeats a row; each is run once"):
+        run_spread(arch=["tiny", "tiny"])
+
+
+def test_no_copy_stays_if_one_cannot_be_made(run_spread, monkeypatch):
+    def copy(folder: Path, changes: dict[str, object]) -> None:
+        folder.mkdir(parents=True)
+        if folder.name == "tiny-seed7":
+            raise InputError("no room")
+
+    monkeypatch.setattr(spread, "copy_project", copy)
+    with pytest.raises(InputError, match="no room"):
+        run_spread()
+    assert not [*spread.COPIES.iterdir()]
+
+
+def test_what_the_copies_stages_took_is_in_the_projects_log(run_spread, monkeypatch):
+    def copy(folder: Path, changes: dict[str, object]) -> None:
+        for log in (folder / LOG, LOG):
+            log.parent.mkdir(parents=True, exist_ok=True)
+        (folder / LOG).write_text(f"{folder.name}\n", encoding="utf-8")
+        spread.LOGS.mkdir(parents=True, exist_ok=True)
+
+    monkeypatch.setattr(spread, "copy_project", copy)
+    LOG.parent.mkdir()
+    LOG.write_text("before\n", encoding="utf-8")
+    run_spread(0, 0)
+    assert LOG.read_text(encoding="utf-8") == "before\ntiny-seed4\ntiny-seed7\n"
+
+
+def test_a_job_that_ends_before_it_has_begun_has_no_log(run_spread, capsys):
+    job = Job("tiny-seed4", 4, Path("copy").absolute(), Path("none.log").absolute())
+    assert not jobs.succeeds(job, Ended(RuntimeError("cancelled")))
+    assert capsys.readouterr().out == (
+        "tiny-seed4: failed (cancelled); none.log ends with:\nnothing: it did not begin\n"
+    )

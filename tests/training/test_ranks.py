@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from singlefilter.pipeline.errors import InputError
 from singlefilter.training import ranks
@@ -40,3 +41,25 @@ def test_moments_of_parts_merge_into_those_of_the_whole_though_means_are_large(m
     assert values == 5 * 4 * 4
     torch.testing.assert_close(mean.double(), expected.mean((0, 2, 3)), rtol=1e-6, atol=0)
     torch.testing.assert_close(variance.double(), expected.var((0, 2, 3), correction=0), rtol=1e-4, atol=0)
+
+
+def test_what_is_frozen_or_unused_has_no_gradient_to_add(monkeypatch):
+    used, frozen = torch.ones(3, requires_grad=True), torch.ones(2)
+    (2 * used).sum().backward()
+    monkeypatch.setattr(ranks, "count", lambda: 2)
+    monkeypatch.setattr(ranks.distributed, "all_reduce", lambda values: values.mul_(2))
+    ranks.add_gradients([used, frozen])
+    assert used.grad.tolist() == [4, 4, 4] and frozen.grad is None
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.BatchNorm1d(4), nn.BatchNorm2d(4, affine=False), nn.BatchNorm2d(4, momentum=None)]
+)
+def test_batch_norms_that_ranks_cannot_share_are_refused(monkeypatch, layer):
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Sequential(layer))
+    assert ranks.synchronise(network) is network
+    monkeypatch.setattr(ranks, "count", lambda: 2)
+    with pytest.raises(
+        InputError, match=r"^SINGLEFILTER_LAUNCHER: on a processor .*, and 2\.0 is BatchNorm.d\(4, .*unset$"
+    ):
+        ranks.synchronise(network)

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from singlefilter.backbone.layers import IMAGES, Layers, Place, WithoutMemory, find_layers, tapped
 from singlefilter.backbone.modules import line_of_user, make_module
@@ -39,6 +40,7 @@ class AnyNetwork(nn.Module):
         self.backbone, self.labels, self.image_size = backbone, labels, image_size
         try:
             self.module = make_module(backbone, labels, image_size)
+            _give_lazy_layers_their_shapes(self.module, image_size)
             self.layers = _layers_of(backbone, copy.deepcopy(self.module), image_size)
         except InputError:
             raise
@@ -174,6 +176,13 @@ def _as_picture(output: Tensor) -> Tensor:
     return output.flatten(3) if output.ndim > 4 else output  # (N, F, H, W, …) -> (N, F, H, W * …)
 
 
+@torch.no_grad()
+def _give_lazy_layers_their_shapes(module: nn.Module, image_size: int) -> None:
+    """Pass grey images through a network with layers such as nn.LazyLinear, which take their shapes from them."""
+    if any(map(is_lazy, module.parameters())):
+        module.eval()(torch.zeros(IMAGES, 3, image_size, image_size))
+
+
 def _layers_of(backbone: Backbone, module: nn.Module, image_size: int) -> Layers:
     """Find the layers of a copy of a network: torchvision's need no values, a user's may look at them."""
     return find_layers(module.to("meta") if backbone.torchvision else module, image_size)
@@ -181,7 +190,7 @@ def _layers_of(backbone: Backbone, module: nn.Module, image_size: int) -> Layers
 
 def _refusal(backbone: Backbone, image_size: int, error: Exception) -> str:
     """Say why a network takes no images of a size, and which it takes."""
-    what = f"{network_name(backbone)}: takes no images of {image_size} pixels ({_first_line(error)})"
+    what = f"{network_name(backbone)}: takes no images of {image_size} pixels ({first_line(error)})"
     for size in SIZES:
         try:
             with WithoutMemory() if backbone.torchvision else nullcontext():
@@ -192,11 +201,12 @@ def _refusal(backbone: Backbone, image_size: int, error: Exception) -> str:
         return f"{what}; it takes {size}: write image_size: {size} into the row of datasets"
     return (
         f"{network_name(backbone)}: fails on images ({IMAGES}, 3, {image_size}, {image_size}), and of other sizes "
-        f"({_first_line(error)}); mend it"
+        f"({first_line(error)}); mend it"
     )
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Name an error, where in a user's file it came up, and the first line of what it says."""
     return f"{type(error).__name__}{line_of_user(error)}: {(str(error).splitlines() or [''])[0]}"
 
 

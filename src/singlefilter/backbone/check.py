@@ -2,8 +2,11 @@
 
 from contextlib import nullcontext
 
-from singlefilter.backbone.any_network import AnyNetwork
-from singlefilter.backbone.layers import WithoutMemory
+import torch
+from torch import Tensor
+
+from singlefilter.backbone.any_network import AnyNetwork, first_line, network_name
+from singlefilter.backbone.layers import IMAGES, WithoutMemory
 from singlefilter.backbone.weights import load_weights, published_address
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Arch, Params, WeightsFile
@@ -35,3 +38,20 @@ def _check(arch: Arch, image_size: int) -> None:
         load_weights(network)
     elif row.weights not in (None, "random"):
         published_address(network, row.weights)
+    if row.module and row.epochs:
+        _check_training(network, image_size)
+
+
+def _check_training(network: AnyNetwork, image_size: int) -> None:
+    """Pass grey images through a network of the user's as training does, where it may put out something else."""
+    what = f"{network_name(network.backbone)}: in training mode it"
+    try:
+        fields = network.train()(torch.zeros(IMAGES, 3, image_size, image_size))
+    except Exception as error:  # whatever the network raises
+        raise InputError(f"{what} fails ({first_line(error)}); mend it, or set epochs: 0") from error
+    if not isinstance(fields, Tensor) or fields.shape != (IMAGES, LABELS):
+        found = tuple(fields.shape) if isinstance(fields, Tensor) else type(fields).__name__
+        raise InputError(
+            f"{what} puts out {found}, where {(IMAGES, LABELS)}, a field for each of {IMAGES} images and {LABELS} "
+            "labels, is needed; mend it, or set epochs: 0"
+        )

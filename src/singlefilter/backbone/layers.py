@@ -8,8 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
+
+from singlefilter.pipeline.errors import InputError
 
 IMAGES = 2  # of the pass; what does not put out as many has no output an image
 
@@ -91,7 +94,7 @@ def find_layers(module: nn.Module, image_size: int) -> Layers:
             shape = tuple(_filters_first(output, features).shape)
             found[name] = shape, len(weighted), counter.get_total_flops()
 
-    with _watching(module.eval(), ended), FlopCounterMode(display=False) as counter:
+    with _all_counted(), _watching(module.eval(), ended), FlopCounterMode(display=False) as counter:
         output = module(torch.zeros(IMAGES, 3, image_size, image_size, device=device))
     output_layer = weighted[-1] if weighted else ""
     places: dict[str, Place] = {}
@@ -107,6 +110,18 @@ def find_layers(module: nn.Module, image_size: int) -> Layers:
 
 
 @contextmanager
+def _all_counted() -> Iterator[None]:
+    """Have attention computed product by product: in one fused operation they are not counted."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+@contextmanager
 def tapped(module: nn.Module, names: Collection[str], to_the_last: bool = True) -> Iterator[dict[str, Tensor]]:
     """Keep what some layers put out in a pass within the block.
 
@@ -117,11 +132,19 @@ def tapped(module: nn.Module, names: Collection[str], to_the_last: bool = True) 
 
     Yields:
         Name -> output, (N, F, …), filled by the pass. A layer that is called again has its last output.
+
+    Raises:
+        InputError: A layer puts out no tensor.
     """
     outputs: dict[str, Tensor] = {}
 
     def ended(name: str, layer: nn.Module, output: Any, features: int) -> None:
         if name in names:
+            if not isinstance(output, Tensor):
+                raise InputError(
+                    f"layers: {name!r} puts out {type(output).__name__}, which is no tensor; examine a module within "
+                    "or around it"
+                )
             outputs[name] = _filters_first(output, features).clone()  # what follows may change the output in place
             if len(outputs) == len(names) and not to_the_last:
                 raise _AllFound

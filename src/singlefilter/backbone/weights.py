@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.error import URLError
@@ -17,6 +18,8 @@ from singlefilter.pipeline.errors import InputError, UnusableFile
 from singlefilter.pipeline.params import WeightsFile
 
 SHOWN = 3  # keys that differ, in an error
+# In torchvision's files modules are called norm.1, conv.2; PyTorch has since ruled out dots in names.
+_OF_OLD_DENSENETS = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 
 
 def load_weights(network: AnyNetwork) -> None:
@@ -106,24 +109,23 @@ def _read(path: Path) -> Mapping[str, Tensor]:
 
 
 def _put(network: AnyNetwork, state: Mapping[str, Tensor], path: Path) -> None:
-    own = network.module.state_dict()
-    output = f"{network.layers.output_layer}."
-    kept = {
-        name: values
-        for name, values in own.items()
-        if name.startswith(output) and name in state and state[name].shape != values.shape
-    }
-    if kept:  # all of an output layer of other labels
-        kept = {name: values for name, values in own.items() if name.startswith(output)}
-    given = {name: values for name, values in state.items() if not (kept and name.startswith(output))} | kept
-    lacking, unknown = [*(own.keys() - given.keys())], [*(given.keys() - own.keys())]
-    others = [name for name, values in own.items() if name in given and given[name].shape != values.shape]
-    if lacking or unknown or others:
-        told = [f"{name} is missing" for name in own if name in lacking]
-        told += [f"{name} is not known" for name in given if name in unknown]
-        told += [f"{name} is {tuple(given[name].shape)} instead of {tuple(own[name].shape)}" for name in others]
+    """Load a state dict as PyTorch does, whose modules also take what their earlier versions have written."""
+    what, prefix = network_name(network.backbone), f"{network.layers.output_layer}."
+    given = dict(state)
+    if network.backbone.torchvision and what.startswith("densenet"):
+        given = {_OF_OLD_DENSENETS.sub(r"\1\2", name): values for name, values in state.items()}
+    output = {name: values for name, values in network.module.state_dict().items() if name.startswith(prefix)}
+    if any(name in given and given[name].shape != values.shape for name, values in output.items()):  # other labels
+        given = {name: values for name, values in given.items() if not name.startswith(prefix)} | output
+    ordered = OrderedDict(given)
+    ordered._metadata = getattr(state, "_metadata", None)  # the versions of the modules that wrote it
+    try:
+        lacking, unknown = network.module.load_state_dict(ordered, strict=False)
+        told = [f"{name} is missing" for name in lacking] + [f"{name} is not known" for name in unknown]
+    except (RuntimeError, ValueError) as error:  # other shapes, or versions
+        told = [line.strip() for line in str(error).splitlines()][-SHOWN:]
+    if told:
         raise InputError(
-            f"weights: {path} is of another network than {network_name(network.backbone)}: "
-            f"{', '.join(told[:SHOWN])}{' …' if len(told) > SHOWN else ''}; name the network that they are of"
+            f"weights: {path} is of another network than {what}: {', '.join(told[:SHOWN])}"
+            f"{' …' if len(told) > SHOWN else ''}; name the network that they are of"
         )
-    network.module.load_state_dict(given)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from singlefilter.claims import measures
 from singlefilter.claims.intervals import Number
-from singlefilter.claims.paper import LAYERS, SWEPT_THRESHOLDS, THRESHOLD, VALIDATION_IMAGES, VALUES, paper_text
+from singlefilter.paper.values import LAYERS, SWEPT_THRESHOLDS, THRESHOLD, VALIDATION_IMAGES, VALUES, paper_text
 
 ROUNDING = 1e-9  # what is at its tolerance holds, whatever the last bit of a difference
 

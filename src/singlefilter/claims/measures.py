@@ -16,8 +16,8 @@ from singlefilter.claims.intervals import (
     with_t_interval,
     worst,
 )
-from singlefilter.claims.paper import SWEPT_THRESHOLDS
 from singlefilter.claims.run import Run
+from singlefilter.paper.values import SWEPT_THRESHOLDS
 
 
 def network_accuracy(run: Run) -> Number:

@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 
 from singlefilter.claims.claims import ROUNDING, Claim, Need
-from singlefilter.claims.paper import FIXED, THRESHOLD, differences_of_row
 from singlefilter.claims.run import Run
+from singlefilter.paper.networks import FIXED, differences_of_row
+from singlefilter.paper.values import THRESHOLD
 from singlefilter.pipeline.params import LayerName, Params, share_text
 
 USABLE = 0.9  # of a layer's filters, which must be neither silent nor faded

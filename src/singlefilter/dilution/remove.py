@@ -28,7 +28,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from singlefilter.claims.paper import REMOVED_SHARE
+from singlefilter.paper.values import REMOVED_SHARE
 from singlefilter.pipeline.errors import InputError
 
 GRID_STEPS = 16

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from singlefilter.claims.paper import REMOVED_SHARE
 from singlefilter.dilution.remove import Measurement, filter_places
 from singlefilter.heads.train import Features, accuracy, train_heads
+from singlefilter.paper.values import REMOVED_SHARE
 from singlefilter.pipeline.params import Params
 from singlefilter.training.checkpoint import Checkpoint
 

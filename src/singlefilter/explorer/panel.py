@@ -8,9 +8,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from singlefilter.claims.paper import SWEPT_THRESHOLDS
 from singlefilter.explorer.pack import Pack, add_fields, code_edges, describe_page, encode_shares, layer_entry
 from singlefilter.explorer.page import make_page
+from singlefilter.paper.values import SWEPT_THRESHOLDS
 
 HEIGHT = 900  # pixels, of the panel in a notebook
 

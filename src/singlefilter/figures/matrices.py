@@ -43,7 +43,7 @@ Shown = Mapping[LayerName, tuple[int, NDArray] | None]
 
 
 def representative_filters(filters: pd.DataFrame) -> dict[LayerName, int | None]:
-    """Choose one filter a layer by rule: of those that are not silent, the one closest to the layer's median.
+    """Choose one filter per layer by rule: of those that are not silent, the one closest to the layer's median.
 
     Close in noise, cluster count and mean cluster size (0 without a cluster): the least sum of absolute differences,
     each over the layer's standard deviation; of filters as close, the lowest index.
@@ -58,7 +58,7 @@ def representative_filters(filters: pd.DataFrame) -> dict[LayerName, int | None]
 
 
 def decisions(shown: Shown, single: Collection[LayerName], class_names: Sequence[str], heading: str) -> Figure:
-    """Draw what one filter a layer decides, alone, for the images of each label (Fig. 3B).
+    """Draw what one filter per layer decides, alone, for the images of each label (Fig. 3B).
 
     Args:
         shown: For each layer the filter's number and its counts of decisions, int (K, K), input label by output label;
@@ -97,7 +97,7 @@ def decisions(shown: Shown, single: Collection[LayerName], class_names: Sequence
 
 
 def filter_matrices(shown: Shown, class_names: Sequence[str], threshold: float, heading: str) -> Figure:
-    """Draw of one filter a layer the fields, the clipped and the permuted matrix (Fig. 4).
+    """Draw of one filter per layer the fields, the clipped and the permuted matrix (Fig. 4).
 
     Args:
         shown: For each layer the filter's number and its normalised fields, float64 (K, K), input label by output
@@ -110,7 +110,7 @@ def filter_matrices(shown: Shown, class_names: Sequence[str], threshold: float, 
     figure = new_figure(0.7 + sum(heights))
     title(
         figure,
-        "Fields of one filter a layer",
+        "Fields of one filter per layer",
         heading,
         _CHOICE,
         "Fields: means over the images of each input label (grey: there is none), divided by the filter's largest.",

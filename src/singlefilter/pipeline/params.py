@@ -298,11 +298,6 @@ class Params(_Values):
     @model_validator(mode="after")
     def _names_its_rows(self) -> "Params":
         _check_row("dataset", self.dataset, self.datasets)
-        if not re.fullmatch(r"\w[\w.-]*", self.dataset):
-            raise ValueError(
-                f"dataset: is {self.dataset!r}; it names a folder in data/images, by letters, digits, _, "
-                "and, but for the first, . and -"
-            )
         _check_row("arch", self.arch, self.archs)
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds: {list(self.seeds)} repeats a seed; each sample needs its own")
@@ -361,6 +356,10 @@ class Params(_Values):
 def _check_row(key: str, name: str, rows: dict[str, Any]) -> None:
     if name not in rows:
         raise ValueError(f"{key}: {name!r} is not a row of {key}s; {near(name, rows)}allowed are {', '.join(rows)}")
+    if not re.fullmatch(r"\w[\w-]*", name):  # a folder of data/images; and DVC takes a dot for the next key's
+        raise ValueError(
+            f"{key}: is {name!r}; a row is named by letters, digits, _, and, but for the first, -; rename it"
+        )
 
 
 def near(name: str, allowed: Iterable[str]) -> str:

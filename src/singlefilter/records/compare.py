@@ -9,10 +9,10 @@ from singlefilter.claims.claims import CLAIMS
 from singlefilter.claims.intervals import FILTERS
 from singlefilter.claims.judge import NOT_COMPARABLE, judge, judge_across, matching_runs, summarise_claims
 from singlefilter.claims.measures import accuracy_difference, network_accuracy
-from singlefilter.claims.paper import LAYERS, SAMPLES, paper_text, paper_value
 from singlefilter.claims.reasons import ABOUT, NEEDS, choices, differences, unusable_filters
 from singlefilter.claims.run import Run
 from singlefilter.claims.text import number_text
+from singlefilter.paper.values import LAYERS, SAMPLES, paper_text, paper_value
 
 COLUMNS = [
     *("record", "network", "dataset", "samples", "epochs_scale", "layer", "statistic"),

@@ -10,8 +10,10 @@ from typing import Any
 import yaml
 
 from singlefilter.pipeline.artifacts import CHECKPOINTS, IMAGES
+from singlefilter.pipeline.command import LOG
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params_files import load_params
+from singlefilter.pipeline.yaml_files import load_yaml
 
 DVC = [sys.executable, "-m", "dvc"]
 # Links where the disk has them: what is in the cache is there once. Git is of the project's folder, not of the copy's.
@@ -39,9 +41,18 @@ def copy_project(folder: Path, changes: Mapping[str, Any]) -> None:
     CHECKPOINTS.mkdir(exist_ok=True)
     (folder / CHECKPOINTS).symlink_to(CHECKPOINTS.absolute())
     params = folder / "params.yaml"
-    values = yaml.safe_load(params.read_text(encoding="utf-8"))
+    values = load_yaml(params.read_text(encoding="utf-8"))
     params.write_text(yaml.safe_dump(values | dict(changes)), encoding="utf-8")
     load_params(params)
+
+
+def remove_copy(folder: Path) -> None:
+    """Remove a copy; what its stages took, and on what, goes to the project's log, where record_run looks for it."""
+    if (folder / LOG).exists():
+        LOG.parent.mkdir(exist_ok=True)
+        with LOG.open("ab") as log:
+            log.write((folder / LOG).read_bytes())
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def require_known_images(dataset: str) -> None:

@@ -156,9 +156,14 @@ def slurm(logs: Path, options: Sequence[str]) -> Iterator[Submit]:
     executor.update_parameters(
         job_name="singlefilter", time=int(minutes), stderr_to_stdout=True, additional_parameters=given
     )
-    submitted = []
+    submitted: list[Any] = []
+
+    def submit(job: Job) -> Handle:
+        submitted.append(executor.submit(job))
+        return submitted[-1]
+
     try:
-        yield lambda job: submitted.append(executor.submit(job)) or submitted[-1]
+        yield submit
     except BaseException:
         for job in submitted:
             job.cancel(check=False)
@@ -173,7 +178,8 @@ def succeeds(job: Job, handle: Handle) -> bool:
         status = error
     if status:
         print(f"{job.name}: failed ({status}); {os.path.relpath(job.log)} ends with:")
-        print(*job.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:], sep="\n", flush=True)
+        log = job.log.read_text(encoding="utf-8", errors="replace") if job.log.exists() else "nothing: it did not begin"
+        print(*log.splitlines()[-LAST_LINES:], sep="\n", flush=True)
         return False
     print(f"{job.name}: done", flush=True)
     return True

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from singlefilter.claims.paper import SWEPT_THRESHOLDS
 from singlefilter.filters.clusters import clip
 from singlefilter.filters.layer_clusters import (
     LayerClusters,
@@ -16,6 +15,7 @@ from singlefilter.filters.layer_clusters import (
     normalised_slabs,
 )
 from singlefilter.filters.store import FilterMatrices
+from singlefilter.paper.values import SWEPT_THRESHOLDS
 from singlefilter.pipeline.params import LayerName
 from singlefilter.statistics.bootstrap import resampling_weights
 from singlefilter.statistics.cluster_means import (

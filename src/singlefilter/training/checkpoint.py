@@ -111,5 +111,6 @@ def code_digest() -> str:
         SHA-256 in hex, over the modules in the order of their names.
     """
     names = sorted(name for name in sys.modules if name.split(".")[0] in ("singlefilter", "networks"))
-    sources = [Path(str(sys.modules[name].__file__)).read_bytes() for name in names]
+    files = [getattr(sys.modules[name], "__file__", None) for name in names]  # none of a folder without __init__.py
+    sources = [Path(file).read_bytes() for file in files if file]
     return hashlib.sha256(b"\0".join(sources)).hexdigest()

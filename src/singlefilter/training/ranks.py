@@ -75,7 +75,7 @@ def add(values: Tensor) -> None:
 def add_gradients(weights: Iterable[Tensor]) -> None:
     """Add the gradients that the ranks' parts of a batch give, in place: all at once."""
     if count() > 1:
-        gradients = [values.grad for values in weights]
+        gradients = [values.grad for values in weights if values.grad is not None]  # none of what is frozen or unused
         flat = torch.cat([gradient.flatten() for gradient in gradients])  # all of them, end to end
         distributed.all_reduce(flat)
         for gradient, summed in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
@@ -117,14 +117,22 @@ def synchronise(network: nn.Module) -> nn.Module:
 
     Args:
         network: On its device.
+
+    Raises:
+        InputError: On a processor, the network has batch-norm layers of another kind.
     """
     if count() == 1:
         return network
     if next(network.parameters()).device.type == "cuda":
         return nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    for module in network.modules():
-        if type(module) is nn.BatchNorm2d:
+    for name, module in network.named_modules():
+        if type(module) is nn.BatchNorm2d and module.affine and module.momentum is not None:
             module.__class__ = _BatchNormOverRanks  # with its state, as PyTorch's lazy modules become others
+        elif isinstance(module, nn.modules.batchnorm._BatchNorm):
+            raise InputError(
+                f"{LAUNCHER}: on a processor several processes share a batch only with nn.BatchNorm2d with weights and "
+                f"a momentum, and {name} is {module}; leave the launcher unset"
+            )
     return network
 
 

@@ -2,9 +2,9 @@
 
 import { readData } from "explorer/data.js";
 import { drawFilter } from "explorer/filter.js";
-import { chosenFilters, drawAll, drawGallery } from "explorer/gallery.js";
+import { chosenFilters, drawAll, drawGallery, SHOWS, SORTS, STATES, WAYS } from "explorer/gallery.js";
 import { choice, h } from "explorer/html.js";
-import { drawImage, drawImages, listedImages } from "explorer/images.js";
+import { drawImage, drawImages, KINDS, listedImages } from "explorer/images.js";
 import { drawLabel, drawLabels } from "explorer/labels.js";
 import { drawPath } from "explorer/path.js";
 import { Run } from "explorer/run.js";
@@ -12,6 +12,7 @@ import { csv, download, pictureOf, shownTable } from "explorer/save.js";
 import { formatState, parseState } from "explorer/state.js";
 
 const VIEWS = { filters: "Filters", labels: "Labels", images: "Images" };
+const WORDS = { view: VIEWS, sort: SORTS, show: SHOWS, how: WAYS, state: STATES, kind: KINDS };
 const CHOSEN = { filters: "filter", labels: "label", images: "image" };
 const place = (id) => document.getElementById(id);
 
@@ -65,21 +66,22 @@ class Explorer {
     };
     state.sample = sample.name;
     state.layer = layer.name;
-    if (!(state.view in VIEWS) || (state.view === "images" && !run.pictures)) state.view = "filters";
-    if (run.level(state.threshold) < 0 || !run.about.thresholds.includes(state.threshold)) {
+    for (const [key, words] of Object.entries(WORDS)) if (!Object.hasOwn(words, state[key])) state[key] = defaults[key];
+    if (state.view === "images" && !run.pictures) state.view = "filters";
+    if (!run.about.thresholds.includes(state.threshold) || run.level(state.threshold) < 0) {
       state.threshold = defaults.threshold;
     }
     within("filter", layer.filters);
     within("image", run.labels?.length ?? 0);
     for (const key of ["label", "on", "both", "as", "for", "against"]) within(key, run.names.length);
     within("size", run.names.length + 1);
+    const missing = Object.keys(asked).filter((key) => asked[key] !== state[key]);
     if (state.label !== undefined && !/view=/.test(fragment)) state.view = "labels";
     if (state.image !== undefined && !/view=/.test(fragment) && run.pictures) state.view = "images";
     this.state = state;
     this.sample = sample;
     this.layer = layer;
     this.level = run.level(state.threshold);
-    const missing = Object.keys(asked).filter((key) => key !== "view" && asked[key] !== state[key]);
     place("missing").textContent = missing.length
       ? `Not on this page: ${missing.map((key) => `${key} ${asked[key]}`).join(", ")}.`
       : "";

@@ -4,15 +4,16 @@ import { clip, order } from "explorer/clusters.js";
 import { cellsOf, ofCell, ofField, paint, palette } from "explorer/draw.js";
 import { choice, count, digits, h, list, number } from "explorer/html.js";
 
-const SORTS = {
+export const SORTS = {
   filter: "number",
   noise: "noise",
   size: "cluster size",
   loss: "success rate lost without it",
   label: "field on",
 };
-const SHOWS = { permuted: "permuted", clipped: "clipped", fields: "fields" };
-const STATES = { any: "all filters", silent: "silent", heard: "not silent", faded: "faded" };
+export const SHOWS = { permuted: "permuted", clipped: "clipped", fields: "fields" };
+export const STATES = { any: "all filters", silent: "silent", heard: "not silent", faded: "faded" };
+export const WAYS = { cluster: "in a cluster", column: "a column that is on" };
 const LISTED = 1000; // so many are drawn; more would be slow
 
 /** Give the filters of the chosen layer that pass what is narrowed to, but for one choice, in the chosen order. */
@@ -117,10 +118,9 @@ function choices(view) {
     .map(([key, text]) => [key, key === "label" ? `${text} ${run.names[state.on]}` : text]);
   const labels = run.names.map((name, label) => [label, counted(name, on(label))]);
   const alone = (key, read) => (value) => view.go({ [key]: read(value), both: -1 });
-  const ways = [["cluster", "in a cluster"], ["column", "a column that is on"]];
   return [
     choice("on", "label", [[-1, counted("any", others.length)], ...labels], state.on, alone("on", Number)),
-    choice("how", "is", ways, state.how, alone("how", String)),
+    choice("how", "is", Object.entries(WAYS), state.how, alone("how", String)),
     state.on >= 0 && state.how === "cluster"
       ? choice("both", "together with", together(), state.both, change("both", Number))
       : undefined,

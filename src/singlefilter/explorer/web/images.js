@@ -2,6 +2,7 @@
 
 import { choice, count, digits, h, steps, table } from "explorer/html.js";
 
+export const KINDS = { mistaken: "mistaken", right: "right", all: "all" };
 const LISTED = 200; // images at a time
 const PARTS = 10; // filters for each side of a decision
 const SIDE = 48; // pixels, of a picture in a list
@@ -72,7 +73,7 @@ export function drawImages(view) {
   const { run, layer, state } = view;
   const found = chosenImages(view);
   const counted = (changes) => chosenImages({ ...view, state: { ...state, ...changes } }).length;
-  const kinds = Object.entries({ mistaken: "mistaken", right: "right", all: "all" })
+  const kinds = Object.entries(KINDS)
     .map(([key, text]) => [key, `${text} (${counted({ kind: key })})`]);
   const labels = (
     key,

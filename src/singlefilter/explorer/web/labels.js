@@ -85,7 +85,7 @@ function map(view, sample) {
   const names = run.names;
   const counts = layer.sharedClusters(level);
   const apart = counts.map((value, cell) => cell % (names.length + 1) ? value : 0);
-  const most = Math.max(1, ...apart);
+  const most = apart.reduce((one, other) => Math.max(one, other), 1);
   const codes = Uint8Array.from(
     apart,
     (value, cell) => cell % (names.length + 1) ? Math.round((254 * value) / most) : NOTHING,
@@ -152,7 +152,7 @@ export function drawLabel(view) {
   });
   const heads = [
     "layer",
-    "success rate",
+    "success rate on its images here",
     "filters that stand for it",
     "of its fields above the threshold, in clusters",
     "shares most clusters with",

@@ -39,8 +39,9 @@ export class Layer {
     return this.ofFilter(split, filter).every((code) => code === NOTHING);
   }
 
+  /** Say whether a filter that is not silent is far weaker than the others, as layers.csv counts them. */
   isFaded(filter) {
-    return this.array("faded")?.[filter] === 1;
+    return this.array("faded")?.[filter] === 1 && !this.isSilent(filter);
   }
 
   /**

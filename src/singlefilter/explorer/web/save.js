@@ -57,12 +57,11 @@ function labelTable(view) {
 
 function imageTable(view) {
   const { names, about } = view.run;
-  const last = view.sample.layers[view.sample.layers.length - 1];
   const rows = chosenImages(view).map((image) => {
-    const { label, decided } = aboutImage(view, last, image);
-    return [image, about.names[image], names[label], names[decided]];
+    const { label, decided } = aboutImage(view, view.layer, image);
+    return [view.layer.name, image, about.names[image], names[label], names[decided]];
   });
-  return { heads: ["image", "name", "label", "decided"], rows };
+  return { heads: ["layer", "image", "name", "label", "decided"], rows };
 }
 
 function partTable(view) {

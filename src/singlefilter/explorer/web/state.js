@@ -2,12 +2,12 @@
 
 const NUMBERS = ["filter", "label", "image", "on", "both", "size", "as", "for", "against", "threshold"];
 
-/** Read an address's fragment; what it does not name has its default. */
+/** Read an address's fragment; what it does not name has its default. What should be a number and is none stays text. */
 export function parseState(fragment, defaults) {
   const state = { ...defaults };
   for (const [key, value] of new URLSearchParams(fragment.replace(/^#/, ""))) {
-    if (!NUMBERS.includes(key)) state[key] = value;
-    else if (Number.isFinite(Number(value))) state[key] = Number(value);
+    const number = NUMBERS.includes(key) && value.trim() && Number.isFinite(Number(value));
+    state[key] = number ? Number(value) : value;
   }
   return state;
 }

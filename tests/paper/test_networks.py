@@ -1,4 +1,4 @@
-"""What the paper fixes of its networks, and what it reports."""
+"""What the paper fixes of its networks."""
 
 import json
 from functools import reduce
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from singlefilter.claims.paper import FIXED, differences_of_row, paper_text, paper_value, paper_values
+from singlefilter.paper.networks import FIXED, differences_of_row
 from singlefilter.pipeline.params import Arch
 from singlefilter.pipeline.params_files import load_params
 from tests.claims.tables import PARAMS
@@ -74,16 +74,3 @@ def test_what_the_paper_leaves_open_is_no_difference(key, value):
 
 def test_many_differences_are_counted():
     assert differences_of_row("avgg16", ROWS["vgg6"])[-1] == "and 10 more"
-
-
-def test_the_papers_values():
-    assert paper_value("vgg6", 5, "noise") == 3.14
-    assert paper_value("vgg6", 4, "noise") is None
-    assert paper_text("vgg16", 13, "snr_counted") == "4.8 from its averages"
-    assert paper_values("avgg16") == {
-        (None, "accuracy"): 0.955,
-        (13, "noise"): 1.1,
-        (13, "clusters"): 1,
-        (13, "cluster_size"): 2.5,
-    }
-    assert [paper_text("vgg16", 13, name) for name in ("noise", "snr", "margin")] == ["1.5", "> 5", "–"]
