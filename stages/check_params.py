@@ -2,7 +2,7 @@
 
 from singlefilter.data.dataset import check_held_out
 from singlefilter.pipeline.artifacts import Workspace
-from singlefilter.pipeline.params import Params, run_heading
+from singlefilter.pipeline.params import Params
 from singlefilter.sources.load import check_source
 from stages import run
 
@@ -15,9 +15,8 @@ def main(params: Params) -> None:
         from singlefilter.backbone.check import check_network  # and with it torch, which takes seconds
 
         check_network(params)
-    with Workspace(params).replacing("params_checked") as path:
-        path.write_text("params.yaml is valid\n", encoding="utf-8")
-    print(f"valid: {run_heading(params.arch, params.dataset, len(params.seeds), params.epochs_scale)}")
+    Workspace(params).write_text("params_checked", "params.yaml is valid\n")
+    print(f"valid: {params.heading}")
 
 
 if __name__ == "__main__":

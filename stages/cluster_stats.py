@@ -27,21 +27,21 @@ from singlefilter.statistics.over_samples import (
 )
 from stages import run
 
-MEASURED_BY_EPOCH = dict.fromkeys(("test_accuracy", "validation_accuracy", "test_accuracy_without_bias"), float)
-MEASURED_DILUTED = {"layer": object, "removed_filters": float, "accuracy": float}
+HISTORY_COLUMNS = dict.fromkeys(("test_accuracy", "validation_accuracy", "test_accuracy_without_bias"), float)
+DILUTION_COLUMNS = {"layer": object, "removed_filters": float, "accuracy": float}
 
 
 def main(params: Params) -> None:
     files = Workspace(params)
-    histories = files.read_samples("history", MEASURED_BY_EPOCH)
-    dilution = files.read_samples("dilution", MEASURED_DILUTED)
+    histories = files.read_samples("history", HISTORY_COLUMNS)
+    dilution = files.read_samples("dilution", DILUTION_COLUMNS)
     measured = measure(files, params)
     layers = layers_table(measured["samples"], intervals(measured["draws"].drop(columns="seed")))
     layers = layers.merge(places_and_costs(files, params, measured["labels"]["label"].nunique()), on="layer")
     thresholds = thresholds_table(measured["thresholds"])
     nulls = nulls_table(measured["nulls"])
-    made = Run(params, layers, thresholds, nulls, histories, dilution)
-    claims = judge(made, read_control(params.dataset, params.arch))
+    run_tables = Run(params, layers, thresholds, nulls, histories, dilution)
+    claims = judge(run_tables, read_control(params.dataset, params.arch))
     tables = {
         "layers": layers,
         "sizes": sizes_table(layers, measured["samples"]),
@@ -55,9 +55,8 @@ def main(params: Params) -> None:
     }
     for name, table in tables.items():
         files.write_table(name, table, "%.6g")
-    summary = summarise(layers, made.last_epochs) | {"claims": summarise_claims(claims)}
-    with files.replacing("summary") as path:
-        path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    summary = summarise(layers, run_tables.last_epochs) | {"claims": summarise_claims(claims)}
+    files.write_text("summary", json.dumps(summary, indent=2) + "\n")
 
 
 def places_and_costs(files: Workspace, params: Params, label_count: int) -> pd.DataFrame:
@@ -72,7 +71,7 @@ def places_and_costs(files: Workspace, params: Params, label_count: int) -> pd.D
         with files.read("matrices", seed=params.seeds[0]) as file:
             places = [{"layer": layer} | read_layer(file, layer).place for layer in layers]
         table = pd.DataFrame(places)[["layer", "depth", "multiply_accumulates", "multiply_accumulates_share"]]
-        return table.assign(layer=in_order(table["layer"], params))
+        return table.assign(layer=as_ordered_category(table["layer"], params))
     cut, whole = multiply_accumulates(backbone, label_count, params.chosen_dataset.image_size, params.features.pooled)
     counts = [cut[layer - 1] for layer in layers]
     shares = [count / whole for count in counts]
@@ -90,10 +89,10 @@ def measure(files: Workspace, params: Params) -> dict[str, pd.DataFrame]:
         for name, table in measure_sample(files, params, seed, layer).items():
             parts[name].append(table.assign(seed=seed, layer=layer))
     joined = {name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()}
-    return {name: table.assign(layer=in_order(table["layer"], params)) for name, table in joined.items()}
+    return {name: table.assign(layer=as_ordered_category(table["layer"], params)) for name, table in joined.items()}
 
 
-def in_order(layers: pd.Series, params: Params) -> pd.Series:
+def as_ordered_category(layers: pd.Series, params: Params) -> pd.Series:
     """Give names of layers the network's order, which sorting and grouping keep; numbers have it."""
     examined = params.chosen_arch.examined_layers
     return layers if isinstance(examined[0], int) else layers.astype(pd.CategoricalDtype(examined, ordered=True))

@@ -9,7 +9,7 @@ from dvc.repo import Repo
 from dvc.scm import map_scm_exception
 
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import Backbone, Params
+from singlefilter.pipeline.params import Backbone, Params, scaled_epochs
 from stages import run
 
 NUMBERS = {  # heading -> key of metrics/summary.json, format
@@ -53,7 +53,7 @@ def describe(found: Mapping[str, Any]) -> tuple[str, ...]:
     name = found["rev"] if found["typ"] == "baseline" else f"  {found['Experiment'] or found['rev']}"
     chosen = (str(found.get(key) or "–") for key in ("dataset", "arch"))
     seeds = str(found.get("seeds") or "–").strip("[]").replace(" ", "")
-    numbers = (number_text(found.get(key), form) for key, form in NUMBERS.values())
+    numbers = (cell_text(found.get(key), form) for key, form in NUMBERS.values())
     return name, *chosen, epochs_text(found), seeds, *numbers
 
 
@@ -64,10 +64,10 @@ def epochs_text(found: Mapping[str, Any]) -> str:
     values = [found.get(key), found.get(f"catalog.yaml:{key}"), float(Backbone.model_fields["epochs"].default)]
     full = next(value for value in values if isinstance(value, float))
     scale = found.get("epochs_scale")
-    return str(Params.model_construct(epochs_scale=scale).epochs(int(full))) if isinstance(scale, float) else "–"
+    return str(scaled_epochs(int(full), scale)) if isinstance(scale, float) else "–"
 
 
-def number_text(number: Any, form: str) -> str:
+def cell_text(number: Any, form: str) -> str:
     return format(number, form) if isinstance(number, float) else "–"
 
 

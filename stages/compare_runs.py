@@ -12,8 +12,7 @@ def main(params: Params) -> None:
     runs = read_records()
     files = Workspace(params)
     files.write_table("comparison", comparison_table(runs), "%.6g")
-    with files.replacing("comparison_text") as path:
-        path.write_text(comparison_text(runs, controls_of(runs)), encoding="utf-8")
+    files.write_text("comparison_text", comparison_text(runs, controls_of(runs)))
     print(f"compared: {', '.join(runs) or 'no runs'}; see {path_of('comparison_text')}")
 
 

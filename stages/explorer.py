@@ -22,7 +22,7 @@ from singlefilter.filters.store import read_explained, read_images, read_layer
 from singlefilter.paper.values import SWEPT_THRESHOLDS
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import Params, layer_text, run_heading
+from singlefilter.pipeline.params import Params, layer_text
 from stages import run
 
 KINDS = 3  # of matrices: fields on the test and the training set, decisions
@@ -34,8 +34,7 @@ def main(params: Params) -> None:
     files = Workspace(params)
     reason = reason_against(files, params)
     page = NO_PAGE.format(reason) if reason else describe_run(files, params)
-    with files.replacing("explorer") as path:
-        path.write_text(page, encoding="utf-8", newline="\n")
+    files.write_text("explorer", page)
     where = f"every filter, label and test image: {path_of('explorer')} ({len(page) / 1e6:.1f} MB), in a browser"
     print(reason or where)
 
@@ -68,7 +67,7 @@ def describe_run(files: Workspace, params: Params) -> str:
     pack.add("labels", data.test.labels[:count].astype(np.uint16))
     images_per_label = np.bincount(data.test.labels, minlength=len(data.class_names))
     about = describe_page(data.class_names, thresholds, params.threshold, edges, samples, images_per_label) | {
-        "heading": run_heading(params.arch, params.dataset, len(params.seeds), params.epochs_scale),
+        "heading": params.heading,
         "nulls": nulls_entry(files.read_table("nulls")),
         "pictures": {"count": count, "of": len(data.test.labels), "side": side, "columns": columns},
         "names": names.loc[names["split"] == "test", "name"].head(count).tolist(),
@@ -82,8 +81,8 @@ def add_sample(files: Workspace, params: Params, pack: Pack, edges: np.ndarray, 
     table = files.read_table("filters", dtype={"layer": str, "labels": str})
     with files.read("matrices", seed=seed) as matrices, files.read("images", seed=seed) as images:
         for layer in params.chosen_arch.examined_layers:
-            place, of_layer = f"{seed}/{layer}", read_layer(matrices, layer)
-            add_layer(pack, place, of_layer, edges)
+            prefix, of_layer = f"{seed}/{layer}", read_layer(matrices, layer)
+            add_layer(pack, prefix, of_layer, edges)
             rows = table[(table["seed"] == seed) & (table["layer"] == str(layer))]
             if len(rows) != len(of_layer.faded):
                 raise InputError(
@@ -91,9 +90,9 @@ def add_sample(files: Workspace, params: Params, pack: Pack, edges: np.ndarray, 
                     f"sample {seed}, where {len(of_layer.faded)} are expected. "
                     "Make it again: dvc repro --force --single-item cluster_stats"
                 )
-            add_numbers(pack, place, rows)
+            add_numbers(pack, prefix, rows)
             found = read_images(images, layer)
-            add_images(pack, place, found)
+            add_images(pack, prefix, found)
             layers.append(layer_entry(layer, len(of_layer.faded), of_layer.accuracies))
         explained = read_explained(images)
     add_explained(pack, str(seed), explained)

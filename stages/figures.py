@@ -9,14 +9,20 @@ from matplotlib.figure import Figure
 
 from singlefilter.claims.text import claims_text
 from singlefilter.figures.axes import choose_layers
-from singlefilter.figures.dilution import dilution
-from singlefilter.figures.fields import field_histograms, signal_to_noise
-from singlefilter.figures.layers import cluster_sizes, label_appearances, layer_statistics, layer_table, layers_text
-from singlefilter.figures.matrices import Shown, decisions, filter_matrices, representative_filters
-from singlefilter.figures.network import network
-from singlefilter.figures.nulls_and_thresholds import nulls, thresholds
+from singlefilter.figures.dilution import plot_dilution
+from singlefilter.figures.fields import plot_field_histograms, plot_signal_to_noise
+from singlefilter.figures.layers import (
+    layers_text,
+    plot_cluster_sizes,
+    plot_label_appearances,
+    plot_layer_statistics,
+    plot_layer_table,
+)
+from singlefilter.figures.matrices import Shown, plot_decisions, plot_filters, representative_filters
+from singlefilter.figures.network import plot_network
+from singlefilter.figures.nulls_and_thresholds import plot_nulls, plot_thresholds
 from singlefilter.figures.style import Paper, caption_text, save, use_style
-from singlefilter.figures.success_rates import success_rates, training
+from singlefilter.figures.success_rates import plot_success_rates, plot_training
 from singlefilter.filters.clusters import normalise_fields
 from singlefilter.filters.layer_clusters import normalised_slabs
 from singlefilter.filters.store import FilterMatrices, read_layer
@@ -25,7 +31,7 @@ from singlefilter.pipeline.architecture import layer_shapes
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import replacing
-from singlefilter.pipeline.params import LayerName, Params, run_heading
+from singlefilter.pipeline.params import LayerName, Params
 from stages import run
 
 TABLES = ("claims", "filters", "histograms", "labels", "layers", "nulls", "thresholds", "training")
@@ -54,42 +60,43 @@ class FirstSample:
 def main(params: Params) -> None:
     files = Workspace(params)
     tables = {name: files.read_table(name, **TEXTS.get(name, {})) for name in TABLES}
-    removals = files.read_samples("dilution", {"layer": object, "accuracy": float})
+    dilution = files.read_samples("dilution", {"layer": object, "accuracy": float})
     sample = read_first_sample(files, params, tables["filters"])
 
     use_style(params.figures.dpi, params.figures.font_size, params.figures.colormap)
-    captions = [write(name, figure) for name, figure in draw(params, tables, removals, sample)]
-    with files.replacing("captions") as path:
-        path.write_text("\n".join([f"# {heading_of(params)}\n", *captions]), encoding="utf-8", newline="\n")
+    captions = [write(name, figure) for name, figure in draw(params, tables, dilution, sample)]
+    files.write_text("captions", "\n".join([f"# {params.heading}\n", *captions]))
     print(layers_text(tables["layers"]))
     print(claims_text(tables["claims"]))
     print(f"figures: {path_of('figure', figure='*', form='png').resolve()} and *.svg")
 
 
 def draw(
-    params: Params, tables: dict[str, pd.DataFrame], removals: pd.DataFrame, sample: FirstSample
+    params: Params, tables: dict[str, pd.DataFrame], dilution: pd.DataFrame, sample: FirstSample
 ) -> Iterator[tuple[str, Figure]]:
     """Draw every figure, one after the other; give their names with them."""
-    layers, history, paper, heading = tables["layers"], tables["training"], paper_of(params), heading_of(params)
+    layers, history, paper, heading = tables["layers"], tables["training"], paper_of(params), params.heading
     about = params.threshold, paper, heading
     names, size, row = sample.class_names, params.chosen_dataset.image_size, params.chosen_arch
     yield (
         "network",
-        network(row.backbone, size, len(names), row.examined_layers, heading, params.features.pooled, sample.outputs),
+        plot_network(
+            row.backbone, size, len(names), row.examined_layers, heading, params.features.pooled, sample.outputs
+        ),
     )
-    yield "success_rates", success_rates(layers, history, paper, heading)
-    yield "training", training(history, heading)
-    yield "layer_statistics", layer_statistics(layers, *about)
-    yield "layer_table", layer_table(layers, history, *about)
-    yield "cluster_sizes", cluster_sizes(layers, *about)
-    yield "label_appearances", label_appearances(tables["labels"], *about)
-    yield "decisions", decisions(sample.decisions, single_positions(params), names, heading)
-    yield "filters", filter_matrices(sample.fields, names, params.threshold, heading)
-    yield "field_histograms", field_histograms(tables["histograms"], layers, params.threshold, heading)
-    yield "signal_to_noise", signal_to_noise(layers, sample.totals, names, paper, heading)
-    yield "nulls", nulls(tables["nulls"], params.threshold, heading)
-    yield "thresholds", thresholds(tables["thresholds"], heading)
-    yield "dilution", dilution(removals, names, paper_removal(params, layers, paper), heading)
+    yield "success_rates", plot_success_rates(layers, history, paper, heading)
+    yield "training", plot_training(history, heading)
+    yield "layer_statistics", plot_layer_statistics(layers, *about)
+    yield "layer_table", plot_layer_table(layers, history, *about)
+    yield "cluster_sizes", plot_cluster_sizes(layers, *about)
+    yield "label_appearances", plot_label_appearances(tables["labels"], *about)
+    yield "decisions", plot_decisions(sample.decisions, single_positions(params), names, heading)
+    yield "filters", plot_filters(sample.fields, names, params.threshold, heading)
+    yield "field_histograms", plot_field_histograms(tables["histograms"], layers, params.threshold, heading)
+    yield "signal_to_noise", plot_signal_to_noise(layers, sample.totals, names, paper, heading)
+    yield "nulls", plot_nulls(tables["nulls"], params.threshold, heading)
+    yield "thresholds", plot_thresholds(tables["thresholds"], heading)
+    yield "dilution", plot_dilution(dilution, names, paper_removal(params, layers, paper), heading)
 
 
 def single_positions(params: Params) -> list[LayerName]:
@@ -100,10 +107,6 @@ def single_positions(params: Params) -> list[LayerName]:
     convolutions = params.chosen_arch.backbone.convolutions or ()
     shapes = layer_shapes(convolutions, params.chosen_dataset.image_size)
     return [shape.number for shape in shapes if shape.pooled_side == 1 or params.features.pooled]
-
-
-def heading_of(params: Params) -> str:
-    return run_heading(params.arch, params.dataset, len(params.seeds), params.epochs_scale)
 
 
 def read_first_sample(files: Workspace, params: Params, filters: pd.DataFrame) -> FirstSample:

@@ -28,10 +28,10 @@ def main(params: Params, seed: int) -> None:
                 for layer in progress(layers, f"images, sample {seed}", "layer"):
                     weights, _ = read_head(heads, layer)
                     own_labels = find_own_labels(read_layer(matrices, layer).splits["test"])
-                    write_layer(out, files, params, seed, layer, weights, own_labels)
+                    write_layer_images(out, files, params, seed, layer, weights, own_labels)
 
 
-def write_layer(
+def write_layer_images(
     out: h5py.File,
     files: Workspace,
     params: Params,

@@ -26,7 +26,7 @@ def main(params: Params, arch: str | None, networks: bool) -> None:
             raise InputError(f"--arch: {arch!r} is no row of archs; {near(arch, params.archs)}allowed are {known}")
         params = params.model_copy(update={"arch": arch})
     labels, images = labels_and_images(params)
-    table = layers_table(params.chosen_arch.backbone, labels, params.chosen_dataset.image_size)
+    table = list_layers(params.chosen_arch.backbone, labels, params.chosen_dataset.image_size)
     positions = table["positions"].clip(upper=1 if params.features.pooled else None)
     shapes = zip(table["filters"], positions, strict=True)
     megabytes = [feature_bytes([shape], images or THOUSAND) / 1e6 for shape in shapes]
@@ -48,7 +48,7 @@ def labels_and_images(params: Params) -> tuple[int, int]:
     return len(data.class_names), data.image_count
 
 
-def layers_table(backbone: Backbone, labels: int, image_size: int) -> pd.DataFrame:
+def list_layers(backbone: Backbone, labels: int, image_size: int) -> pd.DataFrame:
     """List a network's layers: number, name (a chain's have none), filters, positions, and depth in the network."""
     if backbone.is_chain:
         columns = ["number", "filters", "positions", "depth"]

@@ -106,19 +106,19 @@ def comparable(params: Params) -> dict[str, object]:
 def check_verdicts(present: Run) -> None:
     """Check that metrics/claims.csv says of the present run what the tables beside it and params.yaml say."""
     path = path_of("claims")
-    way_out = "Make the run's tables again (dvc repro), then record the run"
+    remedy = "Make the run's tables again (dvc repro), then record the run"
     try:
         written = verdicts(pd.read_csv(path))
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is not whole ({error}). {way_out}") from error
+        raise InputError(f"{path} is not whole ({error}). {remedy}") from error
     control = read_control(present.params.dataset, present.params.arch)
     judged_now = verdicts(judge(present, control))
     if len(written) != len(judged_now):
-        raise InputError(f"{path} has {len(written)} claims instead of {len(judged_now)}. {way_out}")
+        raise InputError(f"{path} has {len(written)} claims instead of {len(judged_now)}. {remedy}")
     for found, judged in zip(written, judged_now, strict=True):
         if found != judged:
             raise InputError(
-                f"{path} says {' '.join(found)}; params.yaml and the tables say {' '.join(judged)}. {way_out}"
+                f"{path} says {' '.join(found)}; params.yaml and the tables say {' '.join(judged)}. {remedy}"
             )
 
 

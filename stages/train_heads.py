@@ -6,7 +6,7 @@ from torch import Tensor
 from singlefilter.data.store import read_dataset
 from singlefilter.features.of_sample import open_features, training_features
 from singlefilter.heads.store import write_heads
-from singlefilter.heads.train import correct, images_per_pass, train_heads
+from singlefilter.heads.train import correct, images_per_evaluation, train_heads
 from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.params import LayerName, Params
 from singlefilter.training.checkpoint import Checkpoint
@@ -41,7 +41,7 @@ def measure_head(files: Workspace, params: Params, seed: int, layer: LayerName, 
     with open_features(files, params, seed, layer, head.device) as stored:
         scaled = head * torch.from_numpy(stored.scales).to(head.device)[:, None]
         for split in ("train", *stored.held_out):
-            parts = stored.stream(split, images_per_pass(head))
+            parts = stored.stream(split, images_per_evaluation(head))
             right = sum(correct(*(torch.from_numpy(part).to(head.device) for part in pair), scaled) for pair in parts)
             found[f"{split}_accuracy"] = right / len(stored.labels(split))
     return found

@@ -14,11 +14,9 @@ REFERENCE = '<script src="../plots/vega.js"></script>'
 
 def main(params: Params) -> None:
     files, script = Workspace(params), vl_convert.javascript_bundle()
-    with files.replacing("vega") as path:
-        path.write_text(script, encoding="utf-8")
+    files.write_text("vega", script)
     template = TEMPLATE.read_text(encoding="utf-8")
-    with files.replacing("page") as path:
-        path.write_text(template.replace(REFERENCE, f"<script>{script}</script>"), encoding="utf-8")
+    files.write_text("page", template.replace(REFERENCE, f"<script>{script}</script>"))
 
 
 if __name__ == "__main__":

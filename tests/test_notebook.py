@@ -152,6 +152,7 @@ def test_errors_name_the_functions_arguments_and_no_keys_of_files(arguments, mes
         (lambda: singlefilter.plot_filter(np.eye(2), index=1), "index: is 1; allowed are whole numbers from 0 to 0"),
         (lambda: singlefilter.show_filter(np.eye(2), 0.5), "index: is 0.5; allowed are whole numbers from 0 to 0"),
         (lambda: singlefilter.train_heads([[1.0], [1.0, 2.0]], [0, 1]), "features cannot be read as numbers"),
+        (lambda: singlefilter.filter_matrices(np.eye(2), [0, 1], [[1.0], [1.0, 2.0]]), "weights cannot be read as"),
         (lambda: singlefilter.plot_filter(-np.eye(2)), "filter 0 has no positive field"),
         (lambda: singlefilter.plot_filter(np.eye(2), class_names=["cat"]), "class_names: has 1 names; needed are 2"),
         (lambda: singlefilter.show_filter(np.eye(2), index=-1), "index: is -1; allowed are whole numbers from 0 to 0"),

@@ -115,7 +115,7 @@ def labels_of(labels: ArrayLike | Tensor) -> Tensor:
     return values.long()
 
 
-def positions_of(features: ArrayLike | Tensor, images: int) -> Tensor:
+def features_of(features: ArrayLike | Tensor, images: int) -> Tensor:
     """Give the features of N images as (N, F, S), on the processor."""
     try:
         values = torch.as_tensor(features).detach().cpu()
@@ -130,6 +130,25 @@ def positions_of(features: ArrayLike | Tensor, images: int) -> Tensor:
         raise InputError("features hold NaN or infinite values; needed are numbers: look at the network or its images")
     values = values.float() if values.dtype == torch.bfloat16 else values  # which NumPy has not
     return values.reshape(images, values.shape[1], -1)  # (N, F, H, W) -> (N, F, S)
+
+
+def head_of(weights: ArrayLike | Tensor, features: Tensor, targets: Tensor) -> np.ndarray:
+    """Give a head's weights, float32 (K, F, S), for features (N, F, S) and labels int64 (N,)."""
+    try:
+        head = torch.as_tensor(weights).detach().float().cpu()
+    except (ValueError, TypeError) as error:
+        raise InputError(f"weights cannot be read as numbers ({error}); needed are numbers, (K, F, S)") from error
+    filters, positions = features.shape[1:]
+    if head.ndim < 2 or head[0].numel() != filters * positions or (head.ndim == 3 and head.shape[1] != filters):
+        raise InputError(
+            f"weights have shape {tuple(head.shape)}; features of {filters} filters and {positions} positions need "
+            f"(K, {filters}, {positions})"
+        )
+    if not head.isfinite().all():
+        raise InputError("weights hold NaN or infinite values; needed are numbers: train the head at a lower rate")
+    if int(targets.max()) >= len(head):
+        raise InputError(f"labels go up to {int(targets.max())}; weights of {len(head)} outputs allow {len(head) - 1}")
+    return head.reshape(len(head), filters, positions).numpy()  # (K, F * S) -> (K, F, S)
 
 
 def name_of_layer(network: nn.Module, layer: int | str) -> str:

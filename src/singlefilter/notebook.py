@@ -17,12 +17,13 @@ from singlefilter.arguments import (
     as_arguments,
     class_names_of,
     clusters_of,
+    features_of,
     fields_of,
+    head_of,
     images_and_labels,
     labels_of,
     name_of_layer,
     params_of,
-    positions_of,
     require_index,
     require_threshold,
     test_of,
@@ -32,7 +33,7 @@ from singlefilter.backbone.network import Network
 from singlefilter.backbone.train import new_network, train
 from singlefilter.data.dataset import Data
 from singlefilter.explorer.panel import Panel, show_layer
-from singlefilter.figures.matrices import one_filter
+from singlefilter.figures.matrices import plot_one_filter
 from singlefilter.figures.style import use_style
 from singlefilter.filters.clusters import Clusters, list_clusters, normalise_fields
 from singlefilter.filters.matrices import filter_matrices as gather_matrices
@@ -230,7 +231,7 @@ def train_heads(
     targets = labels_of(labels)
     device = chosen_device()
     numbers = dict(enumerate(features, start=1))  # a head's initial weights depend on the number of its layer
-    values = {number: positions_of(features[name], len(targets)).to(device) for number, name in numbers.items()}
+    values = {number: features_of(features[name], len(targets)).to(device) for number, name in numbers.items()}
     params = params_of(
         {"convolutions": [1], "convolutional_rates": {"learning_rate": 0.0}},
         rates,
@@ -272,19 +273,8 @@ def filter_matrices(
         [[1.0, -1.0], [0.0, -0.0]]
     """
     targets = labels_of(labels)
-    values = positions_of(features, len(targets))
-    head = torch.as_tensor(weights).detach().float().cpu()
-    filters, positions = values.shape[1:]
-    if head.ndim < 2 or head[0].numel() != filters * positions or (head.ndim == 3 and head.shape[1] != filters):
-        raise InputError(
-            f"weights have shape {tuple(head.shape)}; features of {filters} filters and {positions} positions need "
-            f"(K, {filters}, {positions})"
-        )
-    if not head.isfinite().all():
-        raise InputError("weights hold NaN or infinite values; needed are numbers: train the head at a lower rate")
-    if int(targets.max()) >= len(head):
-        raise InputError(f"labels go up to {int(targets.max())}; weights of {len(head)} outputs allow {len(head) - 1}")
-    head = head.reshape(len(head), filters, positions).numpy()  # (K, F * S) -> (K, F, S)
+    values = features_of(features, len(targets))
+    head = head_of(weights, values, targets)
     step = images_per_pass(head)
     parts = zip(values.split(step), targets.split(step), strict=True)
     return gather_matrices(((part.numpy(), rows.numpy()) for part, rows in parts), head, chosen_device())
@@ -364,7 +354,7 @@ def plot_filter(
     names = class_names_of(class_names, fields.shape[1])
     with matplotlib.rc_context():  # the caller's own settings come back
         use_style(dpi=150, font_size=9, colormap="viridis")
-        return one_filter(title or f"filter {index}", normalised[0], names, threshold)
+        return plot_one_filter(title or f"filter {index}", normalised[0], names, threshold)
 
 
 def show_filter(

@@ -166,7 +166,7 @@ class OurTraining:
         backbone = params.chosen_arch.backbone
         self.network = training.build_network(backbone, LABELS, params.chosen_dataset.image_size).to(device)
         self.rates = [backbone.convolutional_rates.learning_rate, backbone.fully_connected_rates.learning_rate]
-        self.run = training._Run(self.network, split, params, 0, device)
+        self.run = training._Training(self.network, split, params, 0, device)
         self.epochs = 0
 
     def epoch(self) -> float:

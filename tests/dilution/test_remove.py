@@ -12,12 +12,12 @@ from singlefilter.dilution.remove import (
     decide,
     dilute,
     keep_cluster_connections,
-    removal_grid,
+    removal_counts,
     remove_nothing,
     remove_random_filters,
     silence_label,
 )
-from singlefilter.pipeline.errors import InputError
+from singlefilter.paper.values import REMOVED_SHARE
 
 
 def random_layer(images: int = 60, labels: int = 4, filters: int = 12, positions: int = 3) -> Layer:
@@ -276,10 +276,14 @@ def test_magnitude_keeps_exactly_as_many_among_equal_weights():
     assert clusters.weights_kept == magnitude.weights_kept == random.weights_kept == layer.member.sum() / 48
 
 
-def test_the_grid_goes_from_none_to_all_and_holds_the_papers_number():
-    assert removal_grid(512) == sorted([*range(0, 513, 32), 150])
-    assert removal_grid(350) == [0, 22, 44, 66, 88, 103, 109, 131, 153, 175, 197, 219, 241, 262, 284, 306, 328, 350]
-    assert removal_grid(3) == [0, 1, 2, 3]
+def test_the_numbers_removed_are_even_parts_from_none_to_all_and_the_papers():
+    assert removal_counts(512, 16) == sorted([*range(0, 513, 32), 150])
+    sixteenths = [0, 22, 44, 66, 88, 109, 131, 153, 175, 197, 219, 241, 262, 284, 306, 328, 350]
+    assert removal_counts(350, 16) == sorted([*sixteenths, 103])
+    assert removal_counts(3, 16) == [0, 1, 2, 3]
+    assert removal_counts(512, 4) == [0, 128, 150, 256, 384, 512]
+    assert removal_counts(8, 4) == [0, 2, 4, 6, 8]  # 8 * 150 / 512 is 2.3
+    assert float(REMOVED_SHARE) == 150 / 512
 
 
 def test_every_kind_is_measured_once():
@@ -301,15 +305,3 @@ def test_the_same_seed_draws_the_same_and_another_does_not():
 def test_columns_are_documented_where_they_are_made():
     for column in ["seed", "layer", *asdict(remove_nothing(four_filters()))]:
         assert re.search(rf"^\* (\w+, )*{column}(, \w+)*: ", dilution.__doc__, re.MULTILINE)
-
-
-def test_another_layers_clusters_are_refused():
-    with pytest.raises(InputError, match=r"member has shape \(4, 2\).*need \(4, 3\)"):
-        replace(four_filters(), member=np.zeros((4, 2), dtype=bool))
-    with pytest.raises(InputError, match="features has shape"):
-        replace(four_filters(), features=np.zeros((8, 2, 2), dtype=np.float16))
-
-
-def test_no_draws_are_refused():
-    with pytest.raises(InputError, match="draws: is 0; must be at least 1"):
-        list(dilute(four_filters(), (0, 13), draws=0))

@@ -5,9 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from singlefilter.dilution.retrain import retrain_heads, retrained_counts
+from singlefilter.dilution.retrain import retrain_heads
 from singlefilter.heads.train import StoredFeatures, train_heads
-from singlefilter.paper.values import REMOVED_SHARE
 
 LABEL_COUNT, FILTERS = 3, 8
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -20,13 +19,6 @@ def features_and_labels(images: int, seed: int) -> tuple[Tensor, Tensor]:
     features = generator.random((images, FILTERS, 2))
     features[np.arange(FILTERS) % LABEL_COUNT == labels[:, None]] += 0.6
     return torch.from_numpy(features.astype(np.float16)), torch.from_numpy(labels)
-
-
-def test_counts_are_the_quarters_and_the_papers_share():
-    assert retrained_counts(512) == [0, 128, 150, 256, 384]
-    assert retrained_counts(8) == [0, 2, 4, 6]  # 8 * 150 / 512 is 2.3
-    assert retrained_counts(1) == [0]
-    assert float(REMOVED_SHARE) == 150 / 512
 
 
 def test_the_head_is_trained_and_measured_on_the_filters_that_are_left(make_params, checkpoint):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from singlefilter.explorer.pack import NOTHING, Pack, add_fields, code_edges, encode_fields, encode_shares
+from singlefilter.explorer.pack import NO_FIELD, Pack, add_fields, code_edges, encode_fields, encode_shares
 from singlefilter.paper.values import SWEPT_THRESHOLDS
 
 
@@ -28,16 +28,16 @@ def test_a_code_is_above_a_thresholds_number_if_and_only_if_the_field_is_above_t
 @pytest.mark.parametrize("thresholds", [list(SWEPT_THRESHOLDS), sorted({*SWEPT_THRESHOLDS, 0.333})])
 def test_codes_are_hundredths_and_leave_one_for_what_is_no_number(thresholds):
     edges = code_edges(thresholds)
-    assert len(edges) <= NOTHING - 1 and (np.diff(edges) > 0).all() and edges[-1] == 1 and edges[0] < -1.4
+    assert len(edges) <= NO_FIELD - 1 and (np.diff(edges) > 0).all() and edges[-1] == 1 and edges[0] < -1.4
     assert set(np.diff(edges).round(4)) <= {0.01, 0.003, 0.007}
     codes = encode_fields(np.array([np.nan, -99.0, 1.0, 0.415, -0.005]), edges)
-    assert codes[0] == NOTHING and codes[1] == 0
+    assert codes[0] == NO_FIELD and codes[1] == 0
     assert edges[codes[2:]].tolist() == [1.0, 0.42, 0.0]  # the next edge that is not below
 
 
 def test_shares_are_per_cent_of_the_decided_images():
     decisions = np.array([[[1, 2], [0, 0]], [[0, 5], [1, 999]]])
-    assert encode_shares(decisions).tolist() == [[[33, 67], [NOTHING, NOTHING]], [[0, 100], [0, 100]]]
+    assert encode_shares(decisions).tolist() == [[[33, 67], [NO_FIELD, NO_FIELD]], [[0, 100], [0, 100]]]
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=6))
@@ -58,7 +58,7 @@ def test_fields_are_means_over_a_labels_images_and_a_label_without_images_has_no
     add_fields(pack, "a", "test", sums, np.array([4, 2, 0]), edges)
     codes = read(pack, "a/test")
     shown = [[1.0, -0.5, 0.25], [0.25, 0.5, 0]]
-    assert edges[codes[0, :2]].tolist() == shown and (codes[0, 2] == NOTHING).all()
-    assert (codes[1] == NOTHING).all()  # silent
+    assert edges[codes[0, :2]].tolist() == shown and (codes[0, 2] == NO_FIELD).all()
+    assert (codes[1] == NO_FIELD).all()  # silent
     assert read(pack, "a/largest").tolist() == [2.0, -0.25]
     assert read(pack, "a/own").tolist() == [[2.0, 1.0, 0.0], [-0.25, -0.5, 0.0]]

@@ -272,20 +272,20 @@ class Tables:
         totals = np.full_like(self.totals(), np.nan) if self.layers[-1] in self.silent else self.totals()
         backbone = load_params(ROOT / "params.yaml").archs[arch].backbone
         about = 0.3, paper, HEADING
-        yield "network", network.network(backbone, 32, len(names), self.layers, HEADING)
-        yield "success_rates", success_rates.success_rates(table, self.history, paper, HEADING)
-        yield "training", success_rates.training(self.history, HEADING)
-        yield "layer_statistics", layers.layer_statistics(table, *about)
-        yield "layer_table", layers.layer_table(table, self.history, *about)
-        yield "cluster_sizes", layers.cluster_sizes(table, *about)
-        yield "label_appearances", layers.label_appearances(self.labels, *about)
-        yield "decisions", matrices.decisions(decided, self.layers[-1:], names, HEADING)
-        yield "filters", matrices.filter_matrices(shown, names, 0.3, HEADING)
-        yield "field_histograms", fields.field_histograms(self.histograms, table, 0.3, HEADING)
-        yield "signal_to_noise", fields.signal_to_noise(table, totals, names, paper, HEADING)
-        yield "nulls", nulls_and_thresholds.nulls(self.nulls, 0.3, HEADING)
-        yield "thresholds", nulls_and_thresholds.thresholds(self.thresholds, HEADING)
-        yield "dilution", dilution.dilution(self.dilution, names, (self.filters_count // 3, 0.94), HEADING)
+        yield "network", network.plot_network(backbone, 32, len(names), self.layers, HEADING)
+        yield "success_rates", success_rates.plot_success_rates(table, self.history, paper, HEADING)
+        yield "training", success_rates.plot_training(self.history, HEADING)
+        yield "layer_statistics", layers.plot_layer_statistics(table, *about)
+        yield "layer_table", layers.plot_layer_table(table, self.history, *about)
+        yield "cluster_sizes", layers.plot_cluster_sizes(table, *about)
+        yield "label_appearances", layers.plot_label_appearances(self.labels, *about)
+        yield "decisions", matrices.plot_decisions(decided, self.layers[-1:], names, HEADING)
+        yield "filters", matrices.plot_filters(shown, names, 0.3, HEADING)
+        yield "field_histograms", fields.plot_field_histograms(self.histograms, table, 0.3, HEADING)
+        yield "signal_to_noise", fields.plot_signal_to_noise(table, totals, names, paper, HEADING)
+        yield "nulls", nulls_and_thresholds.plot_nulls(self.nulls, 0.3, HEADING)
+        yield "thresholds", nulls_and_thresholds.plot_thresholds(self.thresholds, HEADING)
+        yield "dilution", dilution.plot_dilution(self.dilution, names, (self.filters_count // 3, 0.94), HEADING)
 
     @cached_property
     def dilution(self) -> pd.DataFrame:
@@ -352,8 +352,7 @@ class Tables:
         for name in ("layers", "filters", "labels", "nulls", "thresholds", "histograms"):
             files.write_table(name, getattr(self, names.get(name, name)))
         files.write_table("training", self.history.assign(test_accuracy_without_bias=np.nan))
-        with files.replacing("claims") as path:
-            path.write_text(CLAIMS, encoding="utf-8")
+        files.write_text("claims", CLAIMS)
         for seed in range(self.samples):
             files.write_table("dilution", self._dilution(seed), seed=seed)
             with files.write("matrices", seed=seed) as file:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from singlefilter.figures.dilution import dilution, means_over_samples
+from singlefilter.figures.dilution import means_over_samples, plot_dilution
 from tests.figures.tables import HEADING, Tables, legend, rendered, texts, ticks
 
 
@@ -32,7 +32,7 @@ def measurements(samples: int = 2, retrained: bool = False, layers: tuple[int, .
 
 
 def draw(table: pd.DataFrame, paper=None):
-    return dilution(table, ("a", "b", "c"), paper, HEADING)
+    return plot_dilution(table, ("a", "b", "c"), paper, HEADING)
 
 
 def test_means_join_the_deviations_over_samples_and_over_draws():
@@ -135,7 +135,7 @@ def test_of_a_thousand_labels_those_that_lose_most_are_shown_and_the_mean_of_the
     table = Tables(layers=(13,), samples=2, class_names=names).dilution
     of_label = table["kind"] == "label"
     table.loc[of_label, "label_accuracy"] = np.where(table.loc[of_label, "label"] % 50 == 7, 0.1, 0.6)
-    figure = dilution(table, names, None, HEADING)
+    figure = plot_dilution(table, names, None, HEADING)
     for axes in figure.axes[2:4]:
         assert ticks(axes.xaxis) == [*(f"class {label}" for label in range(7, 1000, 50)), "others"]
     shown = figure.axes[2].containers[0].lines[0].get_ydata()

@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 from matplotlib.collections import PolyCollection
 
-from singlefilter.figures.layers import cluster_sizes, label_appearances, layer_statistics, layer_table, layers_text
+from singlefilter.figures.layers import (
+    layers_text,
+    plot_cluster_sizes,
+    plot_label_appearances,
+    plot_layer_statistics,
+    plot_layer_table,
+)
 from tests.figures.tables import CIFAR10, HEADING, Tables, legend, texts, ticks
 
 PAPER = {(13, "noise"): 1.5, (7, "clusters"): 1.3, (13, "cluster_size"): 2.88, (None, "accuracy"): 0.94}
@@ -23,7 +29,7 @@ def table_rows(figure) -> list[list[str]]:
 
 def test_layer_statistics_begin_at_zero_and_show_intervals_and_the_papers():
     # Layers 2, 7, 13: noise 20, 10.75, 1.5 ± 0.75, between 1.5 more and less; clusters 1.9, 1.45, 1.
-    figure = layer_statistics(Tables(layers=(2, 7, 13)).layers_table, 0.3, PAPER, HEADING)
+    figure = plot_layer_statistics(Tables(layers=(2, 7, 13)).layers_table, 0.3, PAPER, HEADING)
     noise, clusters, sizes = figure.axes
     clustered, of_all = noise.containers
     np.testing.assert_allclose(of_all.lines[0].get_xydata(), [[2, 20], [7, 10.75], [13, 1.5]])
@@ -43,14 +49,14 @@ def test_layer_statistics_begin_at_zero_and_show_intervals_and_the_papers():
 
 def test_layer_statistics_of_silent_filters_leave_a_gap():
     tables = Tables(layers=(2, 7), samples=1, silent=(2,))
-    noise, *_ = layer_statistics(tables.layers_table, 0.3, {}, HEADING).axes
+    noise, *_ = plot_layer_statistics(tables.layers_table, 0.3, {}, HEADING).axes
     np.testing.assert_allclose(noise.containers[1].lines[0].get_ydata(orig=False), [np.nan, 1.5])
     assert not noise.containers[1].has_yerr
 
 
 def test_layer_statistics_of_nothing_say_so():
     tables = Tables(layers=(2, 7), silent=(2, 7))
-    for axes in layer_statistics(tables.layers_table, 0.3, {}, HEADING).axes:
+    for axes in plot_layer_statistics(tables.layers_table, 0.3, {}, HEADING).axes:
         assert texts(axes) == ["no such number"]
         assert ticks(axes.yaxis) == []
 
@@ -61,7 +67,7 @@ def test_layer_table_has_the_papers_numbers_in_grey_under_the_measured():
     sizes = [f"size_share_{size}" for size in range(1, 11)]
     table.loc[0, sizes] = [0.5, 0.25, 0.125, 0.05, 0.03, 0.02, 0.01, 0.01, 0.004, 0.001]
     table["silent_filters_mean"] = [0, 1 / 6]
-    figure = layer_table(table, tables.history, 0.3, PAPER, HEADING)
+    figure = plot_layer_table(table, tables.history, 0.3, PAPER, HEADING)
     assert table_rows(figure) == [
         ["grey: paper (CIFAR-10)", "share of each cluster size"],
         [
@@ -89,7 +95,7 @@ def test_layer_table_has_the_papers_numbers_in_grey_under_the_measured():
 
 def test_layer_table_of_one_sample_and_two_labels_has_neither_deviations_nor_larger_sizes():
     tables = Tables(layers=(7, 13), samples=1, class_names=("a", "b"), silent=(7,))
-    figure = layer_table(tables.layers_table, tables.history, 0.3, {}, HEADING)
+    figure = plot_layer_table(tables.layers_table, tables.history, 0.3, {}, HEADING)
     rows = table_rows(figure)
     assert rows[1][-2:] == ["1", "2"]
     assert rows[2] == ["7", "64", "64", "0.620", "n/a", "n/a", "n/a", "n/a", "n/a"]
@@ -105,7 +111,7 @@ def test_cluster_sizes_go_from_layer_to_layer_and_end_with_the_largest_size_that
     table["size_share_1"], table["size_share_2"] = [0.75, 0.25], [0.2, 0.5]
     table["size_share_5"], table["size_share_9"] = [0.05, 0.2496], [0, 0.0004]
     table["cluster_size_mean"] = [1.4, 2.5]
-    first, last = cluster_sizes(table, 0.3, {(13, "cluster_size"): 2.88}, HEADING).axes
+    first, last = plot_cluster_sizes(table, 0.3, {(13, "cluster_size"): 2.88}, HEADING).axes
     assert [bar.get_height() for bar in last.patches] == [0.25, 0.5, 0, 0, 0.2496]
     assert [bar.get_height() for bar in first.patches] == [0.75, 0.2, 0, 0, 0.05]
     assert last.get_title() == "layer 13: mean 2.50\npaper: 2.88"
@@ -113,12 +119,12 @@ def test_cluster_sizes_go_from_layer_to_layer_and_end_with_the_largest_size_that
 
 
 def test_cluster_sizes_of_many_layers_are_those_of_six():
-    figure = cluster_sizes(Tables(layers=tuple(range(1, 14))).layers_table, 0.3, {}, HEADING)
+    figure = plot_cluster_sizes(Tables(layers=tuple(range(1, 14))).layers_table, 0.3, {}, HEADING)
     assert [axes.get_title().split(":")[0] for axes in figure.axes] == [f"layer {n}" for n in (1, 3, 6, 8, 11, 13)]
 
 
 def test_cluster_sizes_without_a_cluster_say_so():
-    figure = cluster_sizes(Tables(layers=(2, 7), clusterless=(2, 7)).layers_table, 0.3, {}, HEADING)
+    figure = plot_cluster_sizes(Tables(layers=(2, 7), clusterless=(2, 7)).layers_table, 0.3, {}, HEADING)
     assert [axes.texts[0].get_text() for axes in figure.axes] == ["no cluster"] * 2
     assert figure.axes[0].get_title() == "layer 2: mean n/a"
 
@@ -136,7 +142,7 @@ def appearances(layers: tuple[int, ...], samples: int, names: tuple[str, ...]) -
 
 def test_label_appearances_are_averaged_over_samples():
     # Samples 0 and 1 of layer 4: 4 + label + 0 or 10, so 9, 10, 11 on average; deviation √50.
-    figure = label_appearances(appearances((2, 4), 2, ("a", "b", "nan")), 0.3, {(4, "appearances"): 12}, HEADING)
+    figure = plot_label_appearances(appearances((2, 4), 2, ("a", "b", "nan")), 0.3, {(4, "appearances"): 12}, HEADING)
     first, last = figure.axes
     assert [bar.get_height() for bar in last.patches] == [9, 10, 11]
     assert last.get_title() == "layer 4: mean 10.0\npaper: 12" and first.get_title() == "layer 2: mean 8.0"
@@ -158,18 +164,18 @@ def test_label_appearances_are_averaged_over_samples():
     ],
 )
 def test_label_appearances_are_those_of_the_last_layer_and_the_papers_other_or_the_middle_one(layers, paper, shown):
-    figure = label_appearances(appearances(layers, 1, CIFAR10), 0.3, paper, HEADING)
+    figure = plot_label_appearances(appearances(layers, 1, CIFAR10), 0.3, paper, HEADING)
     assert [axes.get_title().split(":")[0] for axes in figure.axes] == [f"layer {layer}" for layer in shown]
 
 
 def test_a_mean_of_the_papers_far_above_the_bars_is_on_the_scale():
-    (axes,) = label_appearances(appearances((13,), 1, CIFAR10), 0.3, {(13, "appearances"): 150}, HEADING).axes
+    (axes,) = plot_label_appearances(appearances((13,), 1, CIFAR10), 0.3, {(13, "appearances"): 150}, HEADING).axes
     assert axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > 150
 
 
 def test_labels_in_no_cluster_have_a_scale_from_zero():
     labels = appearances((2,), 1, CIFAR10).assign(appearances=0)
-    (axes,) = label_appearances(labels, 0.3, {}, HEADING).axes
+    (axes,) = plot_label_appearances(labels, 0.3, {}, HEADING).axes
     assert axes.get_ylim() == (0, 1)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from singlefilter.figures.matrices import decisions, filter_matrices, permuted_cells, representative_filters
+from singlefilter.figures.matrices import permuted_cells, plot_decisions, plot_filters, representative_filters
 from tests.figures.tables import HEADING, Tables, rendered, texts, ticks
 
 # Ones of a 6-label filter. Walk: 0 starts, 3 joins (0-3, 3-0, 3-3); 1 starts, alone. Label 4's and 5's diagonal is 0.
@@ -65,7 +65,7 @@ def test_permuted_cells_tell_clusters_from_noise():
 
 def test_filter_matrices_show_fields_clipped_and_permuted_with_their_labels():
     fields = fields_of(ONES)
-    figure = filter_matrices({2: None, 7: (5, fields)}, NAMES, 0.3, HEADING)
+    figure = plot_filters({2: None, 7: (5, fields)}, NAMES, 0.3, HEADING)
     silent, shown = figure.subfigs
     assert silent.get_suptitle() == "layer 2: all filters are silent"
     assert shown.get_suptitle() == "layer 7, filter 5: noise 3, clusters (a, d), (b)"
@@ -82,12 +82,12 @@ def test_filter_matrices_show_fields_clipped_and_permuted_with_their_labels():
 def test_the_first_row_of_a_matrix_is_on_top():
     for labels, places in ((6, 6), (20, 20), (60, 21)):
         fields = fields_of([(0, 5)], labels)
-        axes = filter_matrices({7: (5, fields)}, [str(label) for label in range(labels)], 0.3, HEADING).axes[0]
+        axes = plot_filters({7: (5, fields)}, [str(label) for label in range(labels)], 0.3, HEADING).axes[0]
         assert axes.get_ylim() == (places - 0.5, -0.5) and axes.get_xlim() == (-0.5, places - 0.5)
 
 
 def test_filter_matrices_paint_clusters_white_noise_yellow_and_the_rest_dark():
-    figure = filter_matrices({7: (5, fields_of(ONES))}, NAMES, 0.3, HEADING)
+    figure = plot_filters({7: (5, fields_of(ONES))}, NAMES, 0.3, HEADING)
     mesh = figure.axes[2].collections[0]
     dark, noise, cluster = mesh.cmap(mesh.norm(np.array([0, 1, 2])))[:, :3]
     assert cluster.tolist() == [1, 1, 1]
@@ -97,7 +97,7 @@ def test_filter_matrices_paint_clusters_white_noise_yellow_and_the_rest_dark():
 
 def test_filter_matrices_are_square():
     shown = {1: None, 2: (0, Tables().fields(2)), 4: (1, fields_of(ONES, 10))}
-    figure = filter_matrices(shown, Tables().class_names, 0.3, HEADING)
+    figure = plot_filters(shown, Tables().class_names, 0.3, HEADING)
     figure.draw_without_rendering()
     for part in figure.subfigs[1:]:
         for axes in part.axes[:3]:
@@ -108,7 +108,7 @@ def test_filter_matrices_are_square():
 
 def test_only_the_first_filters_panels_are_named_and_only_the_last_ones_have_a_label_below():
     shown = {layer: (0, fields_of(ONES)) for layer in (1, 2, 3)} | {4: None}
-    figure = filter_matrices(shown, NAMES, 0.3, HEADING)
+    figure = plot_filters(shown, NAMES, 0.3, HEADING)
     drawn = figure.subfigs[:3]
     assert [part.axes[1].get_title() for part in drawn] == ["clipped at 0.3", "", ""]
     assert [part.axes[1].get_xlabel() for part in drawn] == ["", "", "output label"]
@@ -122,7 +122,7 @@ def test_of_many_labels_those_of_clusters_and_of_the_largest_fields_are_shown_an
         fields[label, 50] = 0.9
     fields[3, 4] = 0.2  # not above the threshold
     fields[5, 6] = 0.4  # above it, and less than those that are shown
-    figure = filter_matrices({1: (0, fields)}, [f"class {label}" for label in range(100)], 0.3, HEADING)
+    figure = plot_filters({1: (0, fields)}, [f"class {label}" for label in range(100)], 0.3, HEADING)
     left, middle, right = figure.axes[:3]
     shown = [50, *range(60, 78), 99]
     assert ticks(left.xaxis) == ticks(left.yaxis) == [*map(str, shown), "others"]
@@ -140,7 +140,7 @@ def test_colour_bar_says_where_fields_are_below_its_scale():
     for lowest, extend in ((-1.5, "min"), (-1.0, "neither")):
         fields = fields_of(ONES)
         fields[2, 2] = lowest
-        figure = filter_matrices({1: (0, fields)}, NAMES, 0.3, HEADING)
+        figure = plot_filters({1: (0, fields)}, NAMES, 0.3, HEADING)
         assert figure.axes[0].collections[0].colorbar.extend == extend
 
 
@@ -148,7 +148,7 @@ def test_fields_of_a_label_without_images_are_left_blank():
     fields = fields_of(ONES)
     fields[5] = np.nan
     fields[2, 2] = -1.5
-    figure = filter_matrices({1: (0, fields)}, NAMES, 0.3, HEADING)
+    figure = plot_filters({1: (0, fields)}, NAMES, 0.3, HEADING)
     assert figure.axes[0].collections[0].colorbar.extend == "min"
     assert cells(figure.axes[0]).mask[5].all() and cells(figure.axes[0]).mask.sum() == 6
     rendered(figure)
@@ -156,7 +156,7 @@ def test_fields_of_a_label_without_images_are_left_blank():
 
 
 def test_names_with_a_comma_are_in_quotes():
-    figure = filter_matrices({1: (0, fields_of(ONES))}, ["a, b", "犬", "c", "d", "e", "f"], 0.3, HEADING)
+    figure = plot_filters({1: (0, fields_of(ONES))}, ["a, b", "犬", "c", "d", "e", "f"], 0.3, HEADING)
     assert ticks(figure.axes[0].yaxis)[:3] == ['"a, b"', "label 1", "c"]
     assert figure.subfigs[0].get_suptitle() == 'layer 1, filter 0: noise 3, clusters ("a, b", d), (label 1)'
 
@@ -164,7 +164,7 @@ def test_names_with_a_comma_are_in_quotes():
 def test_fields_are_white_at_zero_and_of_two_colours_above_and_below():
     fields = fields_of(ONES)
     fields[2] = np.nan
-    figure = filter_matrices({1: (0, fields)}, NAMES, 0.3, HEADING)
+    figure = plot_filters({1: (0, fields)}, NAMES, 0.3, HEADING)
     mesh = figure.axes[0].collections[0]
     negative, zero, positive, unknown = mesh.cmap(mesh.norm(np.ma.masked_invalid([-1, 0, 1, np.nan])))
     assert zero.min() > 0.95
@@ -175,7 +175,7 @@ def test_fields_are_white_at_zero_and_of_two_colours_above_and_below():
 def test_decisions_are_shares_of_each_labels_decided_images():
     # Label 0: 1 of 4 for a, 3 for b; label 1: all for b; label 2: none decided. Of all 6, 5 for b: 83 %.
     counts = np.array([[1, 3, 0], [0, 2, 0], [0, 0, 0]])
-    figure = decisions({2: None, 13: (5, counts)}, [13], list("abc"), HEADING)
+    figure = plot_decisions({2: None, 13: (5, counts)}, [13], list("abc"), HEADING)
     silent, shown = figure.axes[:2]
     assert silent.texts[0].get_text() == "layer 2:\nall filters are silent"
     np.testing.assert_array_equal(cells(shown).filled(-1), [[0.25, 0.75, 0], [0, 1, 0], [-1, -1, -1]])
@@ -188,13 +188,13 @@ def test_decisions_are_shares_of_each_labels_decided_images():
 
 def test_decisions_say_of_which_layers_they_cannot_depend_on_the_image():
     counts = np.array([[0, 9], [9, 0]])
-    early, last = decisions({2: (0, counts), 13: (1, counts)}, [7, 13], ["a", "b"], HEADING).axes[:2]
+    early, last = plot_decisions({2: (0, counts), 13: (1, counts)}, [7, 13], ["a", "b"], HEADING).axes[:2]
     assert "one position" not in early.get_title() and last.get_title().endswith("\none position: all images alike")
 
 
 def test_decisions_write_light_on_dark_and_dark_on_light():
     counts = np.array([[0, 9], [9, 0]])
-    (axes, _) = decisions({2: (0, counts)}, [], ["a", "b"], HEADING).axes
+    (axes, _) = plot_decisions({2: (0, counts)}, [], ["a", "b"], HEADING).axes
     assert [text.get_color() for text in axes.texts] == ["white", "black", "black", "white"]  # viridis: 0 dark, 1 light
 
 
@@ -202,7 +202,7 @@ def test_decisions_of_many_labels_are_those_of_the_outputs_picked_most_and_of_th
     counts = np.zeros((30, 30), dtype=np.int64)
     counts[:, :20] = 2  # each of 20 outputs twice by each label, and another once
     counts[:, 25] = 1
-    axes = decisions({2: (0, counts)}, [], [str(label) for label in range(30)], HEADING).axes[0]
+    axes = plot_decisions({2: (0, counts)}, [], [str(label) for label in range(30)], HEADING).axes[0]
     assert ticks(axes.xaxis) == [*map(str, range(20)), "others"]
     np.testing.assert_allclose(cells(axes), np.tile([2 / 41] * 20 + [1 / 41], (21, 1)))
 
@@ -210,19 +210,21 @@ def test_decisions_of_many_labels_are_those_of_the_outputs_picked_most_and_of_th
 def test_decisions_of_more_than_ten_labels_are_without_numbers():
     for labels, numbers in ((10, 100), (11, 0)):
         counts = np.eye(labels, dtype=np.int64)
-        axes = decisions({2: (0, counts)}, [], [str(label) for label in range(labels)], HEADING).axes[0]
+        axes = plot_decisions({2: (0, counts)}, [], [str(label) for label in range(labels)], HEADING).axes[0]
         assert len(axes.texts) == numbers
 
 
 def test_a_filter_that_decides_nothing_says_so():
-    figure = decisions({2: (3, np.zeros((2, 2), dtype=np.int64))}, [], ["a", "b"], HEADING)
+    figure = plot_decisions({2: (3, np.zeros((2, 2), dtype=np.int64))}, [], ["a", "b"], HEADING)
     assert figure.axes[0].get_title() == "layer 2, filter 3\ndecides no image"
     rendered(figure)
 
 
 def test_decisions_of_two_layers_are_squares_of_the_same_size():
     tables = Tables()
-    figure = decisions({2: (0, tables.decisions(2)), 13: (0, tables.decisions(13))}, [], tables.class_names, HEADING)
+    figure = plot_decisions(
+        {2: (0, tables.decisions(2)), 13: (0, tables.decisions(13))}, [], tables.class_names, HEADING
+    )
     figure.draw_without_rendering()
     first, last = (axes.get_window_extent() for axes in figure.axes[:2])
     for extent in (first, last):

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from singlefilter.figures.nulls_and_thresholds import nulls, thresholds
+from singlefilter.figures.nulls_and_thresholds import plot_nulls, plot_thresholds
 from tests.figures.tables import HEADING, Tables, legend, texts, ticks
 
 
@@ -18,7 +18,7 @@ def null_rows() -> pd.DataFrame:
 
 
 def test_nulls_stand_beside_the_measured_with_their_deviations():
-    figure = nulls(null_rows(), 0.3, HEADING)
+    figure = plot_nulls(null_rows(), 0.3, HEADING)
     for number, axes in enumerate(figure.axes):
         measured = axes.lines[0]
         np.testing.assert_allclose(measured.get_ydata(), [2 + number, 13 + number])
@@ -33,7 +33,7 @@ def test_nulls_stand_beside_the_measured_with_their_deviations():
 
 
 def test_nulls_are_named_in_words_and_their_z_is_left_to_the_table():
-    figure = nulls(null_rows(), 0.3, HEADING)
+    figure = plot_nulls(null_rows(), 0.3, HEADING)
     assert [texts(axes) for axes in figure.axes] == [[]] * 3
     assert legend(figure) == [
         "measured",
@@ -47,9 +47,9 @@ def test_nulls_are_named_in_words_and_their_z_is_left_to_the_table():
 
 
 def test_nulls_of_silent_layers_leave_a_gap_or_say_so():
-    axes = nulls(Tables(layers=(2, 13), silent=(2,)).nulls, 0.3, HEADING).axes[0]
+    axes = plot_nulls(Tables(layers=(2, 13), silent=(2,)).nulls, 0.3, HEADING).axes[0]
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [np.nan, 1.5])
-    axes = nulls(Tables(layers=(2, 13), silent=(2, 13)).nulls, 0.3, HEADING).axes[0]
+    axes = plot_nulls(Tables(layers=(2, 13), silent=(2, 13)).nulls, 0.3, HEADING).axes[0]
     assert axes.texts[-1].get_text() == "no such number"
 
 
@@ -66,7 +66,7 @@ def threshold_rows(deviation: float = 0.1) -> pd.DataFrame:
 
 
 def test_thresholds_show_the_three_kinds_of_every_layer():
-    figure = thresholds(threshold_rows(), HEADING)
+    figure = plot_thresholds(threshold_rows(), HEADING)
     for number, axes in enumerate(figure.axes):
         first, last = axes.containers
         np.testing.assert_allclose(first.lines[0].get_xydata(), [[0.3, 2 + number], [0.6, 2 + number]])
@@ -85,11 +85,11 @@ def test_thresholds_show_the_three_kinds_of_every_layer():
 
 
 def test_thresholds_of_one_sample_have_no_bars():
-    figure = thresholds(threshold_rows(np.nan), HEADING)
+    figure = plot_thresholds(threshold_rows(np.nan), HEADING)
     assert not any(container.has_yerr for axes in figure.axes for container in axes.containers)
     assert "Bars" not in figure.get_label()
 
 
 def test_thresholds_of_many_layers_are_those_of_seven():
-    entries = legend(thresholds(Tables(layers=tuple(range(1, 14))).thresholds, HEADING))
+    entries = legend(plot_thresholds(Tables(layers=tuple(range(1, 14))).thresholds, HEADING))
     assert entries[:7] == [f"layer {layer}" for layer in (1, 3, 5, 7, 9, 11, 13)]

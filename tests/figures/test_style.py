@@ -101,7 +101,7 @@ def test_another_process_gives_the_same_bytes():
     code = (
         "import hashlib; from tests.figures.tables import *\n"
         "with drawing_style():\n"
-        "    figure = layers.layer_statistics(Tables().layers_table, 0.3, {(13, 'noise'): 1.5}, HEADING)\n"
+        "    figure = layers.plot_layer_statistics(Tables().layers_table, 0.3, {(13, 'noise'): 1.5}, HEADING)\n"
         "    print(*(hashlib.sha256(rendered(figure, form)).hexdigest() for form in ('png', 'svg')))"
     )
     found = set()
@@ -140,12 +140,12 @@ def test_importing_the_figures_imports_neither_pyplot_nor_torch():
 
 
 def test_the_users_own_settings_change_nothing():
-    expected = rendered(success_rates.training(Tables().history, HEADING))
+    expected = rendered(success_rates.plot_training(Tables().history, HEADING))
     import matplotlib
 
     matplotlib.rcParams.update({"axes.labelsize": 30, "xtick.direction": "in", "font.sans-serif": ["Arial"]})
     style.use_style(dpi=60, font_size=9, colormap="viridis")
-    figure = success_rates.training(Tables().history, HEADING)
+    figure = success_rates.plot_training(Tables().history, HEADING)
     assert rendered(figure) == expected
     # No font of this machine stands in for a letter that the figures' own lacks.
     assert {tuple(text.get_fontfamily()) for text in figure.findobj(Text)} == {("DejaVu Sans",)}

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from singlefilter.figures.success_rates import success_rates, training
+from singlefilter.figures.success_rates import plot_success_rates, plot_training
 from tests.figures.tables import HEADING, Tables, legend, rendered
 
 
@@ -23,7 +23,7 @@ def history() -> pd.DataFrame:
 
 
 def test_success_rates_show_both_sets_and_the_networks_last_accuracy(layers, history):
-    (axes,) = success_rates(layers, history, {}, HEADING).axes
+    (axes,) = plot_success_rates(layers, history, {}, HEADING).axes
     test, train = axes.containers
     np.testing.assert_allclose(test.lines[0].get_xydata(), [[2, 0.5], [4, 0.6], [7, 0.7]])
     np.testing.assert_allclose(train.lines[0].get_xydata(), [[2, 0.8], [4, 0.9], [7, 1.0]])
@@ -41,7 +41,7 @@ def test_success_rates_show_both_sets_and_the_networks_last_accuracy(layers, his
 
 def test_success_rates_show_the_validation_set_if_there_is_one(layers, history):
     layers = layers.assign(validation_accuracy_mean=[0.3, 0.4, 0.45], validation_accuracy_std=0.02)
-    figure = success_rates(layers, history, {}, HEADING)
+    figure = plot_success_rates(layers, history, {}, HEADING)
     curves = figure.axes[0].containers
     np.testing.assert_allclose(curves[2].lines[0].get_xydata(), [[2, 0.3], [4, 0.4], [7, 0.45]])
     np.testing.assert_allclose(curves[2].lines[2][0].get_segments()[1], [[4, 0.38], [4, 0.42]])
@@ -52,7 +52,7 @@ def test_success_rates_show_the_validation_set_if_there_is_one(layers, history):
 
 def test_one_sample_has_no_bars_and_no_deviation(layers, history):
     layers = layers.assign(samples=1, accuracy_std=np.nan, train_accuracy_std=np.nan)
-    figure = success_rates(layers, history[history["seed"] == 0], {}, HEADING)
+    figure = plot_success_rates(layers, history[history["seed"] == 0], {}, HEADING)
     assert not any(container.has_yerr for container in figure.axes[0].containers)
     assert "whole network, test set: 0.600" in legend(figure)
     assert "Bars" not in figure.get_label()
@@ -60,7 +60,7 @@ def test_one_sample_has_no_bars_and_no_deviation(layers, history):
 
 def test_success_rates_show_the_papers_beside(layers, history):
     paper = {(None, "accuracy"): 0.94, (7, "train_accuracy"): 0.999, (7, "accuracy"): 0.93, (13, "accuracy"): 0.94}
-    figure = success_rates(layers, history, paper, HEADING)
+    figure = plot_success_rates(layers, history, paper, HEADING)
     marks = {line.get_marker(): line.get_xydata().tolist() for line in figure.axes[0].lines}
     assert (marks["x"], marks["+"]) == ([[7, 0.93]], [[7, 0.999]])
     entries = ["paper (CIFAR-10), test set", "paper (CIFAR-10), training set"]
@@ -68,7 +68,7 @@ def test_success_rates_show_the_papers_beside(layers, history):
 
 
 def test_training_has_a_curve_for_each_sample_and_one_entry_for_all():
-    figure = training(Tables(samples=3, epochs=4).history, HEADING)
+    figure = plot_training(Tables(samples=3, epochs=4).history, HEADING)
     loss, accuracies, rates = figure.axes
     assert (len(loss.lines), len(accuracies.lines), len(rates.lines)) == (3, 6, 6)
     # The first sample's: 2 / (epoch + 1); nothing before training.
@@ -85,17 +85,17 @@ def test_training_has_a_curve_for_each_sample_and_one_entry_for_all():
 
 def test_training_shows_validation_and_removed_biases_if_there_are_any():
     history = Tables(samples=1, validation=True).history.assign(test_accuracy_without_bias=0.5)
-    entries = legend(training(history, HEADING))
+    entries = legend(plot_training(history, HEADING))
     assert entries[:4] == ["test set", "training set", "validation set", "test set, output biases removed"]
 
 
 def test_training_takes_a_history_without_these_columns():
     history = Tables(samples=1).history.drop(columns=["validation_accuracy", "test_accuracy_without_bias"])
-    assert legend(training(history, HEADING))[:2] == ["test set", "training set"]
+    assert legend(plot_training(history, HEADING))[:2] == ["test set", "training set"]
 
 
 def test_a_network_without_training_has_its_first_accuracy_alone():
-    figure = training(Tables(samples=2, epochs=0).history, HEADING)
+    figure = plot_training(Tables(samples=2, epochs=0).history, HEADING)
     loss, accuracies, rates = figure.axes
     assert [axes.texts[0].get_text() for axes in (loss, rates)] == ["no training"] * 2
     assert accuracies.lines[0].get_xydata().tolist() == [[0, pytest.approx(0.1)]]
@@ -106,6 +106,6 @@ def test_rates_that_are_all_zero_need_no_logarithm():
     history = Tables(samples=1).history
     names = ["learning_rate_convolutional", "learning_rate_fully_connected"]
     history[names] = history[names] * 0
-    figure = training(history, HEADING)
+    figure = plot_training(history, HEADING)
     assert figure.axes[2].get_yscale() == "linear"
     rendered(figure)

@@ -67,7 +67,6 @@ def test_weights_are_numbers_of_copies(layer):
     found = cluster_means(layer, weights)
     copies = layer_statistics(find_layer_clusters(clipped_filters()[[0, 0, 0, 2, 2, 4]], np.zeros(6, dtype=bool)))
     plain = layer_statistics(layer)
-    assert found.pop("filters").tolist() == [4, 6, 0]  # silent ones are not counted
     for name, values in found.items():
         assert values == pytest.approx([plain[name], copies[name], np.nan], nan_ok=True), name
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from singlefilter.training.matmul import product
+from singlefilter.training.matmul import linear
 
 
 @pytest.fixture(params=[True, False], ids=["oneDNN", "without"])
@@ -25,6 +25,6 @@ def test_a_product_equals_numpys(shape, transposed):
         torch.from_numpy(np.ascontiguousarray(side.T)).T if transposed else torch.from_numpy(side)
         for side in (left, right)
     ]
-    found = product(*given)
+    found = linear(*given)
     assert (found.dtype, found.shape) == (torch.float32, (rows, columns))
     np.testing.assert_allclose(found.numpy(), left.astype(np.float64) @ right.T.astype(np.float64), rtol=0, atol=1e-3)

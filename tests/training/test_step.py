@@ -126,7 +126,7 @@ def test_replayed_heads_equal_heads(features, precision, recorder, data, make_pa
 def test_tensors_stay_where_a_recording_found_them(recorder, data, make_params):
     params = make_params(backbone=LONG)
     network = new_network(data, params, 0)
-    run = backbone._Run(network, data.train, params, 0, CPU)
+    run = backbone._Training(network, data.train, params, 0, CPU)
 
     def places() -> list[int]:
         weights = list(network.parameters())
@@ -146,7 +146,7 @@ def test_tensors_stay_where_a_recording_found_them(recorder, data, make_params):
 
 def test_a_recorded_step_takes_no_checkpoint(recorder, data, make_params):
     params = make_params()
-    run = backbone._Run(new_network(data, params, 0), data.train, params, 0, CPU)
+    run = backbone._Training(new_network(data, params, 0), data.train, params, 0, CPU)
     state = run.state([])
     run.restore(state)
     run.epoch(0, [0.1, 0.1])
@@ -238,7 +238,7 @@ def on_pretended_gpu(network: Network, monkeypatch) -> Network:
 @pytest.mark.usefixtures("pretended_gpu")
 def test_a_forward_pass_on_a_gpu_makes_no_tensor_on_the_processor(data, make_params, tiny_network, monkeypatch):
     params = make_params()
-    run = backbone._Run(on_pretended_gpu(tiny_network, monkeypatch), data.train, params, 0, GPU)
+    run = backbone._Training(on_pretended_gpu(tiny_network, monkeypatch), data.train, params, 0, GPU)
     with OnTheProcessor() as operations:
         run._step()
     assert operations.seen > 50 and not operations.found

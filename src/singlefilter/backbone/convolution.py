@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
-from singlefilter.training.matmul import product
+from singlefilter.training.matmul import linear
 
 KERNEL = 3  # height and width; row and column of a weight, less 1, say where its input lies from the output
 # Heights of maps, as measured on an EPYC with AVX512-BF16 (python -m tests.benchmarks convolutions). Fixed, and not
@@ -47,13 +47,13 @@ class _ByMatrix(torch.autograd.Function):
     def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         matrix = _matrix(weight.to(images.dtype), *images.shape[2:])
         ctx.save_for_backward(images, matrix)
-        fields = product(_rows(images), matrix)  # (N, H * W * C) @ (H * W * C, H * W * F)
+        fields = linear(_rows(images), matrix)  # (N, H * W * C) @ (H * W * C, H * W * F)
         return _maps(fields, images).add_(bias[:, None, None])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         images, matrix = ctx.saved_tensors
-        of_images = product(_rows(gradient), matrix.T)  # (N, H * W * F) @ (H * W * F, H * W * C)
+        of_images = linear(_rows(gradient), matrix.T)  # (N, H * W * F) @ (H * W * F, H * W * C)
         return _maps(of_images, images), _gradient_of_weight(gradient, images), gradient.sum((0, 2, 3))
 
 
@@ -95,7 +95,7 @@ def _gradient_of_weight(gradient: Tensor, images: Tensor) -> Tensor:
             left = gradient[:, outputs, outputs_across].flatten(0, 2).contiguous()  # (N * h * w, F)
             right = images[:, inputs, inputs_across].flatten(0, 2).contiguous()  # (N * h * w, C)
             if len(left):
-                result[:, row, column] = product(left.T, right.T)  # (F, N * h * w) @ (N * h * w, C)
+                result[:, row, column] = linear(left.T, right.T)  # (F, N * h * w) @ (N * h * w, C)
     return result.permute(0, 3, 1, 2)
 
 

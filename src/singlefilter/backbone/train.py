@@ -84,7 +84,7 @@ def train(
         InputError: The loss or a weight is no longer finite.
     """
     epochs = params.epochs(network.backbone.epochs)
-    run = _Run(ranks.synchronise(network.to(device)), data.train, params, seed, device)
+    run = _Training(ranks.synchronise(network.to(device)), data.train, params, seed, device)
     history = run.restore(ranks.from_first(checkpoint.load) if checkpoint else None)
     if not history:
         history.append(
@@ -161,7 +161,7 @@ def _groups(network: Trainable) -> list[tuple[Iterable[Tensor], Rates]]:
     return [(first, network.backbone.convolutional_rates), (last, network.backbone.fully_connected_rates)]
 
 
-class _Run:
+class _Training:
     """A network in training: images on the device, optimiser, and the step that goes through them."""
 
     def __init__(self, network: Trainable, split: Split, params: Params, seed: int, device: torch.device):

@@ -46,14 +46,14 @@ def load_weights(network: AnyNetwork) -> None:
     _put(network, _read(path), path)
 
 
-def _require_digest(path: Path, expected: str, way_out: str) -> None:
+def _require_digest(path: Path, expected: str, remedy: str) -> None:
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"weights: {UnusableFile.of(path, error)}; put it there, or change weights.file") from error
     if not found.startswith(expected):
-        raise InputError(f"weights: {path} has the SHA-256 {found}, where {expected} is expected; {way_out}")
+        raise InputError(f"weights: {path} has the SHA-256 {found}, where {expected} is expected; {remedy}")
 
 
 def published_address(network: AnyNetwork, name: str) -> str:

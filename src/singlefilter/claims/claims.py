@@ -119,8 +119,8 @@ def _near(arch: str, layer: int | None, statistic: str, tolerance: float) -> tup
     return paper_text(arch, layer, statistic), _within(VALUES[arch, layer, statistic], tolerance)
 
 
-def _of(layer: int, statistic: str) -> Callable[..., Number]:
-    return partial(measures.statistic, layer=layer, name=statistic)
+def _statistic(name: str) -> Callable[..., Number]:
+    return partial(measures.statistic, name=name)
 
 
 def _one(
@@ -134,10 +134,11 @@ def _one(
     construction: str = "",
     **need: Any,
 ) -> Claim:
-    """A claim of one run, and of one layer where `layers` is a number."""
-    place = f"{arch}, layer {layers}" if isinstance(layers, int) else arch
-    examined = (layers,) if isinstance(layers, int) else layers
-    return Claim(name, f"{place}: {text}", paper, rule, (Need(arch, examined, **need),), measure, construction)
+    """A claim of one run; where `layers` is a number, of this layer, which the measure is told."""
+    place = arch
+    if isinstance(layers, int):
+        place, measure, layers = f"{arch}, layer {layers}", partial(measure, layer=layers), (layers,)
+    return Claim(name, f"{place}: {text}", paper, rule, (Need(arch, layers, **need),), measure, construction)
 
 
 V16, V6, A16 = LAYERS["vgg16"], LAYERS["vgg6"], LAYERS["avgg16"]
@@ -161,11 +162,11 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("sr.order.avgg16", "avgg16 has a larger success rate than vgg16 (difference)",
           "0.015", POSITIVE_BY_INTERVAL, (Need("avgg16"), Need("vgg16")), measures.accuracy_difference),
     _one("sr.layers.layer10", "vgg16", 10, "the head does as well as the whole network (difference)",
-         "0", _at_least(-0.005), partial(measures.head_beside_network, layer=10), of_filters=False),
+         "0", _at_least(-0.005), measures.head_beside_network, of_filters=False),
     _one("sr.layers.layer13", "vgg16", 13, "the head does as well as the whole network (difference)",
-         "0", _at_least(-0.005), partial(measures.head_beside_network, layer=13), of_filters=False),
+         "0", _at_least(-0.005), measures.head_beside_network, of_filters=False),
     _one("sr.vgg6.layer5", "vgg6", 5, "success rate of the head",
-         *_near("vgg6", 5, "accuracy", 0.005), partial(measures.accuracy, layer=5), of_filters=False),
+         *_near("vgg6", 5, "accuracy", 0.005), measures.accuracy, of_filters=False),
     _one("sr.progress.vgg16", "vgg16", V16, "success rate grows with the layer (smallest step)",
          "grows", _above(-0.003), partial(measures.smallest_growth, layers=V16), of_filters=False),
     _one("sr.progress.vgg6", "vgg6", V6, "success rate grows with the layer (smallest step)",
@@ -178,13 +179,14 @@ CLAIMS: tuple[Claim, ...] = (
          "small", _at_most(0.005), partial(measures.largest_spread, layers=A16), of_filters=False),
     _one("train.layer7", "vgg16", 7, "success rate of the head on the training set",
          paper_text("vgg16", 7, "train_accuracy"), _at_least(0.995),
-         partial(measures.accuracy, layer=7, name="train_accuracy"), of_filters=False),
+         partial(measures.accuracy, name="train_accuracy"), of_filters=False),
 
-    _one("noise.vgg16.layer2", "vgg16", 2, "noise per filter", *_near("vgg16", 2, "noise", 4), _of(2, "noise")),
-    _one("noise.vgg16.layer10", "vgg16", 10, "noise per filter", *_near("vgg16", 10, "noise", 1), _of(10, "noise")),
-    _one("noise.vgg16.layer13", "vgg16", 13, "noise per filter", *_near("vgg16", 13, "noise", 0.5), _of(13, "noise")),
-    _one("noise.vgg6", "vgg6", 5, "noise per filter", *_near("vgg6", 5, "noise", 0.8), _of(5, "noise")),
-    _one("noise.avgg16", "avgg16", 13, "noise per filter", *_near("avgg16", 13, "noise", 0.4), _of(13, "noise")),
+    _one("noise.vgg16.layer2", "vgg16", 2, "noise per filter", *_near("vgg16", 2, "noise", 4), _statistic("noise")),
+    _one("noise.vgg16.layer10", "vgg16", 10, "noise per filter", *_near("vgg16", 10, "noise", 1), _statistic("noise")),
+    _one("noise.vgg16.layer13", "vgg16", 13, "noise per filter",
+         *_near("vgg16", 13, "noise", 0.5), _statistic("noise")),
+    _one("noise.vgg6", "vgg6", 5, "noise per filter", *_near("vgg6", 5, "noise", 0.8), _statistic("noise")),
+    _one("noise.avgg16", "avgg16", 13, "noise per filter", *_near("avgg16", 13, "noise", 0.4), _statistic("noise")),
     Claim("noise.order.vgg16", "the last layer's noise is larger in vgg6 than in vgg16 (difference)",
           "3.14 > 1.5", POSITIVE_BY_INTERVAL, (LAST[0], LAST[1]), partial(measures.last_layers, name="noise")),
     Claim("noise.order.avgg16", "the last layer's noise is larger in vgg16 than in avgg16 (difference)",
@@ -207,85 +209,85 @@ CLAIMS: tuple[Claim, ...] = (
     _one("noise.rises.layer11", "vgg16", (10, 11), "noise rises right after a pool, layer 11 over 10",
          "rises", _above(0), partial(measures.growth, earlier=10, later=11, name="noise")),
     _one("columns.layer2", "vgg16", 2, "columns almost wholly above threshold, per filter",
-         "a few", _between(1, 4), _of(2, "full_columns")),
+         "a few", _between(1, 4), _statistic("full_columns")),
     _one("columns.layer2.share", "vgg16", 2, "share of the ones that are in such columns",
-         "almost all", _at_least(0.5), _of(2, "full_columns_share")),
+         "almost all", _at_least(0.5), _statistic("full_columns_share")),
     _one("columns.layer4", "vgg16", 4, "columns almost wholly above threshold, per filter",
-         "a few", _between(1, 4), _of(4, "full_columns")),
+         "a few", _between(1, 4), _statistic("full_columns")),
     _one("columns.layer4.share", "vgg16", 4, "share of the ones that are in such columns",
-         "almost all", _at_least(0.5), _of(4, "full_columns_share")),
+         "almost all", _at_least(0.5), _statistic("full_columns_share")),
 
     _one("clusters.last.vgg16", "vgg16", 13, "one cluster per filter",
-         *_near("vgg16", 13, "clusters", 0.05), _of(13, "clusters"), OUTER_PRODUCT),
+         *_near("vgg16", 13, "clusters", 0.05), _statistic("clusters"), OUTER_PRODUCT),
     _one("clusters.last.vgg6", "vgg6", 5, "one cluster per filter",
-         *_near("vgg6", 5, "clusters", 0.05), _of(5, "clusters"), OUTER_PRODUCT),
+         *_near("vgg6", 5, "clusters", 0.05), _statistic("clusters"), OUTER_PRODUCT),
     _one("clusters.last.avgg16", "avgg16", 13, "one cluster per filter",
-         *_near("avgg16", 13, "clusters", 0.05), _of(13, "clusters")),
+         *_near("avgg16", 13, "clusters", 0.05), _statistic("clusters")),
     _one("clusters.last.vgg16.thresholds", "vgg16", 13, "one cluster per filter at each threshold from 0.3 to 0.6 "
          "(farthest)", *_near("vgg16", 13, "clusters", 0.05),
-         partial(measures.clusters_farthest_from_one, layer=13), OUTER_PRODUCT),
+         measures.clusters_farthest_from_one, OUTER_PRODUCT),
     _one("clusters.layer7", "vgg16", 7, "clusters per filter",
-         *_near("vgg16", 7, "clusters", 0.2), _of(7, "clusters")),
+         *_near("vgg16", 7, "clusters", 0.2), _statistic("clusters")),
     _one("clusters.layer7.size", "vgg16", 7, "cluster size",
-         *_near("vgg16", 7, "cluster_size", 0.2), _of(7, "cluster_size")),
-    _one("clusters.layer10", "vgg16", 10, "clusters per filter", "several", _at_least(1.3), _of(10, "clusters")),
+         *_near("vgg16", 7, "cluster_size", 0.2), _statistic("cluster_size")),
+    _one("clusters.layer10", "vgg16", 10, "clusters per filter", "several", _at_least(1.3), _statistic("clusters")),
     _one("clusters.layer10.falls", "vgg16", 10, "the share of clusters falls from size 1 to 2 to 3 (largest step)",
-         "falls", _below(0), partial(measures.largest_share_growth, layer=10, sizes=3)),
+         "falls", _below(0), partial(measures.largest_share_growth, sizes=3)),
     _one("clusters.layer10.above3", "vgg16", 10, "share of the clusters of more than 3 labels",
-         "~0", _at_most(0.05), partial(measures.share_above, layer=10, size=3)),
+         "~0", _at_most(0.05), partial(measures.share_above, size=3)),
     _one("clusters.layer10.smaller", "vgg16", (10, 13), "layer 10's clusters are smaller than layer 13's (difference)",
          "smaller", _below(0), partial(measures.growth, earlier=13, later=10, name="cluster_size")),
     _one("size.vgg16", "vgg16", 13, "cluster size",
-         *_near("vgg16", 13, "cluster_size", 0.2), _of(13, "cluster_size")),
-    _one("size.vgg6", "vgg6", 5, "cluster size", *_near("vgg6", 5, "cluster_size", 0.2), _of(5, "cluster_size")),
+         *_near("vgg16", 13, "cluster_size", 0.2), _statistic("cluster_size")),
+    _one("size.vgg6", "vgg6", 5, "cluster size", *_near("vgg6", 5, "cluster_size", 0.2), _statistic("cluster_size")),
     _one("size.avgg16", "avgg16", 13, "cluster size",
-         *_near("avgg16", 13, "cluster_size", 0.2), _of(13, "cluster_size")),
+         *_near("avgg16", 13, "cluster_size", 0.2), _statistic("cluster_size")),
     _one("size.shares", "vgg16", 13, "share of the clusters of 3 labels",
-         "most", _at_least(0.4), partial(measures.share_of, layer=13, size=3)),
+         "most", _at_least(0.4), partial(measures.share_of, size=3)),
     _one("size.shares.largest", "vgg16", 13, "share of the clusters of 3 labels less the largest other",
-         "> 0", _above(0), partial(measures.share_above_others, layer=13, size=3)),
+         "> 0", _above(0), partial(measures.share_above_others, size=3)),
     _one("threshold", "vgg16", 13, "cluster size at threshold 0.6 over that at 0.3",
-         "~1", _at_least(0.8), partial(measures.size_over_thresholds, layer=13)),
+         "~1", _at_least(0.8), measures.size_over_thresholds),
     _one("equal.layer13", "vgg16", 13, "variation over labels of the clusters that a label is in",
-         "slight", _at_most(0.15), partial(measures.evenness, layer=13)),
+         "slight", _at_most(0.15), measures.evenness),
     _one("equal.layer7", "vgg16", 7, "variation over labels of the clusters that a label is in",
-         "slight", _at_most(0.2), partial(measures.evenness, layer=7)),
+         "slight", _at_most(0.2), measures.evenness),
     _one("equal.vgg6", "vgg6", 5, "variation over labels of the clusters that a label is in",
-         "slight", _at_most(0.15), partial(measures.evenness, layer=5)),
+         "slight", _at_most(0.15), measures.evenness),
 
     _one("field.gap", "vgg16", 13, "fields in rows off the clusters against those of cluster blocks",
-         paper_text("vgg16", 13, "field_gap"), _at_most(0.03), partial(measures.field_gap, layer=13), ROWS_SUM_TO_0),
+         paper_text("vgg16", 13, "field_gap"), _at_most(0.03), measures.field_gap, ROWS_SUM_TO_0),
     _one("field.negative", "vgg16", 13, "mean of the sub-threshold fields in the clusters' rows",
-         "< 0", _below(0), _of(13, "fields_beside_clusters"), ROWS_SUM_TO_0),
+         "< 0", _below(0), _statistic("fields_beside_clusters"), ROWS_SUM_TO_0),
     _one("snr.counted", "vgg16", 13, "signal over interference, counted",
-         "4.5 … 4.8", _at_least(4), _of(13, "snr_counted"), FROM_SIZES),
+         "4.5 … 4.8", _at_least(4), _statistic("snr_counted"), FROM_SIZES),
     _one("snr", "vgg16", 13, "signal over the mean first noise, measured (inf: that mean is not positive)",
-         paper_text("vgg16", 13, "snr"), _above(5), partial(measures.signal_over_first_noise, layer=13), ROWS_SUM_TO_0),
+         paper_text("vgg16", 13, "snr"), _above(5), measures.signal_over_first_noise, ROWS_SUM_TO_0),
     Claim("snr.order", "signal over interference and noise, counted, orders the networks as their success rates do "
           "(smallest step)", "vgg6 < vgg16 < avgg16", _above(0), LAST,
           partial(measures.smallest_rise, name="snr_counted_with_noise")),
 
     _one("decision.vgg16", "vgg16", 13, "share of filters that pick one label whatever the input",
-         "1", _at_least(0.99), _of(13, "one_decision_share"), ONE_POSITION),
+         "1", _at_least(0.99), _statistic("one_decision_share"), ONE_POSITION),
     _one("decision.vgg6", "vgg6", 5, "share of filters that pick one label whatever the input",
-         "1", _at_least(0.99), _of(5, "one_decision_share"), ONE_POSITION),
+         "1", _at_least(0.99), _statistic("one_decision_share"), ONE_POSITION),
     _one("decision.avgg16", "avgg16", 13, "share of filters that pick one label whatever the input",
-         "1", _at_least(0.99), _of(13, "one_decision_share")),
+         "1", _at_least(0.99), _statistic("one_decision_share")),
     _one("decision.early.layer2", "vgg16", 2, "share of filters that mostly pick one, two or three labels",
-         "most", _at_least(0.5), _of(2, "few_decisions_share")),
+         "most", _at_least(0.5), _statistic("few_decisions_share")),
     _one("decision.early.layer4", "vgg16", 4, "share of filters that mostly pick one, two or three labels",
-         "most", _at_least(0.5), _of(4, "few_decisions_share")),
+         "most", _at_least(0.5), _statistic("few_decisions_share")),
     _one("single.vgg16", "vgg16", 13, "success rate of a single filter alone, mean over filters",
-         "low", _at_most(0.2), _of(13, "single_accuracy"), ONE_POSITION),
+         "low", _at_most(0.2), _statistic("single_accuracy"), ONE_POSITION),
     _one("single.vgg6", "vgg6", 5, "success rate of a single filter alone, mean over filters",
-         "low", _at_most(0.2), _of(5, "single_accuracy"), ONE_POSITION),
+         "low", _at_most(0.2), _statistic("single_accuracy"), ONE_POSITION),
     _one("single.avgg16", "avgg16", 13, "success rate of a single filter alone, mean over filters",
-         "low", _at_most(0.2), _of(13, "single_accuracy")),
+         "low", _at_most(0.2), _statistic("single_accuracy")),
 
     _one("same.train.noise", "vgg16", 13, "the training set's noise is the test set's (difference)",
-         "0", _within(0, 0.3), partial(measures.training_beside_test, layer=13, name="noise")),
+         "0", _within(0, 0.3), partial(measures.training_beside_test, name="noise")),
     _one("same.train.size", "vgg16", 13, "the training set's cluster size is the test set's (difference)",
-         "0", _within(0, 0.15), partial(measures.training_beside_test, layer=13, name="cluster_size")),
+         "0", _within(0, 0.15), partial(measures.training_beside_test, name="cluster_size")),
     _one("same.reversed.noise", "vgg16", V16, "the reversed walk leaves the mean noise of all filters unchanged "
          "(relative difference)", "0", _within(0, 0.01), partial(measures.change_reversed, layers=V16, name="noise")),
     _one("same.reversed.clusters", "vgg16", V16, "the reversed walk leaves the mean number of clusters of all filters "
@@ -293,9 +295,9 @@ CLAIMS: tuple[Claim, ...] = (
          partial(measures.change_reversed, layers=V16, name="clusters")),
 
     _one("dilute.random", "vgg16", 13, "150 of 512 filters removed at random, loss of success rate",
-         "0", _at_most(0.005), partial(measures.loss_without_random_filters, layer=13, removed=150)),
+         "0", _at_most(0.005), partial(measures.loss_without_random_filters, removed=150)),
     _one("dilute.label", "vgg16", 13, "filters silenced whose clusters include a label, largest loss of success rate",
-         "large", _above(0.02), partial(measures.loss_without_worst_label, layer=13), LABEL_REMOVED),
+         "large", _above(0.02), measures.loss_without_worst_label, LABEL_REMOVED),
     Claim("dilute.trained.350.layer13", "vgg14 trained with 350 filters in layer 13: loss of success rate",
           "0", _at_most(0.005), (Need("vgg14"), Need("vgg14_l13_350")), measures.accuracy_difference),
     Claim("dilute.trained.350.layers11to13", "vgg16 trained with 350 filters in layers 11 to 13: loss of success "

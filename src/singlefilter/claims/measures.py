@@ -246,9 +246,7 @@ def _at_threshold(run: Run, layer: int, threshold: float, name: str) -> Number:
 
 
 def _size_shares(run: Run, layer: int) -> list[float]:
-    row = run.by_layer[layer]
-    sizes = sum(name.startswith("size_share_") for name in row)
-    return [float(row[f"size_share_{size}"]) for size in range(1, sizes + 1)]
+    return [float(share) for name, share in run.by_layer[layer].items() if name.startswith("size_share_")]
 
 
 def _diluted(run: Run, layer: int, kind: str) -> pd.DataFrame:

@@ -29,25 +29,24 @@ from fractions import Fraction
 import numpy as np
 
 from singlefilter.paper.values import REMOVED_SHARE
-from singlefilter.pipeline.errors import InputError
 
-GRID_STEPS = 16
+SIXTEENTHS = 16
 CHUNK_VALUES = 2**24  # 134 MB of float64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measurement:
     """One row, but for its seed and layer; the module says what each column is."""
 
     kind: str
-    label: int | None
-    removed_filters: int | None
+    label: int | None = None
+    removed_filters: int | None = None
     weights_kept: float
     draws: int
     accuracy: float
-    accuracy_std: float | None
-    label_accuracy: float | None
-    rest_accuracy: float | None
+    accuracy_std: float | None = None
+    label_accuracy: float | None = None
+    rest_accuracy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,28 +58,12 @@ class Layer:
         features: Activations of the test set, float16 or float32 (N, F, S); float32 is the faster.
         labels: The images' labels, int64 (N,).
         member: Whether label k is in some cluster of filter f, by the training set's fields, Boolean (F, K).
-
-    Raises:
-        InputError: The shapes do not fit each other.
     """
 
     weights: np.ndarray
     features: np.ndarray
     labels: np.ndarray
     member: np.ndarray
-
-    def __post_init__(self) -> None:
-        labels, filters, positions = self.weights.shape
-        images = len(self.labels)
-        for name, shape, needed in (
-            ("features", self.features.shape, (images, filters, positions)),
-            ("member", self.member.shape, (filters, labels)),
-        ):
-            if shape != needed:
-                raise InputError(
-                    f"{name} has shape {shape}; a head of {labels} labels, {filters} filters and {positions} positions "
-                    f"and {images} images need {needed}. Take weights, features and clusters of one layer and sample"
-                )
 
 
 def dilute(layer: Layer, seed: Sequence[int], draws: int = 20) -> Iterator[Measurement]:
@@ -89,30 +72,25 @@ def dilute(layer: Layer, seed: Sequence[int], draws: int = 20) -> Iterator[Measu
     Args:
         layer: The layer and its head.
         seed: What the draws are seeded with, such as (sample, layer); the hardware has no part in them.
-        draws: Random draws of each size.
+        draws: Random draws of each size, at least 1.
 
     Yields:
-        The measurements, one a row of the table.
-
-    Raises:
-        InputError: draws is not positive.
+        The measurements, one for each row of the table.
     """
-    if draws < 1:
-        raise InputError(f"draws: is {draws}; must be at least 1")
     yield remove_nothing(layer)
-    yield from remove_random_filters(layer, removal_grid(layer.weights.shape[1]), seed, draws)
+    yield from remove_random_filters(layer, removal_counts(layer.weights.shape[1], SIXTEENTHS), seed, draws)
     for label in range(len(layer.weights)):
         yield from silence_label(layer, label, seed, draws)
     yield from keep_cluster_connections(layer, seed, draws)
 
 
-def removal_grid(filters: int) -> list[int]:
-    """Numbers of filters to remove: sixteenths from none to all, and the paper's share, 150 of 512 (Discussion)."""
-    sixteenths = {round(Fraction(filters * step, GRID_STEPS)) for step in range(GRID_STEPS + 1)}
-    return sorted(sixteenths | {round(filters * REMOVED_SHARE)})
+def removal_counts(filters: int, parts: int) -> list[int]:
+    """Numbers of filters to remove: parts of all, from none on, and the paper's share, 150 of 512 (Discussion)."""
+    even = {round(Fraction(filters * part, parts)) for part in range(parts + 1)}
+    return sorted(even | {round(filters * REMOVED_SHARE)})
 
 
-def filter_places(filters: int, seed: Sequence[int], draws: int) -> np.ndarray:
+def removal_ranks(filters: int, seed: Sequence[int], draws: int) -> np.ndarray:
     """Draw orders in which filters are removed, so that a number's draws depend on no other number.
 
     Args:
@@ -146,7 +124,7 @@ def remove_random_filters(
     Yields:
         A measurement for each number.
     """
-    places = filter_places(layer.weights.shape[1], seed, draws)
+    places = removal_ranks(layer.weights.shape[1], seed, draws)
     for count in removed:
         yield _measure("random", layer, (places >= count)[:, None, :, None], removed_filters=count)
 
@@ -174,8 +152,8 @@ def silence_label(layer: Layer, label: int, seed: Sequence[int], draws: int) -> 
     largest_first = np.argsort(-layer.weights[label].max(axis=1), kind="stable")  # (F,)
     silenced = {
         "label": of_clusters[None],  # (1, F)
-        "label_largest": _places(largest_first)[None] < count,  # (1, F)
-        "label_random": filter_places(len(of_clusters), seed, draws) < count,  # (D, F)
+        "label_largest": np.argsort(largest_first)[None] < count,  # (1, F)
+        "label_random": removal_ranks(len(of_clusters), seed, draws) < count,  # (D, F)
     }
     for kind, filters in silenced.items():
         yield _measure(kind, layer, ~filters[:, None, :, None], label=label, removed_filters=count)
@@ -197,7 +175,7 @@ def keep_cluster_connections(layer: Layer, seed: Sequence[int], draws: int) -> I
 
     count = int(layer.member.sum()) * weights.shape[2]
     largest_first = np.argsort(-np.abs(weights).ravel(), kind="stable")  # (K * F * S,)
-    kept = (_places(largest_first) < count).reshape(1, *weights.shape)  # (K * F * S,) -> (1, K, F, S)
+    kept = (np.argsort(largest_first) < count).reshape(1, *weights.shape)  # (K * F * S,) -> (1, K, F, S)
     yield _measure("magnitude", layer, kept)
 
     generator = np.random.default_rng([*seed, 1])
@@ -250,10 +228,3 @@ def _measure(
 def _share(true: np.ndarray) -> float | None:
     """The share that is true, from whole numbers: draws that agree give one draw's share exactly."""
     return int(np.count_nonzero(true)) / true.size if true.size else None
-
-
-def _places(order: np.ndarray) -> np.ndarray:
-    """The place of each item in an order."""
-    places = np.empty_like(order)
-    places[order] = np.arange(len(order))
-    return places

@@ -5,22 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from singlefilter.dilution.remove import Measurement, filter_places
+from singlefilter.dilution.remove import Measurement, removal_counts, removal_ranks
 from singlefilter.heads.train import Features, accuracy, train_heads
-from singlefilter.paper.values import REMOVED_SHARE
 from singlefilter.pipeline.params import Params
 from singlefilter.training.checkpoint import Checkpoint
 
-QUARTERS = (0, 1, 2, 3)  # of the filters, removed beside the paper's share: few, since each needs a training
-
-
-def retrained_counts(filters: int) -> list[int]:
-    """Numbers of filters to remove before the head is trained anew: quarters, and the paper's 150 of 512.
-
-    None, the first of them, is what the others compare with: the same training with all filters.
-    """
-    counts = {round(filters * quarter / 4) for quarter in QUARTERS} | {round(filters * REMOVED_SHARE)}
-    return sorted(counts - {filters})
+QUARTERS = 4  # of the filters are removed: few parts, since each needs a training
 
 
 class FiltersLeft:
@@ -75,20 +65,17 @@ def retrain_heads(
         InputError: A loss or a weight is no longer finite.
     """
     ((filters, _),) = features.shapes.values()
-    places = torch.from_numpy(filter_places(filters, seed, draws=1)[0]).to(labels.device)  # (F,)
-    left = {count: (places >= count).nonzero().flatten() for count in retrained_counts(filters)}
+    places = torch.from_numpy(removal_ranks(filters, seed, draws=1)[0]).to(labels.device)  # (F,)
+    *counts, _ = removal_counts(filters, QUARTERS)  # with none removed, what the others compare with; not without all
+    left = {count: (places >= count).nonzero().flatten() for count in counts}
     heads = train_heads(FiltersLeft(features, left), labels, label_count, params, seed[0], checkpoint)
     return [
         Measurement(
             kind="random_retrained",
-            label=None,
             removed_filters=count,
             weights_kept=len(kept) / filters,
             draws=1,
             accuracy=accuracy(test[0].index_select(1, kept), test[1], heads[count]),
-            accuracy_std=None,
-            label_accuracy=None,
-            rest_accuracy=None,
         )
         for count, kept in left.items()
     ]

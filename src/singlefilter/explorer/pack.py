@@ -13,7 +13,7 @@ from singlefilter.filters.layer_clusters import normalised_slabs, slabs
 from singlefilter.filters.store import Explained, LayerImages, LayerMatrices
 from singlefilter.pipeline.params import LayerName
 
-NOTHING = 255  # the code of a field of a label without images, and of a silent filter's
+NO_FIELD = 255  # the code of a field of a label without images, and of a silent filter's
 ALIGNED = 8  # bytes, so that an array of any type can begin there
 OF_FILTERS_TABLE = ("accuracy_loss", "decision_label", "decision_share")
 
@@ -51,27 +51,27 @@ def code_edges(thresholds: Sequence[float]) -> np.ndarray:
         thresholds: Each in (0, 1), few.
 
     Returns:
-        float64 (at most NOTHING - 1,), rising.
+        float64 (at most NO_FIELD - 1,), rising.
     """
-    hundredths = np.arange(101 - (NOTHING - 1 - len(thresholds)), 101) / 100
+    hundredths = np.arange(101 - (NO_FIELD - 1 - len(thresholds)), 101) / 100
     near = np.abs(hundredths[:, np.newaxis] - thresholds).min(axis=1) < 1e-9
     return np.sort(np.concatenate([hundredths[~near], thresholds]))
 
 
 def encode_fields(normalised: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Give the codes of normalised fields, float (…): uint8 (…), NOTHING where they are NaN."""
+    """Give the codes of normalised fields, float (…): uint8 (…), NO_FIELD where they are NaN."""
     codes = np.searchsorted(edges, normalised, side="left")
-    return np.where(np.isnan(normalised), NOTHING, codes).astype(np.uint8)
+    return np.where(np.isnan(normalised), NO_FIELD, codes).astype(np.uint8)
 
 
 def encode_shares(decisions: np.ndarray) -> np.ndarray:
-    """Give per cent of the decided images of a label, of counts (…, K, K): uint8, NOTHING where none was decided."""
-    return np.nan_to_num(np.round(100 * decision_shares(decisions)), nan=NOTHING).astype(np.uint8)
+    """Give per cent of the decided images of a label, of counts (…, K, K): uint8, NO_FIELD where none was decided."""
+    return np.nan_to_num(np.round(100 * decision_shares(decisions)), nan=NO_FIELD).astype(np.uint8)
 
 
 def add_fields(
     pack: Pack,
-    place: str,
+    prefix: str,
     split: str,
     fields: h5py.Dataset | np.ndarray,
     images_per_label: np.ndarray,
@@ -80,10 +80,10 @@ def add_fields(
     """Add the fields of a layer's filters on a split.
 
     Args:
-        pack: Gets `<place>/<split>`, codes uint8 (F, K, K); and of the test set `<place>/largest`, float32 (F,), by
-            which normalised fields are multiplied, and `<place>/own`, float32 (F, K), the mean field on each label's
+        pack: Gets `<prefix>/<split>`, codes uint8 (F, K, K); and of the test set `<prefix>/largest`, float32 (F,), by
+            which normalised fields are multiplied, and `<prefix>/own`, float32 (F, K), the mean field on each label's
             output for its own images.
-        place: What tells the layer from others.
+        prefix: What tells the layer from others.
         split: test or train.
         fields: float (F, K, K), summed over the images of each input label.
         images_per_label: int (K,).
@@ -93,41 +93,41 @@ def add_fields(
     for normalised, _, factors in normalised_slabs(fields, images_per_label):
         codes.append(encode_fields(normalised, edges))
         largest.append(factors)
-    pack.add(f"{place}/{split}", np.concatenate(codes))
+    pack.add(f"{prefix}/{split}", np.concatenate(codes))
     if split == "test":
         own = np.concatenate([np.diagonal(sums, axis1=1, axis2=2) for sums in slabs(fields)])  # (F, K, K) -> (F, K)
-        pack.add(f"{place}/largest", np.concatenate(largest).astype(np.float32))
-        pack.add(f"{place}/own", (own / np.maximum(images_per_label, 1)).astype(np.float32))
+        pack.add(f"{prefix}/largest", np.concatenate(largest).astype(np.float32))
+        pack.add(f"{prefix}/own", (own / np.maximum(images_per_label, 1)).astype(np.float32))
 
 
-def add_layer(pack: Pack, place: str, matrices: LayerMatrices, edges: np.ndarray) -> None:
+def add_layer(pack: Pack, prefix: str, matrices: LayerMatrices, edges: np.ndarray) -> None:
     """Add what a layer's filters do: add_fields of both splits, `decisions` uint8 (F, K, K), and `faded` uint8 (F,)."""
     for split in ("test", "train"):
-        add_fields(pack, place, split, matrices.splits[split].fields, matrices.splits[split].images_per_label, edges)
+        add_fields(pack, prefix, split, matrices.splits[split].fields, matrices.splits[split].images_per_label, edges)
     decisions = [encode_shares(part) for part in slabs(matrices.splits["test"].decisions)]
-    pack.add(f"{place}/decisions", np.concatenate(decisions))
-    pack.add(f"{place}/faded", matrices.faded.astype(np.uint8))
+    pack.add(f"{prefix}/decisions", np.concatenate(decisions))
+    pack.add(f"{prefix}/faded", matrices.faded.astype(np.uint8))
 
 
-def add_numbers(pack: Pack, place: str, filters: pd.DataFrame) -> None:
+def add_numbers(pack: Pack, prefix: str, filters: pd.DataFrame) -> None:
     """Add columns of filters.csv, of the rows of one layer of one sample, as float32; NaN where a cell is empty."""
     for name in OF_FILTERS_TABLE:
-        pack.add(f"{place}/{name}", filters[name].to_numpy(np.float32, na_value=np.nan))
+        pack.add(f"{prefix}/{name}", filters[name].to_numpy(np.float32, na_value=np.nan))
 
 
-def add_images(pack: Pack, place: str, images: LayerImages) -> None:
+def add_images(pack: Pack, prefix: str, images: LayerImages) -> None:
     """Add the images of a layer's filters, under the names of LayerImages' attributes."""
-    pack.add(f"{place}/pairs", images.pairs)
+    pack.add(f"{prefix}/pairs", images.pairs)
     for name in ("largest", "smallest"):
-        pack.add(f"{place}/{name}_images", getattr(images, name))
-        pack.add(f"{place}/{name}_fields", getattr(images, f"{name}_fields"))
-    pack.add(f"{place}/predictions", images.predictions.astype(np.uint16))
+        pack.add(f"{prefix}/{name}_images", getattr(images, name))
+        pack.add(f"{prefix}/{name}_fields", getattr(images, f"{name}_fields"))
+    pack.add(f"{prefix}/predictions", images.predictions.astype(np.uint16))
 
 
-def add_explained(pack: Pack, place: str, explained: Explained) -> None:
+def add_explained(pack: Pack, prefix: str, explained: Explained) -> None:
     """Add what decisions are computed from, under the names of Explained's attributes."""
     for name in ("codes", "steps", "zeros", "weights"):
-        pack.add(f"{place}/{name}", getattr(explained, name))
+        pack.add(f"{prefix}/{name}", getattr(explained, name))
 
 
 def describe_page(

@@ -57,11 +57,11 @@ def show_layer(
         title: What the layer is called.
     """
     pack, thresholds = Pack(), sorted({*SWEPT_THRESHOLDS, threshold})
-    edges, place = code_edges(thresholds), f"0/{title}"
+    edges, prefix = code_edges(thresholds), f"0/{title}"
     for split, (sums, images_per_label) in fields.items():
-        add_fields(pack, place, split, sums, images_per_label, edges)
+        add_fields(pack, prefix, split, sums, images_per_label, edges)
     if decisions is not None:
-        pack.add(f"{place}/decisions", encode_shares(decisions[()]))
+        pack.add(f"{prefix}/decisions", encode_shares(decisions[()]))
     sums, images_per_label = fields["test"]
     samples = [{"name": "0", "layers": [layer_entry(title, len(sums), {})]}]
     about = describe_page(class_names, thresholds, threshold, edges, samples, images_per_label)

@@ -40,9 +40,7 @@ class AugmentedFeatures:
         self.translation, self.flip, self.on_device = translation, flip, True
         self._network, self._images, self._layers = network.to(device).eval(), images, list(layers)
         self._precision, self._device = precision, device
-        moves = torch.zeros(1, dtype=torch.int64, device=device), torch.zeros(1, 2, dtype=torch.int64, device=device)
-        outputs = self._outputs(moves[0], moves[0].bool(), moves[1])
-        self.shapes = {layer: (values.shape[1], values[0, 0].numel()) for layer, values in outputs.items()}
+        self.shapes = network.output_shapes(layers)
 
     def rows(self, index: Tensor, flips: Tensor, shifts: Tensor) -> Iterator[tuple[LayerName, Tensor]]:
         """Give a step's features by layer; see heads.train.Features."""

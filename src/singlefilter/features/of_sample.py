@@ -99,16 +99,16 @@ def training_features(
         moves = (row.translation, row.flip, params.precision) if augmented else (0, False, "float32")
         return AugmentedFeatures(network, pixels, layers, *moves, device), labels
     paths = {layer: path_of("features", seed=seed, layer=layer) for layer in layers}
-    place = device if _fit(paths.values(), device) else CPU
+    storage = device if _fit(paths.values(), device) else CPU
     # On one processor several ranks share what the system keeps of the files.
-    in_memory = place.type == "cuda" or (ranks.count() == 1 and _fit(paths.values(), CPU))
+    in_memory = storage.type == "cuda" or (ranks.count() == 1 and _fit(paths.values(), CPU))
     features, scales = {}, {}
     for layer, path in paths.items():
         with files.read("features", seed=seed, layer=layer) as file:
             stored = LayerFeatures(file, path)
-            features[layer] = _features_tensor(stored, "train", in_memory).to(place)
+            features[layer] = _features_tensor(stored, "train", in_memory).to(storage)
         scales[layer] = torch.from_numpy(stored.scales).to(device)
-    return StoredFeatures(features, scales, place == device), labels
+    return StoredFeatures(features, scales, storage == device), labels
 
 
 def _features_tensor(file: LayerFeatures, split: str, in_memory: bool) -> Tensor:

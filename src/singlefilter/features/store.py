@@ -85,8 +85,8 @@ class LayerFeatures:
     def mapped(self, split: str) -> np.ndarray:
         """Give stored features, left in the file: the system keeps in memory as much of it as there is room for."""
         features = self._file[split]["features"]
-        place = features.id.get_offset()  # write_outputs stores them in one piece
-        return _flatten_positions(np.memmap(self._path, np.float16, "r", place, features.shape))
+        offset = features.id.get_offset()  # write_outputs stores them in one piece
+        return _flatten_positions(np.memmap(self._path, np.float16, "r", offset, features.shape))
 
     def stream(self, split: str, images: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Give the features, float16 (n, F, S), and labels, int64 (n,), of at most `images` images at a time."""

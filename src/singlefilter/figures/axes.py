@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from singlefilter.figures.style import Paper, enlarged
-from singlefilter.pipeline.params import LayerName
+from singlefilter.pipeline.params import LayerName, layer_text
 
 PAPER = "#7A7A7A"  # of all that is the paper's, and of nothing else
 PAPER_NAME = "paper (CIFAR-10)"
@@ -28,7 +28,7 @@ def draw_curve(axes: Axes, layers: pd.DataFrame, name: str, **look: object) -> E
     """Draw a statistic's mean against the layer; bars of one standard deviation if there is more than one sample."""
     deviations = layers.get(f"{name}_std")
     bars = deviations if deviations is not None and (layers["samples"] > 1).any() else None
-    return axes.errorbar(layer_places(layers["layer"]), layers[f"{name}_mean"], yerr=bars, **look)
+    return axes.errorbar(layer_xs(layers["layer"]), layers[f"{name}_mean"], yerr=bars, **look)
 
 
 def mark_paper(axes: Axes, layers: pd.Series, paper: Paper, statistic: str, **look: object) -> list[Line2D]:
@@ -63,14 +63,14 @@ def draw_paper_line(axes: Axes, value: float | None) -> list[Line2D]:
     return [axes.axhline(value, color=PAPER, linestyle=":", label=PAPER_NAME)]
 
 
-def layer_places(layers: pd.Series) -> list[float]:
+def layer_xs(layers: pd.Series) -> list[float]:
     """Give where layers are on an axis: at their numbers, or, those with names, one after the other."""
     return layers.tolist() if pd.api.types.is_numeric_dtype(layers) else [*range(1, len(layers) + 1)]
 
 
 def label_layers(axes: Axes, layers: pd.Series) -> None:
     """Put a tick at each examined layer."""
-    places = layer_places(layers)
+    places = layer_xs(layers)
     axes.set_xlabel("layer")
     tick_layers(axes, places, layers)
     axes.set_xlim(min(places) - 0.7, max(places) + 0.7)
@@ -86,8 +86,8 @@ def tick_layers(axes: Axes, places: Sequence[float], layers: Iterable[LayerName]
 
 
 def layer_name(layer: LayerName) -> str:
-    """Name a layer in a text: "layer 13", or its own name."""
-    return layer_texts([layer])[0] if isinstance(layer, str) else f"layer {layer}"
+    """Name a layer in a text, as layer_text does; of a long name the end."""
+    return layer_text(layer_texts([layer])[0] if isinstance(layer, str) else layer)
 
 
 def layer_texts(layers: Iterable[LayerName]) -> list[str]:

@@ -44,7 +44,9 @@ _LABELS = {
 }
 
 
-def dilution(table: pd.DataFrame, class_names: Sequence[str], paper: tuple[int, float] | None, heading: str) -> Figure:
+def plot_dilution(
+    table: pd.DataFrame, class_names: Sequence[str], paper: tuple[int, float] | None, heading: str
+) -> Figure:
     """Draw the success rates of heads without some of their filters or weights, the last layer's in full (Discussion).
 
     Args:

@@ -33,7 +33,7 @@ from singlefilter.figures.style import (
     legend_below,
     new_figure,
     say_if_unknown,
-    say_nothing,
+    say_why_empty,
     title,
 )
 from singlefilter.pipeline.params import LayerName
@@ -61,7 +61,7 @@ _COUNTED = {
 }
 
 
-def field_histograms(histograms: pd.DataFrame, layers: pd.DataFrame, threshold: float, heading: str) -> Figure:
+def plot_field_histograms(histograms: pd.DataFrame, layers: pd.DataFrame, threshold: float, heading: str) -> Figure:
     """Draw the histograms of the last layer's fields that are not above threshold, with their means (Fig. 5C).
 
     Args:
@@ -95,7 +95,7 @@ def field_histograms(histograms: pd.DataFrame, layers: pd.DataFrame, threshold: 
     return figure
 
 
-def signal_to_noise(
+def plot_signal_to_noise(
     layers: pd.DataFrame, totals: NDArray[np.float64], class_names: Sequence[str], paper: Paper, heading: str
 ) -> Figure:
     """Draw signal and noise of each layer, measured and counted, and one input label's summed fields (Fig. 6C).
@@ -150,7 +150,7 @@ def signal_to_noise(
 def _draw_histogram(axes: Axes, bins: pd.DataFrame) -> None:
     """Draw the bins of one kind of rows; the first one, of all fields below -1, stands apart and is hatched."""
     if not bins["count"].sum():
-        say_nothing(axes, "no such field")
+        say_why_empty(axes, "no such field")
         return
     inside = bins[bins["low"].notna()]
     axes.bar(inside["low"], inside["share"], width=inside["high"] - inside["low"], align="edge", color=TEST)
@@ -193,7 +193,7 @@ def _draw_input_label(axes: Axes, layer: LayerName, totals: NDArray[np.float64],
     """Draw the summed fields of the input label whose own one is closest to the median over labels."""
     own = np.diagonal(totals)
     if not np.isfinite(own).any():
-        say_nothing(axes, "all filters are silent")
+        say_why_empty(axes, "all filters are silent")
         axes.set_xticks([])
         return
     label = int(np.nanargmin(np.abs(own - np.nanmedian(own)).round(9)))

@@ -23,17 +23,17 @@ def label_axis(axes: Axes, which: str, texts: Sequence[str]) -> None:
     axes.tick_params(which, length=2, rotation=90 if upright else 0, labelsize=size)
 
 
-def label_texts(class_names: Sequence[str], shown: Sequence[int] | None = None, names: bool = False) -> list[str]:
+def label_texts(class_names: Sequence[str], shown: Sequence[int], names: bool = False) -> list[str]:
     """What stands for each label that is drawn: its name if labels are few, else its number.
 
     Args:
         class_names: K names.
-        shown: The labels that are drawn, by default all; a last text stands for all others, if there are any.
+        shown: The labels that are drawn; a last text stands for all others, if there are any.
         names: Whether names are written, however many the labels are.
     """
     few = names or len(class_names) <= NAMED_LABELS
     texts = drawable_names(class_names) if few else [*map(str, range(len(class_names)))]
-    if shown is None or len(shown) == len(class_names):
+    if len(shown) == len(class_names):
         return texts
     return [*(texts[label] for label in shown), OTHER_LABELS]
 

@@ -19,8 +19,8 @@ from singlefilter.figures.axes import (
     draw_paper_line,
     label_layers,
     layer_name,
-    layer_places,
     layer_texts,
+    layer_xs,
     mark_paper,
 )
 from singlefilter.figures.labels import label_axis, label_texts, largest_labels, others_text, with_others
@@ -46,7 +46,7 @@ MOST_PANELS = 6
 _SHARES = "share of each cluster size"  # over the columns of the sizes
 
 
-def layer_statistics(layers: pd.DataFrame, threshold: float, paper: Paper, heading: str) -> Figure:
+def plot_layer_statistics(layers: pd.DataFrame, threshold: float, paper: Paper, heading: str) -> Figure:
     """Draw noise, clusters per filter and cluster size of each examined layer (Figs. 5A and 7C, as curves).
 
     Args:
@@ -65,7 +65,7 @@ def layer_statistics(layers: pd.DataFrame, threshold: float, paper: Paper, headi
     for axes, (name, text) in zip(panels, STATISTICS.items(), strict=True):
         curve = draw_curve(axes, layers, name, color=TEST, marker="o", zorder=3, label="filters that are not silent")
         interval = [layers[f"{name}_low"], layers[f"{name}_high"]]
-        band = axes.fill_between(layer_places(layers["layer"]), *interval, color=TEST, alpha=0.2, linewidth=0)
+        band = axes.fill_between(layer_xs(layers["layer"]), *interval, color=TEST, alpha=0.2, linewidth=0)
         marks = mark_paper(axes, layers["layer"], paper, name) or marks
         axes.set_ylabel(text)
         axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
@@ -77,7 +77,9 @@ def layer_statistics(layers: pd.DataFrame, threshold: float, paper: Paper, headi
     return figure
 
 
-def layer_table(layers: pd.DataFrame, history: pd.DataFrame, threshold: float, paper: Paper, heading: str) -> Figure:
+def plot_layer_table(
+    layers: pd.DataFrame, history: pd.DataFrame, threshold: float, paper: Paper, heading: str
+) -> Figure:
     """Draw the table of the layers: success rate, noise, clusters, and the share of each cluster size (Fig. 5A).
 
     Args:
@@ -89,7 +91,7 @@ def layer_table(layers: pd.DataFrame, history: pd.DataFrame, threshold: float, p
     """
     head = ["layer", "filters", "silent", "success rate", "noise", "clusters\nper filter", "cluster size\n(labels)"]
     sizes = _size_names(layers)
-    rows = [_table_row(row, len(sizes)) for _, row in layers.iterrows()]
+    rows = [_table_row(row) for _, row in layers.iterrows()]
     names = ("accuracy", "noise", "clusters", "cluster_size")
     grey = [[_paper_text(paper.get((layer, name))) for name in names] for layer in layers["layer"]]
     rows.append(["network", "", "", mean_text(*mean_last_accuracy(history), 3)])
@@ -114,7 +116,7 @@ def layer_table(layers: pd.DataFrame, history: pd.DataFrame, threshold: float, p
     return figure
 
 
-def cluster_sizes(layers: pd.DataFrame, threshold: float, paper: Paper, heading: str) -> Figure:
+def plot_cluster_sizes(layers: pd.DataFrame, threshold: float, paper: Paper, heading: str) -> Figure:
     """Draw the share of each size among the clusters of the layers, the last one darkest (Figs. 5A and 8B).
 
     Args:
@@ -145,7 +147,7 @@ def cluster_sizes(layers: pd.DataFrame, threshold: float, paper: Paper, heading:
     return figure
 
 
-def label_appearances(labels: pd.DataFrame, threshold: float, paper: Paper, heading: str) -> Figure:
+def plot_label_appearances(labels: pd.DataFrame, threshold: float, paper: Paper, heading: str) -> Figure:
     """Draw how many clusters each label is in, and the mean over labels, of the last layer and one before it (Fig. 5B).
 
     The one before is the layer of which the paper gives the mean, else the middle one.
@@ -240,8 +242,8 @@ def _size_names(layers: pd.DataFrame) -> list[str]:
     return sizes + ([f">{TABLED_SIZES}"] if labels > TABLED_SIZES else [])
 
 
-def _table_row(row: pd.Series, sizes: int) -> list[str]:
-    shares = row[_share_columns(row.to_frame().T)].to_numpy(dtype=np.float64)
+def _table_row(row: pd.Series) -> list[str]:
+    shares = row.filter(regex="^size_share_").to_numpy(dtype=np.float64)
     if len(shares) > TABLED_SIZES:
         shares = np.append(shares[:TABLED_SIZES], shares[TABLED_SIZES:].sum())
     return [
@@ -250,7 +252,7 @@ def _table_row(row: pd.Series, sizes: int) -> list[str]:
         f"{round(row['silent_filters_mean'], 1):g}",
         mean_text(row["accuracy_mean"], row["accuracy_std"], 3),
         *(mean_text(row[f"{name}_mean"], row[f"{name}_std"], 2) for name in ("noise", "clusters", "cluster_size")),
-        *(rounded_text(share, 2) for share in shares[:sizes]),
+        *(rounded_text(share, 2) for share in shares),
     ]
 
 

@@ -22,7 +22,7 @@ from singlefilter.figures.labels import (
     with_others,
 )
 from singlefilter.figures.numbers import UNKNOWN
-from singlefilter.figures.style import WIDTH, font_size, new_figure, say_nothing, title, wrap
+from singlefilter.figures.style import WIDTH, font_size, new_figure, say_why_empty, title, wrap
 from singlefilter.filters.clusters import clip, clusters, decision_shares, noise, order
 from singlefilter.pipeline.params import LayerName
 
@@ -57,7 +57,7 @@ def representative_filters(filters: pd.DataFrame) -> dict[LayerName, int | None]
     return {layer: _closest_to_median(rows) for layer, rows in filters.groupby("layer", sort=False)}
 
 
-def decisions(shown: Shown, single: Collection[LayerName], class_names: Sequence[str], heading: str) -> Figure:
+def plot_decisions(shown: Shown, single: Collection[LayerName], class_names: Sequence[str], heading: str) -> Figure:
     """Draw what one filter per layer decides, alone, for the images of each label (Fig. 3B).
 
     Args:
@@ -84,7 +84,7 @@ def decisions(shown: Shown, single: Collection[LayerName], class_names: Sequence
     for axes, (layer, counts) in zip(panels, shown.items(), strict=True):
         if counts is None:
             axes.axis("off")
-            say_nothing(axes, f"{layer_name(layer)}:\nall filters are silent")
+            say_why_empty(axes, f"{layer_name(layer)}:\nall filters are silent")
         else:
             mesh = _draw_decisions(axes, layer, *counts, layer in single, class_names)
     if mesh:
@@ -96,7 +96,7 @@ def decisions(shown: Shown, single: Collection[LayerName], class_names: Sequence
     return figure
 
 
-def filter_matrices(shown: Shown, class_names: Sequence[str], threshold: float, heading: str) -> Figure:
+def plot_filters(shown: Shown, class_names: Sequence[str], threshold: float, heading: str) -> Figure:
     """Draw of one filter per layer the fields, the clipped and the permuted matrix (Fig. 4).
 
     Args:
@@ -132,7 +132,7 @@ def filter_matrices(shown: Shown, class_names: Sequence[str], threshold: float, 
     return figure
 
 
-def one_filter(name: str, fields: NDArray[np.float64], class_names: Sequence[str], threshold: float) -> Figure:
+def plot_one_filter(name: str, fields: NDArray[np.float64], class_names: Sequence[str], threshold: float) -> Figure:
     """Draw of one filter the fields, the clipped and the permuted matrix (Fig. 4), as filter_matrices does.
 
     Args:

@@ -39,7 +39,7 @@ class _Block:
     head: str | None = None
 
 
-def network(
+def plot_network(
     backbone: Backbone,
     image_size: int,
     labels: int,
@@ -61,14 +61,15 @@ def network(
     """
     if backbone.is_chain:
         shapes = layer_shapes(backbone.convolutions, image_size)
-        groups = _groups(shapes, backbone.fully_connected, image_size, labels, examined, pooled)
+        layers = _groups(shapes, backbone.fully_connected, image_size, labels, examined, pooled)
         about = "A layer is a convolution 3 × 3, batch-norm and ReLU, with the pools that follow."
         shown = "filters × side × side"
     else:
-        groups = _examined_groups(outputs or {}, image_size, labels)
+        layers = _examined_groups(outputs or {}, labels)
         about = f"Of {backbone.torchvision or backbone.module} the examined layers alone are drawn."
         shown = "layer: filters × positions"
-    bands = _break(groups, WIDTH / SLOT)
+    images = _Block("image", f"image 3 × {image_size} × {image_size}", HIGH)
+    bands = _break([[images], *layers, [_Block("full", f"{labels:,} labels", LOW)]], WIDTH / SLOT)
     width = min(WIDEST_SLOT, WIDTH / max(map(len, bands)))
     band_height = HIGH + HEAD + 2 * GAP + NUMBER
 
@@ -107,8 +108,8 @@ def _groups(
     examined: Collection[LayerName],
     pooled: bool,
 ) -> list[list[_Block]]:
-    """List what the network is made of, a layer with its pools in one group."""
-    groups = [[_Block("image", f"image 3 × {image_size} × {image_size}", HIGH)]]
+    """List the hidden layers of a chain, each with its pools in one group."""
+    groups = []
     for shape in shapes:
         inputs = shape.filters if pooled else shape.outputs
         head = f"{inputs:,} → {labels:,}" if shape.number in examined else None
@@ -119,21 +120,17 @@ def _groups(
             blocks.append(_Block("pool", text, _height(shape.pooled_side, image_size)))
         blocks[-1] = replace(blocks[-1], head=head)
         groups.append(blocks)
-    return [
-        *groups,
-        *([_Block("full", f"{width:,}", LOW)] for width in widths),
-        [_Block("full", f"{labels:,} labels", LOW)],
-    ]
+    return groups + [[_Block("full", f"{width:,}", LOW)] for width in widths]
 
 
-def _examined_groups(outputs: Mapping[LayerName, tuple[int, int]], image_size: int, labels: int) -> list[list[_Block]]:
+def _examined_groups(outputs: Mapping[LayerName, tuple[int, int]], labels: int) -> list[list[_Block]]:
     """List the examined layers of a network that is no chain."""
-    groups = [[_Block("image", f"image 3 × {image_size} × {image_size}", HIGH)]]
+    groups = []
     for layer, (filters, positions) in outputs.items():
         (name,) = layer_texts([layer])
         text = f"{name}\n{filters:,} × {positions:,}"
         groups.append([_Block("convolution", text, HIGH, head=f"{filters * positions:,} → {labels:,}")])
-    return [*groups, [_Block("full", f"{labels:,} labels", LOW)]]
+    return groups
 
 
 def _height(side: int, image_size: int) -> float:

@@ -34,7 +34,7 @@ MOST_LAYERS = len(_MARKERS)  # whose curves can be told apart
 _MOST_STEPS = 0.82  # of the colour map, whose last colours are too light for lines
 
 
-def nulls(table: pd.DataFrame, threshold: float, heading: str) -> Figure:
+def plot_nulls(table: pd.DataFrame, threshold: float, heading: str) -> Figure:
     """Draw each layer's noise, clusters and cluster size beside their values under the nulls (method, section 5).
 
     Args:
@@ -61,7 +61,7 @@ def nulls(table: pd.DataFrame, threshold: float, heading: str) -> Figure:
     return figure
 
 
-def thresholds(table: pd.DataFrame, heading: str) -> Figure:
+def plot_thresholds(table: pd.DataFrame, heading: str) -> Figure:
     """Draw noise, clusters and cluster size of each layer against the threshold (SI, Robustness).
 
     Args:

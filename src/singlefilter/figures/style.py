@@ -166,7 +166,7 @@ def legend_above(axes: Axes, handles: Sequence[Artist], columns: int = 1) -> Non
     axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=columns)
 
 
-def say_nothing(axes: Axes, why: str) -> None:
+def say_why_empty(axes: Axes, why: str) -> None:
     """Write across empty axes why they are empty."""
     axes.text(0.5, 0.5, why, ha="center", va="center", transform=axes.transAxes)
     axes.set_yticks([])
@@ -175,7 +175,7 @@ def say_nothing(axes: Axes, why: str) -> None:
 def say_if_unknown(axes: Axes, values: pd.DataFrame | pd.Series) -> None:
     """Write across the axes that there is nothing to draw, if all values are unknown."""
     if values.isna().all(axis=None):
-        say_nothing(axes, "no such number")
+        say_why_empty(axes, "no such number")
 
 
 def _enlargement(points: float) -> float:

@@ -27,7 +27,7 @@ from singlefilter.figures.style import (
     enlarged,
     legend_below,
     new_figure,
-    say_nothing,
+    say_why_empty,
     title,
 )
 
@@ -44,7 +44,7 @@ _RATES = {
 }
 
 
-def success_rates(layers: pd.DataFrame, history: pd.DataFrame, paper: Paper, heading: str) -> Figure:
+def plot_success_rates(layers: pd.DataFrame, history: pd.DataFrame, paper: Paper, heading: str) -> Figure:
     """Draw the success rate of the head on each examined layer beside the whole network's (Figs. 2 and 7B).
 
     Args:
@@ -84,7 +84,7 @@ def success_rates(layers: pd.DataFrame, history: pd.DataFrame, paper: Paper, hea
     return figure
 
 
-def training(history: pd.DataFrame, heading: str) -> Figure:
+def plot_training(history: pd.DataFrame, heading: str) -> Figure:
     """Draw loss, accuracies and learning rates of every sample's backbone over the epochs.
 
     Args:
@@ -128,5 +128,5 @@ def _draw_histories(axes: Axes, history: pd.DataFrame, columns: dict[str, tuple[
             (line,) = axes.plot(sample["epoch"], sample[column], label=name, **look)
         entries.append(line)
     if not entries:
-        say_nothing(axes, "no training")
+        say_why_empty(axes, "no training")
     return entries

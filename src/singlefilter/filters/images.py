@@ -8,7 +8,6 @@ import torch
 from singlefilter.filters.store import LayerImages
 
 FEATURES = 2**23  # of the last layer, one byte each, from which the decisions of images are explained
-NONE = np.iinfo(np.int64).max  # the key of no image
 
 
 def first_images(
@@ -45,7 +44,8 @@ def find_images(
     """
     filters, labels = np.nonzero(own_labels)  # (P,) each
     head = torch.from_numpy(weights).to(device).transpose(0, 1).contiguous()  # (K, F, S) -> (F, K, S)
-    largest = smallest = np.full((len(filters), wanted), NONE)  # keys
+    # Fields and images; an infinite field is that of no image.
+    largest = smallest = np.full((len(filters), wanted), np.inf, np.float32), np.zeros((len(filters), wanted), np.int64)
     predictions, first = [], 0
     for values, batch_labels in batches:
         features = torch.from_numpy(values).to(device).float()
@@ -53,12 +53,12 @@ def find_images(
         predictions.append(fields.sum(0, dtype=torch.float64).argmax(0).cpu().numpy())
         of_pairs = fields[torch.from_numpy(filters), torch.from_numpy(labels)].cpu().numpy()  # (P, n)
         images = np.arange(first, first + len(values))
-        largest = _smallest(largest, _keys(-of_pairs, images))
+        largest = _smallest(largest, -of_pairs + np.float32(0), images)  # the sum makes -0 and 0 one
         own = batch_labels == labels[:, np.newaxis]  # (P, n)
-        smallest = _smallest(smallest, np.where(own, _keys(of_pairs, images), NONE))
+        smallest = _smallest(smallest, np.where(own, of_pairs + np.float32(0), np.float32(np.inf)), images)
         first += len(values)
-    negated, largest_images = _fields_and_images(largest)
-    smallest_fields, smallest_images = _fields_and_images(smallest)
+    negated, largest_images = _found(largest)
+    smallest_fields, smallest_images = _found(smallest)
     return LayerImages(
         pairs=np.column_stack([filters, labels]).astype(np.int32),
         largest=largest_images,
@@ -87,28 +87,21 @@ def round_features(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
     return codes.astype(np.uint8), steps, zeros.astype(np.uint8)
 
 
-def _keys(fields: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Put fields, float32 (P, n), and their images, int64 (n,), into numbers of the same order, int64 (P, n).
+def _smallest(
+    best: tuple[np.ndarray, np.ndarray], fields: np.ndarray, images: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Keep of fields and their images, (P, wanted) each, and of further ones, (P, n) and (n,), the smallest, rising.
 
-    The bits of a float32 are in its order if those of negative numbers, but for the sign, are turned round. Under them
-    comes the image's number, so that of equal fields the first image's is the smallest.
+    Of equal fields the first image's counts: the sort is stable, and `best` is of earlier images.
     """
-    bits = (fields + np.float32(0)).view(np.int32).astype(np.int64)  # the sum makes -0 and 0 one
-    return (_turned(bits) << 32) | images
+    values = np.concatenate([best[0], fields], axis=1)
+    numbers = np.concatenate([best[1], np.broadcast_to(images, fields.shape)], axis=1)
+    first = np.argsort(values, axis=1, kind="stable")[:, : best[0].shape[1]]
+    return np.take_along_axis(values, first, axis=1), np.take_along_axis(numbers, first, axis=1)
 
 
-def _turned(bits: np.ndarray) -> np.ndarray:
-    return np.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
-
-
-def _smallest(best: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Give the smallest of the keys (P, wanted) and (P, n), rising, (P, wanted)."""
-    wanted = best.shape[1]
-    return np.sort(np.partition(np.concatenate([best, keys], axis=1), wanted - 1, axis=1)[:, :wanted], axis=1)
-
-
-def _fields_and_images(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Take keys apart: fields float32 and images int32, NaN and -1 for NONE."""
-    fields = _turned(keys >> 32).astype(np.int32).view(np.float32)
-    none = keys == NONE
-    return np.where(none, np.float32(np.nan), fields), np.where(none, -1, keys & 0xFFFFFFFF).astype(np.int32)
+def _found(best: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Give fields float32 and images int32, NaN and -1 where there is none."""
+    fields, images = best
+    none = np.isinf(fields)
+    return np.where(none, np.float32(np.nan), fields), np.where(none, -1, images).astype(np.int32)

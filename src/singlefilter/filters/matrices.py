@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from singlefilter.filters.store import FilterMatrices
-from singlefilter.training.matmul import product
+from singlefilter.training.matmul import linear
 
 ELEMENTS_PER_PASS = 2**22  # features or fields held at a time; few enough to stay in a processor's cache
 FILTERS_PER_PART = 32  # whose fields are held in float64 at a time, for the same reason
@@ -55,7 +55,7 @@ def filter_matrices(
 def _sums_by_label(features: Tensor, labels: Tensor, label_count: int) -> Tensor:
     """Sum features (n, F, S) over the images of each label, (K, F, S)."""
     belongs = torch.nn.functional.one_hot(labels, label_count).to(features.dtype)  # (n, K)
-    sums = product(belongs.T.contiguous(), features.flatten(1).T)  # (K, n) @ (n, F * S) -> (K, F * S)
+    sums = linear(belongs.T.contiguous(), features.flatten(1).T)  # (K, n) @ (n, F * S) -> (K, F * S)
     return sums.view(label_count, *features.shape[1:])  # (K, F * S) -> (K, F, S)
 
 

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from singlefilter.pipeline.console import progress
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import LayerName, Params, layer_key, layer_text
+from singlefilter.pipeline.params import Heads, LayerName, Params, layer_key, layer_text
 from singlefilter.training import ranks
 from singlefilter.training.batches import Batches
 from singlefilter.training.checkpoint import Checkpoint
-from singlefilter.training.matmul import product
+from singlefilter.training.matmul import linear
 from singlefilter.training.sgd import all_finite, nesterov, optimiser_state, restore_optimiser, set_rates
 from singlefilter.training.step import Step
 
@@ -110,53 +110,26 @@ def train_heads(
     Raises:
         InputError: A loss or a weight is no longer finite.
     """
-    heads, device = params.chosen_arch.heads, labels.device
-    weights = {
-        layer: _initial_weights(layer, math.prod(shape), label_count, seed) for layer, shape in features.shapes.items()
-    }
-    weights = {layer: values.to(device) for layer, values in weights.items()}
-    optimiser = nesterov([(weights.values(), heads)], device)
-    batches = Batches(len(labels), heads.batch_size, seed, device, features.translation, features.flip)
-    losses = torch.zeros(len(weights), device=device)
-
-    def step() -> None:
-        index, flips, shifts = ranks.part(*batches.next())
-        chosen = labels[index]
-        for number, (layer, rows) in enumerate(features.rows(index, flips, shifts)):
-            head = weights[layer]
-            fields = product(rows, head)  # (n, F * S) @ (F * S, K) -> (n, K)
-            losses[number] += nn.functional.cross_entropy(fields, chosen) * (len(chosen) / batches.size)
-            gradient = _gradient(fields, chosen, batches.size)
-            head.grad = product(gradient.T, rows.T)  # (K, n) @ (n, F * S) -> (K, F * S)
-        ranks.add_gradients(weights.values())
-        optimiser.step()
-
-    first = _restore(ranks.from_first(checkpoint.load) if checkpoint else None, weights, optimiser)
-    epochs = params.epochs(heads.epochs)
-    next_step = Step(step, device, recordable=features.on_device)
-    label = f"heads of {params.arch}, sample {seed}"
+    heads = params.chosen_arch.heads
+    run = _Training(features, labels, label_count, heads, seed)
+    first = run.restore(ranks.from_first(checkpoint.load) if checkpoint else None)
+    epochs, label = params.epochs(heads.epochs), f"heads of {params.arch}, sample {seed}"
     bar = progress(range(first, epochs), label, "epoch", initial=first, total=epochs)
     for epoch in bar:
         rate = params.rate(heads, epoch)
-        batches.start(epoch)
-        set_rates(optimiser, [rate])
-        losses.zero_()
-        for _ in range(batches.steps):
-            next_step()
-        ranks.add(losses)
-        means = (losses / batches.steps).tolist()
-        for (layer, head), mean in zip(weights.items(), means, strict=True):
-            if not (math.isfinite(mean) and all_finite([head])):
+        losses = run.epoch(epoch, rate)
+        for layer, loss in losses.items():
+            if not (math.isfinite(loss) and all_finite([run.weights[layer]])):
                 raise InputError(
                     f"archs.{params.arch}.heads: {layer_text(layer)}'s head has diverged in epoch {epoch + 1} at "
-                    f"learning rate {rate:g}, its loss is {mean:g}; lower learning_rate or momentum"
+                    f"learning rate {rate:g}, its loss is {loss:g}; lower learning_rate or momentum"
                 )
-        shown = ", ".join(f"{layer_text(layer)} {mean:.3f}" for layer, mean in zip(weights, means, strict=True))
+        shown = ", ".join(f"{layer_text(layer)} {loss:.3f}" for layer, loss in losses.items())
         bar.set_postfix_str(f"loss: {shown}", refresh=False)
         if checkpoint and ranks.leads() and epoch + 1 < epochs:
-            checkpoint.save_if_due(_state(epoch + 1, weights, optimiser))
+            checkpoint.save_if_due(run.state(epoch + 1))
     shapes = features.shapes
-    return {layer: values.view(label_count, *shapes[layer]) for layer, values in weights.items()}  # -> (K, F, S)
+    return {layer: values.view(label_count, *shapes[layer]) for layer, values in run.weights.items()}  # -> (K, F, S)
 
 
 def accuracy(features: Tensor, labels: Tensor, weights: Tensor) -> float:
@@ -175,7 +148,7 @@ def correct(features: Tensor, labels: Tensor, weights: Tensor) -> int:
         labels: int64 (N,).
         weights: The head, float32 (K, F, S); times their scales, if the features are as they are stored.
     """
-    images = images_per_pass(weights)
+    images = images_per_evaluation(weights)
     found = torch.zeros((), dtype=torch.int64, device=labels.device)
     head = weights.flatten(1).T.double()  # (K, F, S) -> (F * S, K)
     for start in range(0, len(labels), images):
@@ -185,7 +158,7 @@ def correct(features: Tensor, labels: Tensor, weights: Tensor) -> int:
     return int(found.item())
 
 
-def images_per_pass(weights: Tensor) -> int:
+def images_per_evaluation(weights: Tensor) -> int:
     """How many images are measured at a time, for a head float32 (K, F, S)."""
     return max(ELEMENTS_PER_PASS // weights[0].numel(), 1)
 
@@ -198,8 +171,7 @@ def _initial_weights(layer: LayerName, inputs: int, label_count: int, seed: int)
 
 
 def _gradient(fields: Tensor, labels: Tensor, images: int) -> Tensor:
-    """Give the gradient of the mean cross-entropy of a batch with respect to fields, (n, K): probability minus truth,
-    over the batch's images.
+    """Differentiate a batch's mean cross-entropy by the fields, (n, K): probability minus truth, over `images`.
 
     Written out, since nothing else is differentiated, and each layer's rows are still in the cache for its gradient.
     """
@@ -207,19 +179,51 @@ def _gradient(fields: Tensor, labels: Tensor, images: int) -> Tensor:
     return (fields.softmax(1) - truth.float()) / images
 
 
-def _state(done: int, weights: Mapping[LayerName, Tensor], optimiser: torch.optim.SGD) -> dict:
-    return {
-        "done": done,
-        "weights": dict(weights),
-        "optimiser": optimiser_state(optimiser),
-    }
+class _Training:
+    """Heads in training: their weights (K, F * S), the optimiser, and the step that goes through the features."""
 
+    def __init__(self, features: Features, labels: Tensor, label_count: int, heads: Heads, seed: int):
+        device = labels.device
+        self.features, self.labels = features, labels
+        self.weights = {
+            layer: _initial_weights(layer, math.prod(shape), label_count, seed).to(device)
+            for layer, shape in features.shapes.items()
+        }
+        self.optimiser = nesterov([(self.weights.values(), heads)], device)
+        self.batches = Batches(len(labels), heads.batch_size, seed, device, features.translation, features.flip)
+        self.losses = torch.zeros(len(self.weights), device=device)
+        self.step = Step(self._step, device, recordable=features.on_device)
 
-def _restore(state: dict | None, weights: Mapping[LayerName, Tensor], optimiser: torch.optim.SGD) -> int:
-    """Put a checkpoint's values in place; give the number of epochs that are done."""
-    if state is None:
-        return 0
-    for layer, values in weights.items():
-        values.copy_(state["weights"][layer])
-    restore_optimiser(optimiser, state["optimiser"])
-    return state["done"]
+    def epoch(self, epoch: int, rate: float) -> dict[LayerName, float]:
+        """Train for one epoch; give the mean loss of each layer's head."""
+        self.batches.start(epoch)
+        set_rates(self.optimiser, [rate])
+        self.losses.zero_()
+        for _ in range(self.batches.steps):
+            self.step()
+        ranks.add(self.losses)
+        return dict(zip(self.weights, (self.losses / self.batches.steps).tolist(), strict=True))
+
+    def _step(self) -> None:
+        index, flips, shifts = ranks.part(*self.batches.next())
+        chosen, images = self.labels[index], self.batches.size
+        for number, (layer, rows) in enumerate(self.features.rows(index, flips, shifts)):
+            head = self.weights[layer]
+            fields = linear(rows, head)  # (n, F * S) @ (F * S, K) -> (n, K)
+            self.losses[number] += nn.functional.cross_entropy(fields, chosen) * (len(chosen) / images)
+            gradient = _gradient(fields, chosen, images)
+            head.grad = linear(gradient.T, rows.T)  # (K, n) @ (n, F * S) -> (K, F * S)
+        ranks.add_gradients(self.weights.values())
+        self.optimiser.step()
+
+    def state(self, done: int) -> dict:
+        return {"done": done, "weights": dict(self.weights), "optimiser": optimiser_state(self.optimiser)}
+
+    def restore(self, state: dict | None) -> int:
+        """Put a checkpoint's values in place; give the number of epochs that are done."""
+        if state is None:
+            return 0
+        for layer, values in self.weights.items():
+            values.copy_(state["weights"][layer])
+        restore_optimiser(self.optimiser, state["optimiser"])
+        return state["done"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from singlefilter.pipeline.params import POOLS, Backbone
 
-KERNEL = 9  # weights of a 3x3 convolution, for each input channel and filter
+KERNEL_WEIGHTS = 9  # weights of a 3x3 convolution, for each input channel and filter
 COLOURS = 3  # channels of an image
 
 
@@ -75,7 +75,7 @@ def multiply_accumulates(
     convolutional = 0
     cut = []
     for shape in shapes:
-        convolutional += KERNEL * shape.channels * shape.filters * shape.side**2
+        convolutional += KERNEL_WEIGHTS * shape.channels * shape.filters * shape.side**2
         cut.append(convolutional + (shape.filters if pooled else shape.outputs) * label_count)
     widths = [shapes[-1].outputs, *backbone.fully_connected, label_count]
     return cut, convolutional + sum(inputs * outputs for inputs, outputs in zip(widths, widths[1:], strict=False))

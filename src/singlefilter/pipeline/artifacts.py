@@ -8,7 +8,7 @@ made with, and the checksums of the files that they were made from.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 
 import h5py
 import pandas as pd
+from pydantic_core import to_jsonable_python
 
 from singlefilter.pipeline.errors import InputError, UnusableFile
 from singlefilter.pipeline.files import read_hdf5, replacing, write_hdf5
@@ -147,14 +148,14 @@ class Workspace:
             file.attrs["made_from"] = json.dumps(self._digests, sort_keys=True)
             yield file
 
-    def read_table(self, name: str, columns: dict[str, type] | None = None, **options: Any) -> pd.DataFrame:
+    def read_table(self, name: str, **options: Any) -> pd.DataFrame:
         """Read a table; see tables.read_table. DVC alone knows of which run it is.
 
         Raises:
-            InputError: The file is missing, no table, without rows, or lacks a column.
+            InputError: The file is missing, no table, or without rows.
         """
         with _naming_stage(name, {}):
-            return read_table(path_of(name), columns, **options)
+            return read_table(path_of(name), **options)
 
     def read_samples(self, name: str, columns: dict[str, type]) -> pd.DataFrame:
         """Read a table of each sample, one after the other; a first column `seed` tells them apart."""
@@ -170,9 +171,10 @@ class Workspace:
         """Write a table; see tables.write_table."""
         write_table(path_of(name, **place), table, float_format)
 
-    def replacing(self, name: str, **place: Any) -> AbstractContextManager[Path]:
-        """Give a temporary name to write to, which replaces the artifact at the end; see files.replacing."""
-        return replacing(path_of(name, **place))
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text, in UTF-8; the artifact is replaced once it is whole."""
+        with replacing(path_of(name)) as path:
+            path.write_text(text, encoding="utf-8", newline="\n")
 
     def determinants(self, stage: str, **place: LayerName) -> dict[str, Any]:
         """List all that determines what a stage makes, once it has read its inputs: for a checkpoint's key."""
@@ -203,7 +205,7 @@ def determinants(params: Params, stage: str) -> dict[str, Any]:
     for name in STAGES[stage].inputs:
         values |= determinants(params, ARTIFACTS[name].stage)
     for name in STAGES[stage].determinants:
-        value = json.loads(json.dumps(attrgetter(name)(params), default=lambda row: row.model_dump()))
+        value = to_jsonable_python(attrgetter(name)(params))
         values |= _flat(name.removeprefix("chosen_dataset.").removeprefix("chosen_arch."), value)
     return values
 

@@ -41,18 +41,12 @@ def run(
         joined: How the processes join that SINGLEFILTER_LAUNCHER starts; without, the stage runs in one process.
     """
     name = Path(sys.argv[0]).stem
-    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=sys.modules["__main__"].__doc__)
-    if per_sample:
-        parser.add_argument("--seed", type=int, required=True, help="the sample; one of params.yaml's seeds")
-    for argument, options in (arguments or {}).items():
-        parser.add_argument(argument, **options)
-    given = vars(parser.parse_args())
+    given = _read_arguments(name, per_sample, arguments or {})
     sys.stdout.reconfigure(errors="replace")  # a terminal may not know every character
     if rank() > 0:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # the first process speaks for all
-    speaker = f"{name}, process {rank()}" if launched() else name
     began = time.monotonic()
-    try:
+    with errors_in_one_line(f"{name}, process {rank()}" if launched() else name):
         params = load_params()
         if per_sample and given["seed"] not in params.seeds:
             raise InputError(f"--seed: is {given['seed']}; allowed are the seeds of params.yaml, {[*params.seeds]}")
@@ -69,6 +63,17 @@ def run(
         what["determinants"] = digest_of_determinants(params, name)
         seconds = seconds_before + time.monotonic() - began
         _log({"stage": name, **given, **what, "seconds": round(seconds, 1)})
+
+
+@contextmanager
+def errors_in_one_line(speaker: str) -> Iterator[None]:
+    """End the process with one line for what the user or the machine can mend; a bug keeps its traceback.
+
+    Args:
+        speaker: Who says it, at the line's beginning.
+    """
+    try:
+        yield
     except InputError as error:
         sys.exit(f"{speaker}: {error}")
     except MemoryError as error:
@@ -99,6 +104,16 @@ def stopped_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _read_arguments(name: str, per_sample: bool, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Read the command line; argparse ends the process with its own words where it does not fit."""
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=sys.modules["__main__"].__doc__)
+    if per_sample:
+        parser.add_argument("--seed", type=int, required=True, help="the sample; one of params.yaml's seeds")
+    for argument, options in arguments.items():
+        parser.add_argument(argument, **options)
+    return vars(parser.parse_args())
 
 
 def _place_in_chain(name: str, params: Params, seed: int | None) -> str:

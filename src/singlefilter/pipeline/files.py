@@ -60,13 +60,13 @@ def remove_unfinished() -> None:
         temporary.unlink(missing_ok=True)
 
 
-def require_space(folder: Path, needed: int, way_out: str) -> None:
+def require_space(folder: Path, needed: int, remedy: str) -> None:
     """Refuse to begin what the disk cannot hold.
 
     Args:
         folder: Where files are going to be written; it is made.
         needed: Bytes, beside what is there: old files stay until the new are whole.
-        way_out: What to do, beside freeing the disk, to need less.
+        remedy: What to do, beside freeing the disk, to need less.
 
     Raises:
         InputError: The disk has less free.
@@ -77,7 +77,7 @@ def require_space(folder: Path, needed: int, way_out: str) -> None:
     if free < needed:
         raise InputError(
             f"{folder} is to hold {_gibibytes(needed)}, and its disk has {_gibibytes(free)} free; "
-            f"free the rest, or {way_out}"
+            f"free the rest, or {remedy}"
         )
 
 
@@ -178,14 +178,14 @@ def _naming(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in DISK_FULL:
             free = _gibibytes(shutil.disk_usage(path.parent).free)
-            way_out = f"it needs more than the {free} that its disk has free; free more"
+            remedy = f"it needs more than the {free} that its disk has free; free more"
         elif error.errno == errno.EFBIG:
-            way_out = "lift the limit on the size of files (ulimit -f)"
+            remedy = "lift the limit on the size of files (ulimit -f)"
         elif error.errno in NOT_WRITABLE:
-            way_out = "let it and its folder be written, or put the project elsewhere"
+            remedy = "let it and its folder be written, or put the project elsewhere"
         else:
             raise
-        raise InputError(f"{path} cannot be written: {os.strerror(error.errno)}; {way_out}") from error
+        raise InputError(f"{path} cannot be written: {os.strerror(error.errno)}; {remedy}") from error
 
 
 def _gibibytes(count: int) -> str:

@@ -85,6 +85,11 @@ def share_text(scale: float) -> str:
     return f"{scale:g} of" if scale < 1 else f"{scale:g} times"
 
 
+def scaled_epochs(full: int, epochs_scale: float) -> int:
+    """The number of epochs of a run, from the paper's: scaled and rounded, and at least 1 unless it is 0."""
+    return max(round(full * Fraction(str(epochs_scale))), 1) if full else 0
+
+
 def run_heading(arch: str, dataset: str, samples: int, epochs_scale: float) -> str:
     """What a run is, for titles: "vgg16 on digits, 1 sample, 0.05 of the full epochs"."""
     epochs = "the full epochs" if epochs_scale == 1 else f"{share_text(epochs_scale)} the full epochs"
@@ -344,9 +349,14 @@ class Params(_Values):
         """The row of archs that `arch` names."""
         return self.archs[self.arch]
 
+    @property
+    def heading(self) -> str:
+        """What the run is, for titles; see run_heading."""
+        return run_heading(self.arch, self.dataset, len(self.seeds), self.epochs_scale)
+
     def epochs(self, full: int) -> int:
-        """The number of epochs of a run, from the paper's: scaled and rounded, and at least 1 unless it is 0."""
-        return max(round(full * Fraction(str(self.epochs_scale))), 1) if full else 0
+        """The number of epochs of this run, from the paper's; see scaled_epochs."""
+        return scaled_epochs(full, self.epochs_scale)
 
     def rate(self, rates: Rates, epoch: int) -> float:
         """The learning rate at epoch `epoch` of this run: the paper's of epoch ⌊epoch / epochs_scale⌋."""

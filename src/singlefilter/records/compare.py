@@ -49,21 +49,24 @@ def comparison_text(runs: Runs, controls: Runs) -> str:
     """
     across = judge_across(list(runs.values()), [controls.get(name) for name in runs])
     parts = [
-        "Whole networks and their last examined layers; mean ± standard deviation over samples.",
-        _networks(runs),
-        "Each layer: success rate of the head on it, noise per filter, and the filters that are silent or faded.",
-        _layers(runs),
-        "Networks trained with fewer filters, against the same network with all of them.",
-        _diluted(runs, across),
-        "How many of the paper's claims hold of each run. Remarks, of runs that can be judged: what does not hold, and "
-        "what keeps single claims from being judged.",
-        _verdicts(runs, controls),
-        "The claims that need several runs, which must agree in data set, epochs, threshold and images held out, and "
-        "where they are about heads in the images of these; with 95 % intervals.",
-        _across(across),
+        ("Whole networks and their last examined layers; mean ± standard deviation over samples.", _networks(runs)),
+        (
+            "Each layer: success rate of the head on it, noise per filter, and the filters that are silent or faded.",
+            _layers(runs),
+        ),
+        ("Networks trained with fewer filters, against the same network with all of them.", _diluted(runs, across)),
+        (
+            "How many of the paper's claims hold of each run. Remarks, of runs that can be judged: what does not hold, "
+            "and what keeps single claims from being judged.",
+            _verdicts(runs, controls),
+        ),
+        (
+            "The claims that need several runs, which must agree in data set, epochs, threshold and images held out, "
+            "and where they are about heads in the images of these; with 95 % intervals.",
+            _across(across),
+        ),
     ]
-    tables = zip(parts[::2], parts[1::2], strict=True)
-    return "\n\n".join(f"{caption}\n\n{table}" for caption, table in tables if table) + "\n"
+    return "\n\n".join(f"{caption}\n\n{table}" for caption, table in parts if table) + "\n"
 
 
 def _rows(name: str, run: Run) -> list[dict[str, object]]:

@@ -43,7 +43,7 @@ def download(url: str, path: Path, md5: str, sleep: Callable[[float], None] = ti
             break
         except NETWORK_ERRORS as error:
             if pause is None or _is_final(error):
-                raise InputError(f"{url} cannot be downloaded: {error}. {_way_out(path)}") from error
+                raise InputError(f"{url} cannot be downloaded: {error}. {_remedy(path)}") from error
             print(f"{url}: {error}; trying again in {pause} s", flush=True)
             sleep(pause)
     try:
@@ -77,7 +77,7 @@ def _fetch_rest(url: str, partial: Path) -> None:
     with response:
         length = response.headers["Content-Length"]
         if response.headers.get_content_type() == "text/html" or length is None:
-            raise InputError(f"{url} gives a web page or no file of known length. {_way_out(partial)}")
+            raise InputError(f"{url} gives a web page or no file of known length. {_remedy(partial)}")
         resumed = response.status == 206
         total = int(length) + (have if resumed else 0)
         with partial.open("ab" if resumed else "wb") as file:
@@ -92,7 +92,7 @@ def _is_final(error: Exception) -> bool:
     return isinstance(error, HTTPError) and error.code < 500 and error.code not in (408, 429)
 
 
-def _way_out(path: Path) -> str:
+def _remedy(path: Path) -> str:
     return (
         f"Try again later, or get the file by hand and set DATASET_MIRROR to its folder, "
         f"or put it into {path.parent} under the name it has there"

@@ -15,6 +15,11 @@ def ratio(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
     return np.divide(numerators, denominators, out=np.full(len(numerators), np.nan), where=denominators != 0)
 
 
+def row_means(values: np.ndarray) -> np.ndarray:
+    """Average each row, (D, R) -> (D,); NaN over nothing."""
+    return ratio(values.sum(axis=1), np.full(len(values), values.shape[1]))
+
+
 def cluster_means(clusters: LayerClusters, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Average noise, clusters and sizes over the filters that are not silent (SI, Fig. 5A).
 
@@ -23,7 +28,6 @@ def cluster_means(clusters: LayerClusters, weights: np.ndarray) -> dict[str, np.
         weights: float (D, F); how often each filter is in each of D resampled layers; ones for the layer as it is.
 
     Returns:
-        filters: How many are not silent.
         noise, noise_clustered: Mean noise per filter; the same over the filters with at least one cluster.
         clusters: Mean number of clusters per filter.
         cluster_size: Mean size of the layer's clusters, in labels.
@@ -35,7 +39,6 @@ def cluster_means(clusters: LayerClusters, weights: np.ndarray) -> dict[str, np.
     clustered = per_filter > 0
     filters = weights.sum(axis=1)
     return {
-        "filters": filters,
         "noise": ratio(weights @ clusters.noise, filters),
         "noise_clustered": ratio(weights @ (clusters.noise * clustered), weights @ clustered),
         "clusters": ratio(weights @ per_filter, filters),
@@ -62,8 +65,8 @@ def appearance_statistics(
     """
     weights = weights * ~clusters.silent
     appearances = weights @ (clusters.numbers[:, images_per_label > 0] >= 0)  # (D, R)
-    means = _means(appearances)
-    stds = np.sqrt(_means((appearances - means[:, np.newaxis]) ** 2))
+    means = row_means(appearances)
+    stds = np.sqrt(row_means((appearances - means[:, np.newaxis]) ** 2))
     chance = ratio(means, weights.sum(axis=1))
     odds = np.divide(1, chance, out=np.full(len(chance), np.nan), where=chance > 0) - 1
     return {
@@ -88,8 +91,8 @@ def layer_statistics(clusters: LayerClusters) -> dict[str, float]:
     counts = np.bincount(sizes[sizes > 0], minlength=labels + 1)[1:]  # (K,): clusters of size 1 … K
     shares = counts / counts.sum() if counts.any() else np.full(labels, np.nan)
     return {
-        **{name: float(values[0]) for name, values in cluster_means(clusters, np.ones((1, filters))).items()},
         "filters": filters,
+        **{name: float(values[0]) for name, values in cluster_means(clusters, np.ones((1, filters))).items()},
         **{f"size_share_{size}": float(share) for size, share in enumerate(shares, start=1)},
         "silent_filters": int(clusters.silent.sum()),
     }
@@ -134,8 +137,3 @@ def decision_statistics(
         "few_decisions_share": ratio(weights @ few_labels, weights @ (decided > 0)),
         "single_accuracy": ratio(weights @ right, weights.sum(axis=1) * images),
     }
-
-
-def _means(values: np.ndarray) -> np.ndarray:
-    """Average each row; NaN over nothing."""
-    return ratio(values.sum(axis=1), np.full(len(values), values.shape[1]))

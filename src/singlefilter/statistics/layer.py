@@ -111,10 +111,11 @@ def measure_layer(
 
 def _statistics(clusters: LayerClusters, images_per_label: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
     """The statistics of the clusters, of the layer resampled as weights (D, F) say, float64 (D,) each."""
-    means = cluster_means(clusters, weights)
-    del means["filters"]
-    counted = counted_signal(clusters, np.count_nonzero(images_per_label), weights)
-    return means | appearance_statistics(clusters, images_per_label, weights) | counted
+    return (
+        cluster_means(clusters, weights)
+        | appearance_statistics(clusters, images_per_label, weights)
+        | counted_signal(clusters, np.count_nonzero(images_per_label), weights)
+    )
 
 
 def _thresholds(walks: dict[tuple[str, str], dict[float, LayerClusters]]) -> pd.DataFrame:

@@ -106,7 +106,7 @@ def layers_table(samples: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame
         without the faded filters.
     """
     groups = samples.groupby("layer")
-    shares = [name for name in samples if name.startswith("size_share_")]
+    shares = _share_columns(samples)
     statistics = _means_and_stds(groups, _STATISTICS).join(intervals)
     ends = ("mean", "std", "low", "high")
     table = pd.concat(
@@ -135,7 +135,7 @@ def sizes_table(layers: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
         One row per layer and size, up to the largest of any layer: layer, size, then mean and standard deviation over
         samples (ddof 1) of its share of the layer's clusters.
     """
-    shares = [name for name in samples if name.startswith("size_share_")]
+    shares = _share_columns(samples)
     stds = samples.groupby("layer")[shares].std(ddof=1)
     long = layers[["layer", *shares]].melt("layer", var_name="size", value_name="share_mean")
     long["share_std"] = stds.reindex(layers["layer"]).melt()["value"].to_numpy()
@@ -221,6 +221,10 @@ def summarise(layers: pd.DataFrame, last_epochs: pd.DataFrame) -> dict[str, obje
 
 def _clusters_text(numbers: np.ndarray) -> str:
     return ";".join(" ".join(map(str, labels)) for labels in list_clusters(numbers))
+
+
+def _share_columns(samples: pd.DataFrame) -> list[str]:
+    return [name for name in samples if name.startswith("size_share_")]
 
 
 def _means_and_stds(groups: pd.api.typing.DataFrameGroupBy, names: Sequence[str]) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """What a layer's fields add up to on the outputs: signal, interference and noise (Figs. 5C and 6)."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -8,11 +8,11 @@ import pandas as pd
 
 from singlefilter.filters.clusters import cluster_sizes
 from singlefilter.filters.layer_clusters import LayerClusters, label_slabs
-from singlefilter.statistics.cluster_means import ratio
+from singlefilter.statistics.cluster_means import ratio, row_means
 
 _BINS_PER_UNIT = 50  # bins 0.02 wide
 FULL_COLUMN = 0.8  # of its rows above threshold, for a column that is almost wholly so (Fig. 4C)
-_ROWS = ("other", "cluster")  # indexed by whether the row's label is in a cluster
+_ROWS = ("cluster", "other")  # whether the row's label is in a cluster
 
 
 def counted_signal(clusters: LayerClusters, label_count: int, weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -48,8 +48,7 @@ def counted_signal(clusters: LayerClusters, label_count: int, weights: np.ndarra
     return {name: np.where(weights.any(axis=1), values, np.nan) for name, values in counted.items()}
 
 
-@dataclass(frozen=True)
-class OutputSums:
+class OutputSums(NamedTuple):
     """Sums of fields on the outputs, for each of R input labels and D resampled layers.
 
     Attributes:
@@ -145,11 +144,11 @@ def signal_of_clusters(inside: OutputSums, outside: OutputSums, unit: np.ndarray
     unit = np.where(unit > 0, unit, np.nan)[:, np.newaxis]  # (D, 1)
     largest = np.where(inside.largest > 0, inside.largest, np.nan)  # (D, R)
     found = {
-        "signal": _mean(inside.own / unit),
-        "first_noise": _mean(inside.mean / unit),
-        "first_noise_largest": _mean(inside.largest / unit),
-        "second_noise": _mean(outside.own / unit),
-        "second_noise_others": _mean(outside.mean / unit),
+        "signal": row_means(inside.own / unit),
+        "first_noise": row_means(inside.mean / unit),
+        "first_noise_largest": row_means(inside.largest / unit),
+        "second_noise": row_means(outside.own / unit),
+        "second_noise_others": row_means(outside.mean / unit),
     }
     first_noise = np.where(found["first_noise"] > 0, found["first_noise"], np.nan)
     return found | {"snr": found["signal"] / first_noise, "snr_largest": _mean_of_numbers(inside.own / largest)}
@@ -169,7 +168,7 @@ def signal_of_all(total: OutputSums, label_count: int) -> dict[str, np.ndarray]:
         margin: Mean of T[i, i] - max over j ≠ i of T[i, j], over the mean of T[i, i] if that is positive.
         Each float64 (D,), NaN where it is not a number.
     """
-    signal = _mean(total.own)
+    signal = row_means(total.own)
     labels_of_draws = np.full(len(total.own), float(total.own.shape[1]))
     noise = np.sqrt(ratio(total.squares.sum(axis=1), labels_of_draws * (label_count - 1)))
     return {
@@ -225,7 +224,7 @@ class FieldSums:
         self._add_part("off", weights, sums * ~in_cluster, counts * ~in_cluster)
         self._absolute += weights @ (_sums_and_counts(np.abs(fields), below)[0] * ~in_cluster).sum(axis=1)
         self._columns += weights @ _full_columns(~below)
-        for counts_of_kind, rows in zip(self._counts, (~in_cluster, in_cluster), strict=True):  # in the order of _ROWS
+        for counts_of_kind, rows in zip(self._counts, (in_cluster, ~in_cluster), strict=True):  # in the order of _ROWS
             counts_of_kind += self._count_bins(fields[rows])
 
     def statistics(self) -> dict[str, np.ndarray]:
@@ -261,7 +260,7 @@ class FieldSums:
         """
         bins = pd.DataFrame({"low": [np.nan, *self._edges], "high": [*self._edges, self._threshold]})
         tables = [bins.assign(rows=rows, count=counts) for rows, counts in zip(_ROWS, self._counts, strict=True)]
-        return pd.concat(tables[::-1], ignore_index=True)[["rows", "low", "high", "count"]]
+        return pd.concat(tables, ignore_index=True)[["rows", "low", "high", "count"]]
 
     def _add_part(self, name: str, weights: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> None:
         """Add sums and numbers of the fields of one kind by row, (n, R) each."""
@@ -276,13 +275,7 @@ class FieldSums:
 
 def _concatenate(parts: list[OutputSums]) -> OutputSums:
     """Put the sums of one input label after another together."""
-    arrays = zip(*(vars(part).values() for part in parts), strict=True)
-    return OutputSums(*(np.concatenate(values, axis=1) for values in arrays))
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Average each row, (D, R) -> (D,); NaN over nothing."""
-    return ratio(values.sum(axis=1), np.full(len(values), values.shape[1]))
+    return OutputSums(*(np.concatenate(values, axis=1) for values in zip(*parts, strict=True)))
 
 
 def _mean_of_numbers(values: np.ndarray) -> np.ndarray:

@@ -14,9 +14,8 @@ from singlefilter.pipeline.launcher import launched
 def chosen_device() -> torch.device:
     """Give the device that SINGLEFILTER_DEVICE names; by default the GPU if there is one, else the processor.
 
-    Of several processes that torchrun has started on a machine, each has a GPU of its own.
-
-    With SINGLEFILTER_DETERMINISTIC=1 only algorithms are used that add in a fixed order; on a processor all do.
+    It also sets, for the whole process, how PyTorch computes; see _set_arithmetic. Of several processes that torchrun
+    has started on a machine, each has a GPU of its own.
 
     Raises:
         InputError: A variable names a device that is not here, or is neither 0 nor 1, or a GPU cannot be used.
@@ -39,6 +38,15 @@ def chosen_device() -> torch.device:
             f"SINGLEFILTER_DEVICE: {name!r} is not a device of this machine; leave it unset, or use cpu or cuda"
         ) from error
     _keep_freed_memory()
+    _set_arithmetic()
+    return device
+
+
+def _set_arithmetic() -> None:
+    """Have float32 computed as float32, and, with SINGLEFILTER_DETERMINISTIC=1, all sums added in a fixed order.
+
+    On a processor they always are.
+    """
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32
     fixed_order = deterministic()
     if fixed_order:
@@ -48,7 +56,6 @@ def chosen_device() -> torch.device:
         torch.use_deterministic_algorithms(fixed_order)
     torch.backends.cudnn.deterministic = fixed_order
     torch.backends.cudnn.benchmark = False  # a search may find others in the next run; a Step's shapes are worth one
-    return device
 
 
 def deterministic() -> bool:
@@ -98,7 +105,7 @@ def free_memory(device: torch.device) -> int:
 
 
 def warn_if_slow(device: torch.device, precision: str) -> None:
-    """Say so if bf16 is asked of a device that computes it only by way of float32."""
+    """Warn if bf16 is asked of a device that emulates it in float32."""
     if precision != "bf16":
         return
     if device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 
-def product(left: Tensor, right: Tensor) -> Tensor:
-    """Multiply left by right transposed, float32 or bf16 (n, m) and (k, m) -> (n, k).
+def linear(left: Tensor, right: Tensor) -> Tensor:
+    """Multiply left by right transposed, as torch.nn.functional.linear does: float32 or bf16 (n, m), (k, m) -> (n, k).
 
     Each is dense in memory, or its transpose is: others take oneDNN a thousand times as long.
 

@@ -3,7 +3,7 @@
  * src/singlefilter/statistics/nulls.py. A matrix is an array of K × K elements, row by row; row i is input label i.
  */
 
-export const NOTHING = 255; // the code of a field that does not exist
+export const NO_FIELD = 255; // the code of a field that does not exist
 export const NULLS = {
   ones: "as many ones at random places",
   columns: "the ones of each column shuffled within it",
@@ -14,7 +14,7 @@ export const NULLS = {
 export function clip(codes, level) {
   const clipped = new Uint8Array(codes.length);
   for (let cell = 0; cell < codes.length; cell++) {
-    clipped[cell] = codes[cell] > level && codes[cell] !== NOTHING ? 1 : 0;
+    clipped[cell] = codes[cell] > level && codes[cell] !== NO_FIELD ? 1 : 0;
   }
   return clipped;
 }

@@ -1,6 +1,6 @@
 /** One filter: its matrices on the test and the training set, its numbers, its nulls, and its images. */
 
-import { clip, measureNull, NOTHING, NULLS, order, randomNumbers } from "explorer/clusters.js";
+import { clip, measureNull, NO_FIELD, NULLS, order, randomNumbers } from "explorer/clusters.js";
 import { cellsOf, matrix, ofCell, ofField, ofShare, palette } from "explorer/draw.js";
 import { chosenFilters, inWords } from "explorer/gallery.js";
 import { digits, h, list, number, percent, steps, table } from "explorer/html.js";
@@ -101,13 +101,13 @@ function fieldsInWords(run, name, codes) {
 
 function decisions({ layer, run, state }, pair) {
   const codes = layer.ofFilter("decisions", state.filter);
-  const text = (code) => code === NOTHING ? "no image decided" : `${code} % of the decided images`;
+  const text = (code) => code === NO_FIELD ? "no image decided" : `${code} % of the decided images`;
   return matrix({
     title: "what it decides",
     codes,
     labels: run.names.map((_, label) => label),
     names: run.names,
-    colours: palette((code) => code === NOTHING ? NaN : code / 100, ofShare),
+    colours: palette((code) => code === NO_FIELD ? NaN : code / 100, ofShare),
     say: (row, column) => `${pair(row, column)}: ${text(codes[row * run.names.length + column])}`,
     about: "Decisions: of the images of each input label, the share for which each output has the largest field.",
   });

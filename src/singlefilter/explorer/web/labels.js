@@ -1,6 +1,6 @@
 /** The labels of a layer: which share clusters, and one label with its filters. */
 
-import { NOTHING } from "explorer/clusters.js";
+import { NO_FIELD } from "explorer/clusters.js";
 import { matrix, ofShare, palette } from "explorer/draw.js";
 import { count, digits, h, number, percent, steps, table } from "explorer/html.js";
 
@@ -88,7 +88,7 @@ function map(view, sample) {
   const most = apart.reduce((one, other) => Math.max(one, other), 1);
   const codes = Uint8Array.from(
     apart,
-    (value, cell) => cell % (names.length + 1) ? Math.round((254 * value) / most) : NOTHING,
+    (value, cell) => cell % (names.length + 1) ? Math.round((254 * value) / most) : NO_FIELD,
   );
   const say = (one, other) =>
     one === other
@@ -100,7 +100,7 @@ function map(view, sample) {
     labels: names.map((_, label) => label),
     names,
     side: 280,
-    colours: palette((code) => code === NOTHING ? NaN : code / 254, ofShare),
+    colours: palette((code) => code === NO_FIELD ? NaN : code / 254, ofShare),
     say,
     chosen: (row, column) => {
       const chosen = row === column ? { view: "labels", label: row } : filtersWith(row, column);

@@ -1,6 +1,6 @@
 /** One layer of one sample: its arrays, and what its filters' clusters are at a threshold. */
 
-import { clip, countNoise, listClusters, NOTHING, numberClusters } from "explorer/clusters.js";
+import { clip, countNoise, listClusters, NO_FIELD, numberClusters } from "explorer/clusters.js";
 
 const FULL = 0.8; // share of a column's elements that are on if the column counts as on (docs/files.md, full_columns)
 
@@ -36,7 +36,7 @@ export class Layer {
 
   /** Say whether none of a filter's fields on a split is positive: they have no codes then. */
   isSilent(filter, split = "test") {
-    return this.ofFilter(split, filter).every((code) => code === NOTHING);
+    return this.ofFilter(split, filter).every((code) => code === NO_FIELD);
   }
 
   /** Say whether a filter that is not silent is far weaker than the others, as layers.csv counts them. */

@@ -1,6 +1,6 @@
 /** The run that the page shows: its samples with their layers, its labels and its test images. */
 
-import { NOTHING } from "explorer/clusters.js";
+import { NO_FIELD } from "explorer/clusters.js";
 import { Pictures } from "explorer/draw.js";
 import { Layer } from "explorer/layer.js";
 
@@ -30,12 +30,12 @@ export class Run {
 
   /** Give the value of a field's code: the field, rounded up to hundredths. */
   value(code) {
-    return code === NOTHING ? NaN : this.about.edges[Math.min(code, this.about.edges.length - 1)];
+    return code === NO_FIELD ? NaN : this.about.edges[Math.min(code, this.about.edges.length - 1)];
   }
 
   /** Write the value of a field's code. */
   fieldText(code) {
-    if (code === NOTHING) return "n/a";
+    if (code === NO_FIELD) return "n/a";
     const text = String(Math.round(this.value(code) * 1e4) / 1e4).replace("-", "−");
     return code === 0 ? `${text} or less` : text;
   }
