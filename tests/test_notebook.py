@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from matplotlib.text import Text
 from torch import nn
 
 import singlefilter
@@ -232,6 +233,12 @@ def test_views_and_types_of_numbers_that_are_not_usual_are_taken():
     network = singlefilter.train_backbone(mirrored, np.array([0, 1, 0, 1], np.uint16), [2, "M"], epochs=1, flip=False)
     found = singlefilter.extract_features(network, mirrored, [1])[1]
     assert torch.equal(found, singlefilter.extract_features(network, mirrored.copy(), [1])[1])
+    values, labels, weights = np.eye(4, dtype=np.float32)[:, ::-1], np.array([1, 1, 0, 0])[::-1], np.ones((2, 4))[::-1]
+    expected = singlefilter.filter_matrices(values.copy(), labels.copy(), weights.copy()).fields
+    assert np.array_equal(singlefilter.filter_matrices(values, labels, weights).fields, expected)
+    for index in (1, np.int64(1), torch.tensor(1)):
+        texts = singlefilter.plot_filter(np.stack([np.eye(2)] * 2), index).findobj(Text)
+        assert any("filter 1" in text.get_text() for text in texts)
     double = np.random.default_rng(0).random((4, 3))
     network = nn.Sequential(nn.Linear(3, 2))
     expected = network(torch.as_tensor(double).float())

@@ -1,5 +1,6 @@
 """The arguments of the Python API, checked and brought into the pipeline's own form."""
 
+import operator
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,10 +33,15 @@ def as_arguments() -> Iterator[None]:
         raise InputError(OF_FILES.sub("", str(error)).replace("seeds.0: ", "seed: ")) from error
 
 
-def require_index(index: int, filters: int) -> None:
-    """Refuse the number of a filter that is not there; raises InputError, as all of this module do."""
-    if not isinstance(index, int | np.integer) or not 0 <= index < filters:
+def index_of(index: int, filters: int) -> int:
+    """Give the number of a filter, or refuse one that is not there; raises InputError, as all of this module do."""
+    try:
+        number = operator.index(index)
+    except TypeError:
+        number = -1
+    if not 0 <= number < filters:
         raise InputError(f"index: is {index}; allowed are whole numbers from 0 to {filters - 1}")
+    return number
 
 
 def class_names_of(class_names: Sequence[object] | None, labels: int) -> list[str]:
@@ -90,6 +96,11 @@ def images_and_labels(images: ArrayLike | Tensor, labels: ArrayLike | Tensor) ->
     return Split(pixels, targets)
 
 
+def _tensor(values: ArrayLike | Tensor) -> Tensor:
+    """Give a tensor; of an array that is a mirrored view a copy, since PyTorch takes none."""
+    return torch.as_tensor(np.ascontiguousarray(values) if isinstance(values, np.ndarray) else values)
+
+
 def test_of(train: Split, images: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> Split:
     """Give a test set whose images and labels are of the training's kind."""
     test = images_and_labels(images, labels)
@@ -105,7 +116,7 @@ def test_of(train: Split, images: ArrayLike | Tensor, labels: ArrayLike | Tensor
 def labels_of(labels: ArrayLike | Tensor) -> Tensor:
     """Give labels as int64 (N,)."""
     try:
-        values = torch.as_tensor(labels).cpu()
+        values = _tensor(labels).cpu()
     except (ValueError, TypeError) as error:
         raise InputError(f"labels cannot be read as numbers ({error}); needed are whole numbers ≥ 0, (N,)") from error
     if values.ndim != 1 or values.is_floating_point() or not len(values) or int(values.long().min()) < 0:
@@ -118,7 +129,7 @@ def labels_of(labels: ArrayLike | Tensor) -> Tensor:
 def features_of(features: ArrayLike | Tensor, images: int) -> Tensor:
     """Give the features of N images as (N, F, S), on the processor."""
     try:
-        values = torch.as_tensor(features).detach().cpu()
+        values = _tensor(features).detach().cpu()
     except (ValueError, TypeError) as error:
         raise InputError(f"features cannot be read as numbers ({error}); needed are numbers, (N, F, …)") from error
     if values.ndim < 2 or len(values) != images or not values.is_floating_point() or not values.numel():
@@ -135,7 +146,7 @@ def features_of(features: ArrayLike | Tensor, images: int) -> Tensor:
 def head_of(weights: ArrayLike | Tensor, features: Tensor, targets: Tensor) -> np.ndarray:
     """Give a head's weights, float32 (K, F, S), for features (N, F, S) and labels int64 (N,)."""
     try:
-        head = torch.as_tensor(weights).detach().float().cpu()
+        head = _tensor(weights).detach().float().cpu()
     except (ValueError, TypeError) as error:
         raise InputError(f"weights cannot be read as numbers ({error}); needed are numbers, (K, F, S)") from error
     filters, positions = features.shape[1:]

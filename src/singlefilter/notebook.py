@@ -21,10 +21,10 @@ from singlefilter.arguments import (
     fields_of,
     head_of,
     images_and_labels,
+    index_of,
     labels_of,
     name_of_layer,
     params_of,
-    require_index,
     require_threshold,
     test_of,
 )
@@ -347,7 +347,7 @@ def plot_filter(
     """
     require_threshold(threshold)
     fields, images_per_label = fields_of(matrices)
-    require_index(index, len(fields))
+    index = index_of(index, len(fields))
     normalised, silent, _ = normalise_fields(fields[[index]], images_per_label)
     if silent[0]:
         raise InputError(f"filter {index} has no positive field; choose another")
@@ -388,7 +388,7 @@ def show_filter(
     splits = {"test": matrices} if train is None else {"test": matrices, "train": train}
     fields = {split: fields_of(of_split) for split, of_split in splits.items()}
     filters, labels, _ = fields["test"][0].shape
-    require_index(index, filters)
+    index = index_of(index, filters)
     if train is not None and fields["train"][0].shape != fields["test"][0].shape:
         raise InputError(f"train: has shape {fields['train'][0].shape}; needed is {fields['test'][0].shape}")
     names = class_names_of(class_names, labels)

@@ -298,7 +298,10 @@ def test_the_code_of_a_network_in_two_files_is_known(own, data, make_params):
 
 
 def test_lazy_layers_take_their_shapes_from_the_images(own):
-    own.write_text(own.read_text().replace("nn.Linear(4 * image_size ** 2, labels)", "nn.LazyLinear(labels)"))
+    code = own.read_text().replace("nn.BatchNorm2d(4)", "nn.LazyBatchNorm2d(affine=False)")
+    own.write_text(code)
+    assert AnyNetwork(own_row(), 3, 8).module[1].running_mean.shape == (4,)
+    own.write_text(code.replace("nn.Linear(4 * image_size ** 2, labels)", "nn.LazyLinear(labels)"))
     network = AnyNetwork(own_row(), 3, 8)
     assert network(torch.zeros(2, 3, 8, 8)).shape == (2, 3)
     assert network.output_layer.weight.shape == (3, 4 * 8**2)

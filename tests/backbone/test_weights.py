@@ -87,8 +87,9 @@ def test_wrong_files_are_refused(saved, tmp_path):
     assert "is no state dict" in refusal({"file": str(text), "sha256": digest(text)})
     narrow = {**torchvision.models.squeezenet1_1(num_classes=10).state_dict(), "features.0.weight": torch.zeros(1)}
     torch.save(narrow, text)
-    assert "size mismatch for features.0.weight: copying a param with shape torch.Size([1])" in refusal(
-        {"file": str(text), "sha256": digest(text)}
+    assert (
+        "than squeezenet1_1: size mismatch for features.0.weight: copying a param with shape torch.Size([1])"
+        in refusal({"file": str(text), "sha256": digest(text)})
     )
 
 

@@ -63,7 +63,7 @@ def test_permuted_cells_tell_clusters_from_noise():
     assert found.tolist() == expected
 
 
-def test_filter_matrices_show_fields_clipped_and_permuted_with_their_labels():
+def test_filters_show_fields_clipped_and_permuted_with_their_labels():
     fields = fields_of(ONES)
     figure = plot_filters({2: None, 7: (5, fields)}, NAMES, 0.3, HEADING)
     silent, shown = figure.subfigs
@@ -86,7 +86,7 @@ def test_the_first_row_of_a_matrix_is_on_top():
         assert axes.get_ylim() == (places - 0.5, -0.5) and axes.get_xlim() == (-0.5, places - 0.5)
 
 
-def test_filter_matrices_paint_clusters_white_noise_yellow_and_the_rest_dark():
+def test_filters_paint_clusters_white_noise_yellow_and_the_rest_dark():
     figure = plot_filters({7: (5, fields_of(ONES))}, NAMES, 0.3, HEADING)
     mesh = figure.axes[2].collections[0]
     dark, noise, cluster = mesh.cmap(mesh.norm(np.array([0, 1, 2])))[:, :3]
@@ -95,7 +95,7 @@ def test_filter_matrices_paint_clusters_white_noise_yellow_and_the_rest_dark():
     assert dark.max() < 0.4
 
 
-def test_filter_matrices_are_square():
+def test_filters_are_square():
     shown = {1: None, 2: (0, Tables().fields(2)), 4: (1, fields_of(ONES, 10))}
     figure = plot_filters(shown, Tables().class_names, 0.3, HEADING)
     figure.draw_without_rendering()

@@ -53,7 +53,13 @@ def test_what_is_frozen_or_unused_has_no_gradient_to_add(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "layer", [nn.BatchNorm1d(4), nn.BatchNorm2d(4, affine=False), nn.BatchNorm2d(4, momentum=None)]
+    "layer",
+    [
+        nn.BatchNorm1d(4),
+        nn.BatchNorm2d(4, affine=False),
+        nn.BatchNorm2d(4, momentum=None),
+        nn.BatchNorm2d(4, track_running_stats=False),
+    ],
 )
 def test_batch_norms_that_ranks_cannot_share_are_refused(monkeypatch, layer):
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Sequential(layer))

@@ -179,7 +179,7 @@ def _as_picture(output: Tensor) -> Tensor:
 @torch.no_grad()
 def _give_lazy_layers_their_shapes(module: nn.Module, image_size: int) -> None:
     """Pass grey images through a network with layers such as nn.LazyLinear, which take their shapes from them."""
-    if any(map(is_lazy, module.parameters())):
+    if any(map(is_lazy, [*module.parameters(), *module.buffers()])):
         module.eval()(torch.zeros(IMAGES, 3, image_size, image_size))
 
 

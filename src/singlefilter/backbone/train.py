@@ -84,7 +84,8 @@ def train(
         InputError: The loss or a weight is no longer finite.
     """
     epochs = params.epochs(network.backbone.epochs)
-    run = _Training(ranks.synchronise(network.to(device)), data.train, params, seed, device)
+    network.to(device)
+    run = _Training(ranks.synchronise(network) if epochs else network, data.train, params, seed, device)
     history = run.restore(ranks.from_first(checkpoint.load) if checkpoint else None)
     if not history:
         history.append(

@@ -123,7 +123,8 @@ def _put(network: AnyNetwork, state: Mapping[str, Tensor], path: Path) -> None:
         lacking, unknown = network.module.load_state_dict(ordered, strict=False)
         told = [f"{name} is missing" for name in lacking] + [f"{name} is not known" for name in unknown]
     except (RuntimeError, ValueError) as error:  # other shapes, or versions
-        told = [line.strip() for line in str(error).splitlines()][-SHOWN:]
+        lines = [line.strip(" \t.") for line in str(error).splitlines() if not line.startswith("Error(s) in loading")]
+        told = lines or [type(error).__name__]
     if told:
         raise InputError(
             f"weights: {path} is of another network than {what}: {', '.join(told[:SHOWN])}"

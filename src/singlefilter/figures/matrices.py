@@ -133,7 +133,7 @@ def plot_filters(shown: Shown, class_names: Sequence[str], threshold: float, hea
 
 
 def plot_one_filter(name: str, fields: NDArray[np.float64], class_names: Sequence[str], threshold: float) -> Figure:
-    """Draw of one filter the fields, the clipped and the permuted matrix (Fig. 4), as filter_matrices does.
+    """Draw of one filter the fields, the clipped and the permuted matrix (Fig. 4), as plot_filters does.
 
     Args:
         name: What the filter is called.

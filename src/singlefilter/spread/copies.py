@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,11 @@ def copy_project(folder: Path, changes: Mapping[str, Any]) -> None:
 
 def remove_copy(folder: Path) -> None:
     """Remove a copy; what its stages took, and on what, goes to the project's log, where record_run looks for it."""
-    if (folder / LOG).exists():
+    with suppress(OSError):  # a log is no reason to keep a copy
+        content = (folder / LOG).read_bytes()
         LOG.parent.mkdir(exist_ok=True)
         with LOG.open("ab") as log:
-            log.write((folder / LOG).read_bytes())
+            log.write(content)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -126,12 +126,13 @@ def synchronise(network: nn.Module) -> nn.Module:
     if next(network.parameters()).device.type == "cuda":
         return nn.SyncBatchNorm.convert_sync_batchnorm(network)
     for name, module in network.named_modules():
-        if type(module) is nn.BatchNorm2d and module.affine and module.momentum is not None:
+        shared = type(module) is nn.BatchNorm2d and module.affine and module.track_running_stats
+        if shared and module.momentum is not None:
             module.__class__ = _BatchNormOverRanks  # with its state, as PyTorch's lazy modules become others
         elif isinstance(module, nn.modules.batchnorm._BatchNorm):
             raise InputError(
-                f"{LAUNCHER}: on a processor several processes share a batch only with nn.BatchNorm2d with weights and "
-                f"a momentum, and {name} is {module}; leave the launcher unset"
+                f"{LAUNCHER}: on a processor several processes share a batch only with nn.BatchNorm2d with weights, "
+                f"running statistics and a momentum, and {name} is {module}; leave the launcher unset"
             )
     return network
 
