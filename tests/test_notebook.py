@@ -256,3 +256,25 @@ def test_features_and_class_names_may_be_of_other_types():
     for names in ([0, 1], np.arange(2)):
         assert singlefilter.show_filter(np.eye(2), class_names=names).html == expected
         assert singlefilter.plot_filter(np.eye(2), class_names=names).axes
+
+
+def test_the_threshold_that_is_given_clips():
+    fields = [[1.0, 0.5], [0.5, 1.0]]
+    assert singlefilter.find_clusters(fields, threshold=0.6) == [((0,), (1,))]
+    assert singlefilter.layer_statistics(fields, threshold=0.6)["clusters"] == 2
+
+
+def test_the_training_gets_what_it_is_asked_for(monkeypatch):
+    seen, images = [], np.zeros((4, 8, 8, 3), dtype=np.uint8)
+    monkeypatch.setattr(
+        notebook, "train", lambda network, data, params, seed, device: seen.append((data, params, seed))
+    )
+    options = {"translation": 3, "precision": "bf16", "seed": 5, "test": (images[:1], [1])}
+    singlefilter.train_backbone(images, [0, 1, 0, 1], [2, "M"], epochs=10, **options)
+    ((data, params, seed),) = seen
+    rates, row = params.chosen_arch.backbone.convolutional_rates, params.chosen_dataset
+    assert [params.rate(rates, epoch) for epoch in range(10)] == pytest.approx(
+        [0.028 * 0.6**fall for fall in range(10)]
+    )
+    assert (row.flip, row.translation, params.precision, seed) == (True, 3, "bf16", 5)
+    assert data.test.labels.tolist() == [1]

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +65,7 @@ LOGGED = [[0, 1], [0, 1, 2, 3], [0, 1, 2, 3], [0, 1, 2, 3]]
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of tiny size in which all stages up to the heads have run undisturbed."""
     folder = tmp_path_factory.mktemp("project")
     for name in ("src", "stages"):
@@ -82,6 +83,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for stage in (["download"], *([name, *SEED] for name in ("train_backbone", "extract_features", "train_heads"))):
         assert run(folder, "-m", f"stages.{stage[0]}", *stage[1:]).returncode == 0
     return folder
+
+
+@pytest.fixture
+def project(undisturbed: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(undisturbed, tmp_path / "project", symlinks=True)
 
 
 def logged_epochs(project: Path) -> list[int]:
@@ -105,7 +112,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_a_stage_killed_four_times_ends_with_the_bytes_of_an_undisturbed_run(project, stage, outs):
-    undisturbed = [(project / out).read_bytes() for out in outs]
+    expected = [(project / out).read_bytes() for out in outs]
     for out in outs:
         (project / out).unlink()
     seen = []
@@ -118,10 +125,10 @@ def test_a_stage_killed_four_times_ends_with_the_bytes_of_an_undisturbed_run(pro
     assert resumed.returncode == 0, resumed.stderr
     epochs = [int(number) for number in re.findall(rf"epoch (\d+)/{EPOCHS}", resumed.stdout)]
     assert (epochs[0], epochs[-1]) == (DONE_BY_THEN, EPOCHS)
-    assert [(project / out).read_bytes() for out in outs] == undisturbed
+    assert [(project / out).read_bytes() for out in outs] == expected
     last = json.loads((project / "logs/stages.jsonl").read_text(encoding="utf-8").splitlines()[-1])
     assert last["stage"] == stage and SECONDS_BY_THEN < last["seconds"] < SECONDS_BY_THEN + 120
     assert not list((project / "checkpoints").rglob("*.pt"))
     if stage == "train_backbone":  # the others leave its log as it was
         assert seen == LOGGED
-        assert (project / LIVE).read_bytes() == undisturbed[1]
+        assert (project / LIVE).read_bytes() == expected[1]

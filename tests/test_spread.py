@@ -87,7 +87,7 @@ def test_a_sweep_is_an_experiment_for_each_network(project, tmp_path):
 
 def test_a_sample_that_another_machine_has_pushed_is_pulled_and_not_trained(project, one_by_one, tmp_path):
     """As docs/many_machines.md has it for machines without a common disk."""
-    here, there = project.copied(tmp_path / "here"), one_by_one
+    here, there = project.copied(tmp_path / "here"), one_by_one.copied(tmp_path / "there")
     for place in (here, there):
         assert place.dvc("remote", "add", "-d", "storage", str(tmp_path / "remote")).code == 0
     assert there.dvc("push", "--run-cache").code == 0

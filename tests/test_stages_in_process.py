@@ -13,9 +13,15 @@ import pytest
 import torch
 
 from singlefilter.backbone.modules import make_module
+from singlefilter.backbone.store import read_network
+from singlefilter.backbone.train import new_network, train
+from singlefilter.data.store import read_dataset
+from singlefilter.dilution.retrain import FiltersLeft
 from singlefilter.features import of_sample
-from singlefilter.filters.store import LayerMatrices, read_images, read_layer
+from singlefilter.filters.store import FilterMatrices, LayerMatrices, read_images, read_layer
 from singlefilter.heads.store import read_head
+from singlefilter.heads.train import accuracy
+from singlefilter.heads.train import train_heads as train_linear_layers
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import FeatureKinds, Params
@@ -39,6 +45,7 @@ from tests.conftest import TINY
 from tests.figures.tables import drawing_style
 from tests.tiny_project import write_image
 
+CPU = torch.device("cpu")
 ROOT = Path(__file__).resolve().parents[1]
 CATALOG = load_params(ROOT / "params.yaml").archs
 OWN = """
@@ -55,16 +62,20 @@ OF_FILE = {"module": "networks/mine.py:make_network", "convolutional_rates": {"l
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture
-def project(tmp_path, monkeypatch) -> Iterator[None]:
-    """A folder with 36 training and 15 test images of three labels, and a user's own network."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
+def write_images() -> None:
     generator = np.random.default_rng(0)
     for split, count in (("train", 12), ("test", 5)):
         for label, name in enumerate(("blue", "green", "red")):
             for number in range(count):
                 write_image(Path(f"data/images/tiny/{split}/{name}/{number}.png"), generator, label)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Iterator[None]:
+    """A folder with 36 training and 15 test images of three labels, and a user's own network."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
+    write_images()
     for path in (ROOT / "networks").glob("*.py"):
         (tmp_path / "networks").mkdir(exist_ok=True)
         (tmp_path / "networks" / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
@@ -297,3 +308,84 @@ def test_dilution_says_how_much_memory_it_lacks(project, monkeypatch):
     monkeypatch.setattr(dilute_filters, "main_memory", lambda: 1000)
     with pytest.raises(InputError, match=r"layer 2: dilution needs 0\.0 GB .* set features\.pooled: true, or examine"):
         dilute_filters.main(params, 0)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Iterator[tuple[Params, Path]]:
+    """The second of two samples after all of its stages: bf16, augmented heads, heads trained anew."""
+    folder = tmp_path_factory.mktemp("finished")
+    values = copy.deepcopy(TINY) | {"seeds": [0, 1], "precision": "bf16"}
+    values["dilution"] = {"other_layers": [], "retrain_heads": True}
+    values["archs"]["tiny"]["heads"]["images"] = "augmented"
+    params = parse_params(values)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("SINGLEFILTER_DEVICE", "cpu")
+        write_images()
+        check_params.main(params)
+        download.main(params)
+        for stage in (train_backbone, extract_features, train_heads, filter_matrices, dilute_filters, filter_images):
+            stage.main(params, 1)
+    return params, folder
+
+
+def test_a_sample_is_trained_from_its_own_seed(finished, monkeypatch):
+    params, folder = finished
+    monkeypatch.chdir(folder)
+    files = Workspace(params)
+    with files.read("dataset") as file:
+        data = read_dataset(file)
+    network = new_network(data, params, 1)
+    train(network, data, params, 1, CPU)
+    with files.read("backbone", seed=1) as file:
+        stored = read_network(file).state_dict()
+    assert all(torch.equal(values, stored[name]) for name, values in network.state_dict().items())
+    features, labels = of_sample.training_features(files, params, 1, [1, 2], CPU)
+    expected = train_linear_layers(features, labels, 3, params, 1)
+    with files.read("heads", seed=1) as file:
+        assert all(np.array_equal(read_head(file, layer)[0], expected[layer].numpy()) for layer in (1, 2))
+
+
+@pytest.mark.parametrize(("images", "moves"), [("augmented", (1, True)), ("plain", (0, False))])
+def test_heads_see_images_that_are_moved_as_their_row_says_and_in_the_runs_precision(
+    images, moves, finished, monkeypatch
+):
+    params, folder = finished
+    monkeypatch.chdir(folder)
+    arch = params.chosen_arch
+    arch = arch.model_copy(update={"heads": arch.heads.model_copy(update={"images": images})})
+    params = params.model_copy(update={"archs": {"tiny": arch}})
+    features, _ = of_sample.training_features(Workspace(params), params, 1, [1, 2], CPU)
+    assert (features.translation, features.flip) == moves
+    still = torch.zeros(9, dtype=torch.bool), torch.zeros(9, 2, dtype=torch.int64)
+    for _, rows in features.rows(torch.arange(9), *still):
+        assert torch.equal(rows, rows.bfloat16().float()) == (images == "augmented")
+
+
+def test_heads_that_are_trained_anew_are_measured_on_the_test_set(finished, monkeypatch):
+    params, folder = finished
+    monkeypatch.chdir(folder)
+    files = Workspace(params)
+    found = pd.read_csv("metrics/dilution/seed1.csv").query("kind == 'random_retrained'")["accuracy"]
+    right = 15 * found  # of 15 test images
+    assert right.tolist() == pytest.approx(right.round().tolist())
+    features, labels = of_sample.training_features(files, params, 1, [2], CPU)
+    (head,) = train_linear_layers(FiltersLeft(features, {0: torch.arange(6)}), labels, 3, params, 1).values()
+    with of_sample.open_features(files, params, 1, 2, CPU) as stored:
+        values, test_labels = stored.whole("test")
+    outputs = torch.from_numpy(values * stored.scales[:, np.newaxis])
+    assert found.iloc[0] == accuracy(outputs, torch.from_numpy(test_labels), head)
+
+
+def test_the_images_of_filters_are_of_the_labels_that_they_stand_for_on_the_test_set(finished, monkeypatch):
+    params, folder = finished
+    monkeypatch.chdir(folder)
+    find, images_per_label = filter_images.find_own_labels, []
+
+    def own_labels(matrices: FilterMatrices) -> np.ndarray:
+        images_per_label.append(matrices.images_per_label.tolist())
+        return find(matrices)
+
+    monkeypatch.setattr(filter_images, "find_own_labels", own_labels)
+    filter_images.main(params, 1)
+    assert images_per_label == [[5, 5, 5]] * 2  # of training images each label has 12

@@ -45,7 +45,7 @@ def images_of(network: Network, count: int = 5) -> Tensor:
     return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(1))
 
 
-def network_WithoutMemory(arch: str, labels: int = 10) -> Network:
+def shapes_of_network(arch: str, labels: int = 10) -> Network:
     with torch.device("meta"):  # shapes alone
         return Network(ARCHS[arch].backbone, labels, 32)
 
@@ -63,7 +63,7 @@ def convolved(network: Network, layer: int, images: Tensor) -> Tensor:
 
 
 def test_vgg16_has_these_parameters():
-    shapes = {name: tuple(tensor.shape) for name, tensor in network_WithoutMemory("vgg16").named_parameters()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in shapes_of_network("vgg16").named_parameters()}
     channels = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
     expected = {}
     for layer in range(13):
@@ -84,7 +84,7 @@ def test_vgg16_has_as_many_parameters_as_counted_by_hand():
     filters = 2 * 64 + 2 * 128 + 3 * 256 + 6 * 512  # 4,224, each with a bias and batch-norm's gain and offset
     fully_connected = 2 * (512 * 512 + 512) + 512 * 10
     assert kernels + 3 * filters + fully_connected == 15_253_568
-    assert sum(tensor.numel() for tensor in network_WithoutMemory("vgg16").parameters()) == 15_253_568
+    assert sum(tensor.numel() for tensor in shapes_of_network("vgg16").parameters()) == 15_253_568
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_vgg16_has_as_many_parameters_as_counted_by_hand():
     ],
 )
 def test_feature_sizes_are_those_of_the_paper(arch, sizes, inputs):
-    network = network_WithoutMemory(arch)
+    network = shapes_of_network(arch)
     outputs = network.layer_outputs(torch.empty(1, 3, 32, 32, device="meta"), ARCHS[arch].examined_layers)
     assert {layer: output.numel() for layer, output in outputs.items()} == sizes
     assert network.classifier[0].in_features == inputs
@@ -107,7 +107,7 @@ def test_feature_sizes_are_those_of_the_paper(arch, sizes, inputs):
 
 @pytest.mark.parametrize("arch", [name for name, row in ARCHS.items() if row.backbone.is_chain])
 def test_every_chain_gives_a_network_without_bias_on_its_output(arch):
-    network = network_WithoutMemory(arch, labels=100)
+    network = shapes_of_network(arch, labels=100)
     assert network(torch.empty(2, 3, 32, 32, device="meta")).shape == (2, 100)
     assert network.classifier[-1].bias is None
 

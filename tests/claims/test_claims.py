@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from singlefilter.claims.claims import CLAIMS
@@ -510,3 +511,16 @@ def test_of_several_runs_of_a_network_the_one_nearest_to_the_papers_is_taken_the
     for others, measured in (([changed, fewer], 0), ([changed, fewer, more], 0.02), ([more, fewer], 0.02)):
         runs = [run.run() for run in (*others, diluted)]
         assert row(judge_across(runs), "dilute.trained.350.layer13")["measured"] == pytest.approx(measured, abs=1e-12)
+
+
+def test_the_success_rate_is_that_of_the_last_epoch_and_not_of_the_best():
+    run = tables().run()
+    best = run.histories[run.histories["epoch"] == 0].assign(epoch=7, test_accuracy=0.99)
+    histories = pd.concat([run.histories, best]).sort_values(["seed", "epoch"], ignore_index=True)
+    assert row(judge(replace(run, histories=histories)), "sr.vgg16")["measured"] == pytest.approx(0.94)
+
+
+def test_controls_of_dilution_are_of_each_samples_own_worst_label():
+    run = tables().run()
+    run.dilution.loc[run.dilution["kind"] == "label", "accuracy"] = [0.90, 0.93, 0.94, 0.92]  # worst: label 0, then 1
+    assert "by their largest weight 0.29," in row(judge(run), "dilute.label")["beside"]  # (0.08 + 0.5) / 2

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from singlefilter.claims.intervals import Number, difference
 from singlefilter.claims.judge import judge, judge_across
 from tests.claims.tables import row, tables
 
@@ -40,3 +41,8 @@ def test_a_difference_of_numbers_whose_intervals_are_about_other_things_has_none
     judged = row(judge_across(runs), "dilute.trained.350.layer13")
     assert judged["measured"] == 0
     assert judged[["low", "high"]].isna().all() and judged["interval_over"] == ""
+
+
+def test_a_difference_takes_the_far_ends_of_lopsided_intervals():
+    found = difference(Number(5, 4, 8, population="filters"), Number(3, 1, 4, population="filters"))
+    assert found[:3] == pytest.approx((2, 2 - math.sqrt(1 + 1), 2 + math.sqrt(9 + 4)))

@@ -305,3 +305,14 @@ def test_the_same_seed_draws_the_same_and_another_does_not():
 def test_columns_are_documented_where_they_are_made():
     for column in ["seed", "layer", *asdict(remove_nothing(four_filters()))]:
         assert re.search(rf"^\* (\w+, )*{column}(, \w+)*: ", dilution.__doc__, re.MULTILINE)
+
+
+def test_weights_at_random_are_drawn_anew_each_time():
+    layer = random_layer()
+    *_, measured = keep_cluster_connections(layer, (3, 2), draws=3)
+    generator, count = np.random.default_rng([3, 2, 1]), int(layer.member.sum()) * 3
+    kept = [(generator.permutation(144) < count).reshape(4, 12, 3) for _ in range(3)]
+    accuracies = [plain_accuracy(layer.weights * weights, layer) for weights in kept]
+    assert len({*accuracies}) > 1
+    assert measured.accuracy == pytest.approx(np.mean(accuracies))
+    assert measured.accuracy_std == pytest.approx(np.std(accuracies, ddof=1))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from singlefilter.explorer.pack import NO_FIELD, Pack, add_fields, code_edges, encode_fields, encode_shares
@@ -40,6 +40,7 @@ def test_shares_are_per_cent_of_the_decided_images():
     assert encode_shares(decisions).tolist() == [[[33, 67], [NO_FIELD, NO_FIELD]], [[0, 100], [0, 100]]]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=6))
 def test_arrays_of_any_length_and_type_are_read_back(lengths):
     pack, arrays = Pack(), {}

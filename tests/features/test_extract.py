@@ -16,6 +16,7 @@ from singlefilter.backbone.store import write_network
 from singlefilter.data.dataset import hold_out
 from singlefilter.data.store import write_dataset
 from singlefilter.features import extract as features
+from singlefilter.features.store import LayerFeatures, write_largest, write_scales
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
 from stages import extract_features
@@ -229,3 +230,11 @@ def test_features_that_the_disk_cannot_hold_are_refused_before_the_first_is_writ
     with pytest.raises(InputError, match="is to hold .* GiB, and its disk has .* GiB free; .*examine fewer layers"):
         extract_features.main(params, 0)
     assert path_of("features", seed=0, layer=1).stat().st_mtime_ns == before
+
+
+def test_a_filter_is_faded_below_a_ten_thousandth_of_the_median(tmp_path):
+    with h5py.File(tmp_path / "layer.h5", "w") as file:
+        file.attrs["class_names"] = ["a"]
+        write_scales(file, np.ones(5, dtype=np.float32))
+        write_largest(file, np.array([2, 2, 2, 1.98e-4, 2.02e-4], dtype=np.float32))
+        assert LayerFeatures(file, tmp_path / "layer.h5").faded.tolist() == [False, False, False, True, False]

@@ -295,7 +295,7 @@ def test_a_table_of_claims_that_lacks_the_last_ones_is_refused():
     assert "metrics/claims.csv has 80 claims instead of 83. Make the run's tables again" in refusal()
 
 
-def test_samples_whose_worst_labels_differ_stand_beside_their_own_controls():
+def test_the_controls_of_dilution_are_read_as_they_were_written():
     run = tables()
     write(run)
     expected = judge(run.run()).set_index("id").loc["dilute.label", "beside"]
@@ -534,3 +534,14 @@ def test_the_readme_holds_the_tables_of_networks_and_layers():
     comparison = (ROOT / "metrics/comparison.md").read_text(encoding="utf-8").splitlines()
     assert len(shown) > 9
     assert set(shown) <= set(comparison)  # which may have further records of the reader's own
+
+
+def test_recorded_controls_stand_beside_recorded_runs():
+    control = tables()
+    control.values["archs"]["vgg16"]["backbone"]["epochs"] = 0
+    control.layers[13]["noise"] = 18.0
+    write(control, "--control")
+    write(tables())
+    compare()
+    counts = cells(Path("metrics/comparison.md").read_text(encoding="utf-8"), f"`{NAME}` | 45")
+    assert int(counts[4]) > 0 and int(counts[5]) < 45  # beyond their controls, and without one

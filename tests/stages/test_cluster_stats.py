@@ -11,7 +11,8 @@ from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params_files import load_params
 from singlefilter.statistics.nulls import NULLS
-from stages.cluster_stats import main
+from stages import cluster_stats
+from stages.cluster_stats import main, measure, places_and_costs
 from tests.hand_made_filters import clipped_filters
 from tests.hdf5_files import edited
 
@@ -234,3 +235,20 @@ def test_the_claims_are_judged_on_these_tables(project):
     assert "digits" in claims.loc["sr.avgg16", "reason"]
     counts = json.loads(Path("metrics/summary.json").read_text())["claims"]
     assert {"holds": 0, "does_not_hold": 0, "not_comparable": len(claims)}.items() <= counts.items()
+
+
+def test_samples_are_resampled_independently(project):  # both have the same matrices
+    draws = measure(Workspace(project), project)["draws"]
+    first, second = (draws.loc[draws["seed"] == seed, "noise"].to_numpy() for seed in project.seeds)
+    assert first[0] == second[0] and (first != second).any()
+
+
+def test_the_last_layer_is_the_deepest(project):
+    assert places_and_costs(Workspace(project), project, 4)["depth"].tolist() == [1.0]
+
+
+def test_claims_stand_beside_the_networks_control(project, monkeypatch):
+    asked = []
+    monkeypatch.setattr(cluster_stats, "read_control", lambda *row: asked.append(row))
+    main(project)
+    assert asked == [("digits", "avgg16")]

@@ -56,3 +56,20 @@ def test_a_filters_scale_changes_nothing_if_its_heads_weights_make_up_for_it(
         for one, other in zip(plain[split], scaled[split], strict=True):
             np.testing.assert_array_equal(one, other)
         assert plain[split][0].any()
+
+
+def test_each_split_has_the_fields_of_its_own_images(make_params, tmp_path, monkeypatch):
+    params = make_params()
+    params = params.model_copy(
+        update={"archs": {"tiny": params.chosen_arch.model_copy(update={"examined_layers": (2,)})}}
+    )
+    found = matrices(params, monkeypatch, tmp_path / "one", [1.0] * 6)
+    generator, given = np.random.default_rng(0), {}
+    for split in ("train", "test"):  # what matrices() draws, in its order
+        features = (generator.integers(8, size=(19, 6, 2, 2)) / 8).reshape(19, 6, 4)
+        given[split] = features, generator.integers(3, size=19)
+    head = generator.standard_normal((3, 6, 4), dtype=np.float32)
+    for split, (features, labels) in given.items():
+        sums = [np.einsum("nfs,kfs->fk", features[labels == label], head) for label in range(3)]
+        np.testing.assert_allclose(found[split][0], np.stack(sums, axis=1), rtol=1e-5, atol=1e-5)
+        assert found[split][2].tolist() == np.bincount(labels, minlength=3).tolist()

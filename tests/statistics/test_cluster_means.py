@@ -124,3 +124,8 @@ def test_a_filter_picks_few_labels_if_three_of_them_have_four_fifths_of_its_imag
     counts = np.array([[30, 10, 0, 40, 20], [30, 11, 0, 40, 19], [0] * 5, [20, 21, 20, 19, 20], [1, 0, 0, 0, 0]])
     found = decision_statistics(counts, np.zeros(5), 100, np.array([[1.0, 1, 1, 1, 1], [1, 0, 1, 1, 0]]))
     assert found["few_decisions_share"] == pytest.approx([3 / 4, 1 / 2])  # .9, .89, none, .61, 1
+
+
+def test_few_labels_have_four_fifths_or_more():
+    counts = np.array([[40, 20, 20, 10, 10], [40, 20, 19, 11, 10]])
+    assert decision_statistics(counts, np.zeros(2), 100, np.ones((1, 2)))["few_decisions_share"] == [1 / 2]

@@ -12,6 +12,7 @@ from singlefilter.statistics.over_samples import (
     labels_table,
     layers_table,
     nulls_table,
+    sizes_table,
     summarise,
     thresholds_table,
 )
@@ -246,3 +247,17 @@ def test_the_summary_has_no_key_for_a_number_that_does_not_exist():
         *("accuracy", "clusters", "faded_filters", "noise", "silent_filters", "snr_largest", "train_accuracy"),
     ]
     json.dumps(summary, allow_nan=False)
+
+
+def test_sizes_have_the_deviation_of_their_own_share():
+    shares = {"size_share_1": [0.5, 0.7, 0.2, 0.2], "size_share_2": [0.5, 0.3, 0.8, 0.8], "size_share_3": 0.0}
+    samples = pd.DataFrame({"layer": [2, 2, 13, 13], **shares})
+    layers, std = samples.groupby("layer").mean().reset_index(), 0.2 * np.sqrt(0.5)
+    expected = [[2, 1, 0.6, std], [2, 2, 0.4, std], [13, 1, 0.2, 0], [13, 2, 0.8, 0]]
+    np.testing.assert_allclose(sizes_table(layers, samples).to_numpy(), expected, atol=1e-12)
+
+
+def test_shares_are_of_each_layers_own_fields():
+    bins = {"rows": "cluster", "low": [-1.0, 0.0], "high": [0.0, 0.3]}
+    layers = [pd.DataFrame({"layer": layer, **bins, "count": counts}) for layer, counts in ((2, [1, 3]), (13, [9, 1]))]
+    assert histograms_table(pd.concat(layers))["share"].tolist() == [0.25, 0.75, 0.9, 0.1]

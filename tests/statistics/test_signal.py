@@ -128,7 +128,10 @@ def plain_signal(sums, images, threshold) -> dict[str, float]:
         inside, outside = np.zeros(len(images)), np.zeros(len(images))
         for matrix in fields[~silent]:
             members = {label for group in clusters(clip(matrix, threshold)) for label in group}
-            (inside if i in members else outside).__iadd__(matrix[i])
+            if i in members:
+                inside += matrix[i]
+            else:
+                outside += matrix[i]
         others = [j for j in range(len(images)) if j != i]
         found["signal"].append(inside[i] / unit)
         found["first"].append(np.mean(inside[others]) / unit)
@@ -304,3 +307,9 @@ def test_the_histogram_of_a_layer_is_numpys():
         expected, _ = np.histogram(groups[name], edges)
         assert table.loc[table["rows"] == rows, "count"].tolist() == expected.tolist()
         assert expected[0] > 0  # some are below -1
+
+
+def test_a_column_is_full_by_the_rows_that_have_images():
+    fields = np.full((1, 6, 6), 0.1)
+    fields[0, 0, 0], fields[0, :4, 3], fields[0, 5] = 1, 0.6, 0
+    assert measure(fields, np.array([1, 1, 1, 1, 1, 0]))["full_columns"] == [1]  # 4 of 5 rows
