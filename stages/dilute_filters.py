@@ -80,8 +80,9 @@ def retrain_layer(
     with open_features(files, params, seed, layer, device) as stored:
         test_features, test_labels = (torch.from_numpy(part).to(device) for part in read_test_set(stored))
     checkpoint = Checkpoint.of_stage(files, "dilute_filters", device, seed=seed, layer=layer)
-    label_count, test = len(stored.class_names), (test_features, test_labels)
-    return retrain_heads(features, labels, test, label_count, params, (seed, layer_key(layer)), checkpoint), checkpoint
+    draws, label_count = (seed, layer_key(layer)), len(stored.class_names)
+    test = test_features, test_labels
+    return retrain_heads(features, labels, test, label_count, params, draws, checkpoint), checkpoint
 
 
 if __name__ == "__main__":

@@ -56,12 +56,14 @@ def reason_against(files: Workspace, params: Params) -> str:
 
 def describe_run(files: Workspace, params: Params) -> str:
     """Pack a whole run, and make its page."""
-    pack, thresholds = Pack(), sorted({*SWEPT_THRESHOLDS, params.threshold})
+    pack = Pack()
+    thresholds = sorted({*SWEPT_THRESHOLDS, params.threshold})
     edges = code_edges(thresholds)
     samples = [add_sample(files, params, pack, edges, seed) for seed in params.seeds]
     with files.read("dataset") as file:
         data = read_dataset(file)
-    count, side = samples[0]["images"], picture_side(params.chosen_dataset.image_size)
+    count = samples[0]["images"]
+    side = picture_side(params.chosen_dataset.image_size)
     names = files.read_table("image_names", dtype={"name": str}, keep_default_na=False)
     pictures, columns = make_pictures(data.test.images[:count], side)
     pack.add("labels", data.test.labels[:count].astype(np.uint16))

@@ -13,7 +13,8 @@ REFERENCE = '<script src="../plots/vega.js"></script>'
 
 
 def main(params: Params) -> None:
-    files, script = Workspace(params), vl_convert.javascript_bundle()
+    files = Workspace(params)
+    script = vl_convert.javascript_bundle()
     files.write_text("vega", script)
     template = TEMPLATE.read_text(encoding="utf-8")
     files.write_text("page", template.replace(REFERENCE, f"<script>{script}</script>"))

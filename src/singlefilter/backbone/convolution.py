@@ -85,7 +85,8 @@ def _gradient_of_weight(gradient: Tensor, images: Tensor) -> Tensor:
     Returns:
         float32 (F, C, 3, 3), with channels last in memory.
     """
-    (filters, channels), (height, width) = (gradient.shape[1], images.shape[1]), images.shape[2:]
+    filters, channels = gradient.shape[1], images.shape[1]
+    height, width = images.shape[2:]
     gradient, images = gradient.permute(0, 2, 3, 1), images.permute(0, 2, 3, 1)  # (N, H, W, F) and (N, H, W, C)
     result = torch.zeros(filters, KERNEL, KERNEL, channels, dtype=torch.promote_types(gradient.dtype, torch.float32))
     for row in range(KERNEL):

@@ -91,9 +91,10 @@ def train(
         history.append(
             Epoch(0, None, None, None, None, **_held_out_accuracies(network, data, device, params.precision))
         )
-    first, label = len(history) - 1, f"{params.arch} on {data.name}, sample {seed}"
     if callback and ranks.leads():
         callback(history)
+    first = len(history) - 1
+    label = f"{params.arch} on {data.name}, sample {seed}"
     bar = progress(range(first, epochs), label, "epoch", initial=first, total=epochs)
     for epoch in bar:
         rates = [params.rate(group, epoch) for _, group in _groups(network)]

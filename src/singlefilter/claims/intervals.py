@@ -51,7 +51,8 @@ def binomial(share: float, images: float) -> Number:
     Source: Wilson (1927), Journal of the American Statistical Association 22, 209.
     """
     z = float(ndtri((1 + CONFIDENCE) / 2))
-    centre, half = share + z**2 / (2 * images), z * math.sqrt(share * (1 - share) / images + (z / (2 * images)) ** 2)
+    centre = share + z**2 / (2 * images)
+    half = z * math.sqrt(share * (1 - share) / images + (z / (2 * images)) ** 2)
     low, high = ((centre + sign * half) / (1 + z**2 / images) for sign in (-1, 1))
     return Number(share, low, high, population="" if math.isnan(low) else TEST_IMAGES)
 

@@ -56,8 +56,9 @@ def show_layer(
         class_names: K names.
         title: What the layer is called.
     """
-    pack, thresholds = Pack(), sorted({*SWEPT_THRESHOLDS, threshold})
-    edges, prefix = code_edges(thresholds), f"0/{title}"
+    pack, prefix = Pack(), f"0/{title}"
+    thresholds = sorted({*SWEPT_THRESHOLDS, threshold})
+    edges = code_edges(thresholds)
     for split, (sums, images_per_label) in fields.items():
         add_fields(pack, prefix, split, sums, images_per_label, edges)
     if decisions is not None:

@@ -62,7 +62,8 @@ class _Computed:
 
     @torch.no_grad()
     def __call__(self, split: str, start: int, stop: int, scales: np.ndarray) -> np.ndarray:
-        images, by = self._data.splits[split].images[start:stop], torch.from_numpy(scales).to(self._device)
+        images = self._data.splits[split].images[start:stop]
+        by = torch.from_numpy(scales).to(self._device)
         parts = []
         for first in range(0, len(images), IMAGES_PER_PASS):
             part = scale(torch.from_numpy(images[first : first + IMAGES_PER_PASS]).to(self._device))
@@ -95,7 +96,8 @@ def training_features(
     labels = torch.from_numpy(images.labels).to(device)
     augmented = params.chosen_arch.heads.images == "augmented"
     if augmented or set(layers) & set(params.features.streamed_layers):
-        row, pixels = params.chosen_dataset, torch.from_numpy(images.images).to(device)
+        row = params.chosen_dataset
+        pixels = torch.from_numpy(images.images).to(device)
         moves = (row.translation, row.flip, params.precision) if augmented else (0, False, "float32")
         return AugmentedFeatures(network, pixels, layers, *moves, device), labels
     paths = {layer: path_of("features", seed=seed, layer=layer) for layer in layers}

@@ -90,7 +90,8 @@ def walk(both_ways: np.ndarray, reverse: bool = False) -> np.ndarray:
     longest_first = np.argsort(-steps)
     unassigned = unassigned[longest_first]
     fitting = unassigned.copy()  # labels that are in no cluster yet and fit all members of the present one
-    numbers, number = np.full(unassigned.shape, -1), np.zeros(len(both_ways), dtype=np.int64)
+    numbers = np.full(unassigned.shape, -1)
+    number = np.zeros(len(both_ways), dtype=np.int64)  # of each filter's present cluster
     for step in range(steps.max(initial=0)):
         # In every filter at once that has labels left: these are the first ones.
         filters = np.arange(np.count_nonzero(steps > step))

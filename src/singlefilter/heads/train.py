@@ -113,7 +113,8 @@ def train_heads(
     heads = params.chosen_arch.heads
     run = _Training(features, labels, label_count, heads, seed)
     first = run.restore(ranks.from_first(checkpoint.load) if checkpoint else None)
-    epochs, label = params.epochs(heads.epochs), f"heads of {params.arch}, sample {seed}"
+    epochs = params.epochs(heads.epochs)
+    label = f"heads of {params.arch}, sample {seed}"
     bar = progress(range(first, epochs), label, "epoch", initial=first, total=epochs)
     for epoch in bar:
         rate = params.rate(heads, epoch)

@@ -34,7 +34,8 @@ def counted_signal(clusters: LayerClusters, label_count: int, weights: np.ndarra
     """
     weights = weights * ~clusters.silent
     sizes = cluster_sizes(clusters.numbers)  # (F, K)
-    labels, pairs = np.full(len(weights), label_count), np.full(len(weights), label_count * (label_count - 1))
+    labels = np.full(len(weights), label_count)
+    pairs = labels * (label_count - 1)
     signal = ratio(weights @ sizes.sum(axis=1), labels)
     interference = ratio(weights @ (sizes * (sizes - 1)).sum(axis=1), pairs)
     noise = ratio(weights @ clusters.noise, pairs)
