@@ -83,7 +83,7 @@ class Explorer {
     this.layer = layer;
     this.level = run.level(state.threshold);
     place("missing").textContent = missing.length
-      ? `Not on this page: ${missing.map((key) => `${key} ${asked[key]}`).join(", ")}.`
+      ? `Not on this page: ${missing.map((key) => `${key} ${asked[key] === "" ? "(empty)" : asked[key]}`).join(", ")}.`
       : "";
     this.draw();
   }
