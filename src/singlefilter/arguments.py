@@ -88,7 +88,8 @@ def params_of(
 def images_and_labels(images: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> Split:
     """Give images, uint8 (N, H, W, 3) with H = W, and their labels as a split."""
     targets = labels_of(labels).numpy()
-    pixels = np.ascontiguousarray(images.cpu() if isinstance(images, Tensor) else images)  # mirrored views are not
+    # A mirrored view is copied: PyTorch takes none.
+    pixels = np.ascontiguousarray(images.cpu() if isinstance(images, Tensor) else images)
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3 or pixels.shape[1] != pixels.shape[2]:
         raise InputError(f"images are {pixels.dtype} {pixels.shape}; needed are uint8 (N, H, W, 3) with H = W")
     if len(pixels) != len(targets):
