@@ -311,13 +311,15 @@ def test_dilution_says_how_much_memory_it_lacks(project, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Iterator[tuple[Params, Path]]:
+def finished(tmp_path_factory) -> tuple[Params, Path]:
     """The second of two samples after all of its stages: bf16, augmented heads, heads trained anew."""
     folder = tmp_path_factory.mktemp("finished")
     values = copy.deepcopy(TINY) | {"seeds": [0, 1], "precision": "bf16"}
     values["dilution"] = {"other_layers": [], "retrain_heads": True}
     values["archs"]["tiny"]["heads"]["images"] = "augmented"
     params = parse_params(values)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the tests have, since bytes are compared
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("SINGLEFILTER_DEVICE", "cpu")
@@ -326,6 +328,7 @@ def finished(tmp_path_factory) -> Iterator[tuple[Params, Path]]:
         download.main(params)
         for stage in (train_backbone, extract_features, train_heads, filter_matrices, dilute_filters, filter_images):
             stage.main(params, 1)
+    torch.set_num_threads(threads)
     return params, folder
 
 
