@@ -62,12 +62,11 @@ def main(params: Params, name: str, note: str, control: bool, figures: Sequence[
 
 def folder_of_control(params: Params) -> Path:
     """The folder of a control; refuse a network that was trained."""
-    epochs = params.chosen_arch.backbone.epochs
-    if epochs:
-        key = f"archs.{params.arch}.backbone.epochs"
+    if params.chosen_arch.backbone.is_trained:
+        row = f"archs.{params.arch}.backbone"
         raise InputError(
-            f"--control: {key} is {epochs}; a control is not trained: dvc exp run -S catalog.yaml:{key}=0, "
-            "then record it"
+            f"--control: {row} is trained, and a control is not; set the learning_rate of convolutional_rates and "
+            f"fully_connected_rates to 0, such as dvc exp run -S catalog.yaml:{row}.convolutional_rates.learning_rate=0"
         )
     return control_folder(params.dataset, params.arch)
 

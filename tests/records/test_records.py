@@ -10,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from singlefilter.claims.claims import CLAIMS
+from singlefilter.claims.intervals import Number
 from singlefilter.claims.judge import judge
 from singlefilter.pipeline.artifacts import digest_of_determinants
 from singlefilter.pipeline.errors import InputError
@@ -149,20 +151,19 @@ def test_the_figures_can_be_chosen_and_the_record_named():
 
 
 def test_an_untrained_network_is_recorded_as_the_control_of_its_data_and_network():
-    assert "archs.vgg16.backbone.epochs is 200; a control is not trained" in refused_control()
+    write(tables(), record=False)
+    advice = "catalog.yaml:archs.vgg16.backbone.convolutional_rates.learning_rate=0"
+    assert refusal("--control").startswith("record_run: --control: archs.vgg16.backbone is trained, and a control is")
+    assert refusal("--control").endswith(advice)
     control = tables(epochs_scale=0.1)
-    control.values["archs"]["vgg16"]["backbone"]["epochs"] = 0
+    for rates in ("convolutional_rates", "fully_connected_rates"):
+        control.values["archs"]["vgg16"]["backbone"][rates]["learning_rate"] = 0.0
     control.layers[13]["noise"] = 18.0
     write(control, "--control")
     assert not RECORDS.exists() and [path.name for path in CONTROLS.iterdir()] == ["cifar10-vgg16"]
     assert not list((CONTROLS / "cifar10-vgg16").glob("*.png"))
     assert read_control("cifar10", "vgg16").by_layer[13]["noise_mean"] == 18
     assert read_control("cifar10", "vgg6") is None
-
-
-def refused_control() -> str:
-    write(tables(), record=False)
-    return refusal("--control")
 
 
 def test_a_record_is_replaced_as_a_whole_or_not_at_all(monkeypatch):
@@ -292,7 +293,7 @@ def test_a_table_of_claims_that_lacks_the_last_ones_is_refused():
     write(tables(), record=False)
     path = Path("metrics/claims.csv")
     pd.read_csv(path).head(80).to_csv(path, index=False)
-    assert "metrics/claims.csv has 80 claims instead of 83. Make the run's tables again" in refusal()
+    assert "metrics/claims.csv has 80 claims instead of 87. Make the run's tables again" in refusal()
 
 
 def test_the_controls_of_dilution_are_read_as_they_were_written():
@@ -415,8 +416,8 @@ def test_claims_of_each_run_are_counted_and_those_of_several_judged():
     control = tables("vgg16")
     control.layers[13]["noise"] = 18.0
     text = comparison_text(runs, {"vgg16": control.run()})
-    assert cells(text, "`vgg16` | 45")[1:6] == ["45", "0", "38", "3", "0"]  # the noise of layer 13, trained, reversed
-    assert cells(text, "`vgg6` | 11")[1:4] == ["11", "0", "72"]
+    assert cells(text, "`vgg16` | 49")[1:6] == ["49", "0", "38", "3", "0"]  # the noise of layer 13, trained, reversed
+    assert cells(text, "`vgg6` | 11")[1:4] == ["11", "0", "76"]
     reason = "at the bound, must be > 0 (vgg16 over vgg6)"
     *found, chosen = cells(text, "`snr.order`")[3:]
     assert found == ["0 [-0.7071, 0.7071]", "–", "does not hold", reason, "no control"]
@@ -525,7 +526,17 @@ def test_every_record_has_all_parameters_so_that_its_command_runs():
 def test_the_controls_are_untrained():
     for folder in sorted((ROOT / CONTROLS).glob("*/")):
         params = read_record(folder).params
-        assert (folder.name, params.chosen_arch.backbone.epochs) == (f"{params.dataset}-{params.arch}", 0)
+        assert (folder.name, params.chosen_arch.backbone.is_trained) == (f"{params.dataset}-{params.arch}", False)
+
+
+def test_what_holds_by_construction_holds_in_every_record_and_of_every_control():
+    rules = {claim.id: claim.rule for claim in CLAIMS}
+    for file in [*(ROOT / RECORDS).glob("*/claims.csv"), *(ROOT / CONTROLS).glob("*/claims.csv")]:
+        table = pd.read_csv(file)
+        table = table[table["construction"].notna() & table["measured"].notna()]
+        for name, value in zip(table["id"], table["measured"], strict=True):
+            assert rules[name].allows(Number(value)), (file, name)
+        assert "False" not in {*table["control_holds"].astype(str)}, file
 
 
 def test_the_readme_holds_the_tables_of_networks_and_layers():
@@ -543,5 +554,5 @@ def test_recorded_controls_stand_beside_recorded_runs():
     write(control, "--control")
     write(tables())
     compare()
-    counts = cells(Path("metrics/comparison.md").read_text(encoding="utf-8"), f"`{NAME}` | 45")
-    assert int(counts[4]) > 0 and int(counts[5]) < 45  # beyond their controls, and without one
+    counts = cells(Path("metrics/comparison.md").read_text(encoding="utf-8"), f"`{NAME}` | 49")
+    assert int(counts[4]) > 0 and int(counts[5]) < 49  # beyond their controls, and without one

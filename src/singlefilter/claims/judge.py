@@ -12,6 +12,7 @@ from singlefilter.claims.reasons import (
     choices,
     concerns_heads,
     disagreement,
+    is_degenerate,
     layers_missing,
     missing_runs,
     reasons_against,
@@ -37,7 +38,8 @@ def judge(run: Run, control: Run | None = None) -> pd.DataFrame:
     Args:
         run: The run.
         control: The same network on the same data, untrained, with trained heads, if there is such a run. One of
-            another network, data set or threshold counts as none.
+            another network, data set or threshold counts as none, and so does one that is degenerate in the claim's
+            layers.
 
     Returns:
         One row per claim, in the method's order: id, claim, paper (text); measured, low, high (95 % interval),
@@ -125,8 +127,12 @@ def _judge_several(claim: Claim, pairs: Sequence[tuple[Run, Run | None]]) -> dic
 
 
 def _of_controls(claim: Claim, controls: Sequence[Run | None]) -> Number:
-    """The claim's number on untrained networks, if there are all that it needs."""
-    known = [control for control in controls if control is not None]
+    """The claim's number on untrained networks, if there are all that it needs, of which none is degenerate."""
+    known = [
+        control
+        for need, control in zip(claim.needs, controls, strict=True)
+        if control is not None and not is_degenerate(need, control)
+    ]
     return _measured(claim, known) if len(known) == len(controls) else UNKNOWN
 
 

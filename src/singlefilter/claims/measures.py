@@ -76,13 +76,13 @@ def above_lowest_noise(run: Run, layer: int, layers: Sequence[int]) -> Number:
     return _largest_noise_step(run, [(other, layer) for other in layers if other != layer], SWEPT_THRESHOLDS)
 
 
-def clusters_farthest_from_one(run: Run, layer: int) -> Number:
-    """Of the clusters per filter at the swept thresholds, the number that is farthest from 1."""
+def farthest_over_thresholds(run: Run, layer: int, name: str, value: float) -> Number:
+    """Of a statistic at the swept thresholds, the number that is farthest from a value."""
     numbers = [
-        _at_threshold(run, layer, threshold, "clusters")._replace(where=f"threshold {threshold:g}")
+        _at_threshold(run, layer, threshold, name)._replace(where=f"threshold {threshold:g}")
         for threshold in SWEPT_THRESHOLDS
     ]
-    return worst(numbers, lambda number: abs(number.value - 1))
+    return worst(numbers, lambda number: abs(number.value - value))
 
 
 def size_over_thresholds(run: Run, layer: int) -> Number:

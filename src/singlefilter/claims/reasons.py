@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from singlefilter.claims.claims import ROUNDING, Claim, Need
+from singlefilter.claims.intervals import binomial
 from singlefilter.claims.run import Run
 from singlefilter.paper.networks import FIXED, differences_of_row
 from singlefilter.paper.values import THRESHOLD
@@ -103,6 +104,23 @@ def _too_many_unusable(run: Run, layer: int) -> str:
     if unusable <= (1 - USABLE) * filters + ROUNDING:
         return ""
     return f"layer {layer}: {unusable:g} of {filters:g} filters are silent or faded"
+
+
+def is_degenerate(need: Need, control: Run) -> bool:
+    """Whether an untrained network says nothing of a claim's layers.
+
+    So it is where its heads decide no better than chance: then they are all as good as each other. And where a run
+    could not be judged either, since too many of the filters that the claim is about are silent or faded.
+    """
+    unusable = need.of_filters and any(_too_many_unusable(control, layer) for layer in need.layers)
+    return unusable or any(_is_at_chance(control, layer) for layer in need.layers)
+
+
+def _is_at_chance(run: Run, layer: LayerName) -> bool:
+    """Whether a layer's head may be no better than chance, on other images than those of the test set."""
+    row = run.by_layer.get(layer, {})
+    found = binomial(row.get("accuracy_mean", math.nan), row.get("test_images", math.nan))
+    return not found.low > 1 / run.label_count
 
 
 def unmet_conditions(need: Need, params: Params) -> list[str]:

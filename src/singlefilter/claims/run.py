@@ -40,6 +40,11 @@ class Run:
         return f"{self.params.arch}{biases}"
 
     @property
+    def label_count(self) -> int:
+        """K; layers.csv has the share of clusters of each size up to it."""
+        return sum(name.startswith("size_share_") for name in self.layers)
+
+    @property
     def last_epochs(self) -> pd.DataFrame:
         """The last row of each sample's history, by seed: the success rate is that after the last epoch."""
         return self.histories.groupby("seed").tail(1).set_index("seed")

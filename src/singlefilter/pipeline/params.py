@@ -166,6 +166,12 @@ class Backbone(_Values):
         """Whether the network is a chain of 3x3 convolutions, as the paper's are."""
         return self.convolutions is not None
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether its weights change in training."""
+        rates = self.convolutional_rates, self.fully_connected_rates
+        return self.epochs > 0 and any(group.learning_rate > 0 for group in rates)
+
     @model_validator(mode="after")
     def _is_one_network(self) -> "Backbone":
         given = [name for name in NETWORKS if getattr(self, name) is not None]
