@@ -361,7 +361,8 @@ def test_a_shortened_run_shows_its_numbers_the_papers_and_the_controls():
 def untrained(arch: str = "vgg16", **changes: Any) -> Tables:
     """A run as if nothing had been learnt."""
     made = tables(arch, **changes)
-    made.values["archs"][arch]["backbone"]["convolutional_rates"]["learning_rate"] = 0.0
+    for rates in ("convolutional_rates", "fully_connected_rates"):
+        made.values["archs"][arch]["backbone"][rates]["learning_rate"] = 0.0
     for layer in made.layers:
         made.layers[layer] |= {"noise": 18.0, "clusters": 1.03, "cluster_size": 2.96, "train_accuracy": 0.5}
     return made
@@ -384,7 +385,7 @@ def test_a_claim_that_the_untrained_network_or_the_null_satisfies_tells_nothing(
         assert found[["control", "null"]].astype(float).tolist() == pytest.approx([control, null], nan_ok=True)
         assert (found["control_holds"], found["null_holds"], found["tells"]) == (holds, null_holds, tells), name
     counts, alone = summarise_claims(table), summarise_claims(judge(run.run()))
-    assert (counts["holds"], counts["hold_without_control"]) == (49, 0)
+    assert (counts["holds"], counts["hold_without_control"]) == (49, 2)
     assert counts["hold_beyond_controls"] == (table["tells"] == "yes").sum() > 0
     assert alone["hold_beyond_controls"] == 0 < alone["hold_without_control"]
     lines = claims_text(table).splitlines()
@@ -401,11 +402,11 @@ def test_a_control_whose_head_is_at_chance_says_nothing_of_its_layer():
     for accuracy, known in ((0.1, False), (0.105, False), (0.107, True)):  # Wilson's 95 % of 10,000 images: ± 0.006
         control.layers[10]["accuracy"] = accuracy
         table = judge(run, control.run())
-        for name in ("noise.vgg16.layer10", "sr.layers.layer10", "noise.falls.vgg16", "clusters.layer10.smaller"):
+        for name in ("noise.vgg16.layer10", "sr.progress.vgg16", "noise.falls.vgg16", "clusters.layer10.smaller"):
             assert math.isnan(row(table, name)["control"]) != known, (name, accuracy)
         assert row(table, "noise.vgg16.layer13")["control"] == 18
     control.layers[10]["accuracy"] = 0.1
-    found = row(judge(run, control.run()), "sr.layers.layer10")
+    found = row(judge(run, control.run()), "sr.progress.vgg16")
     assert (found["verdict"], found["control_holds"], found["tells"]) == (HOLDS, None, "no control")
 
 
@@ -415,8 +416,17 @@ def test_a_control_with_as_many_silent_filters_as_no_run_may_have_says_nothing_o
         control.layers[13]["silent_filters"] = silent
         table = judge(run, control.run())
         assert math.isnan(row(table, "noise.vgg16.layer13")["control"]) != known
-        assert row(table, "sr.layers.layer13")["control"] == 0  # which is not about filters
+        assert not math.isnan(row(table, "sr.progress.vgg16")["control"])  # which is not about filters
         assert row(table, "noise.vgg16.layer10")["control"] == 18
+
+
+def test_an_untrained_network_whose_success_rate_is_chance_is_no_control_of_comparisons_with_it():
+    made, run = untrained(), tables().run()
+    network(made, 0.1)
+    table = judge(run, made.run())
+    assert row(table, "sr.vgg16")[["control", "tells"]].tolist() == [0.1, "yes"]
+    found = row(table, "sr.layers.layer13")
+    assert (found["verdict"], math.isnan(found["control"]), found["tells"]) == (HOLDS, True, "no control")
 
 
 def test_one_degenerate_control_of_two_leaves_a_claim_of_several_runs_without():

@@ -111,6 +111,17 @@ def test_a_row_of_archs_unlike_the_papers_shows_nothing(part, changes):
     assert row(table, "snr")["reason"].startswith(f"{part}.{key} {changes[key]} instead of ")
 
 
+@pytest.mark.parametrize("change", [{"epochs": 0}, {"convolutional_rates": 0.0, "fully_connected_rates": 0.0}])
+def test_an_untrained_network_is_called_that_whatever_keeps_it_so(change):
+    run = tables()
+    backbone = run.values["archs"]["vgg16"]["backbone"]
+    for name, value in change.items():
+        backbone[name] = value if name == "epochs" else backbone[name] | {"learning_rate": value}
+    assert row(judge(run.run()), "snr")["reason"] == "untrained"
+    backbone |= {"epochs": 200, "convolutional_rates": backbone["convolutional_rates"] | {"learning_rate": 0.028}}
+    assert "untrained" not in row(judge(run.run()), "snr")["reason"]  # one group of weights learns
+
+
 def test_a_run_with_output_biases_shows_only_what_becomes_of_them():
     table = judge(with_biases("vgg16").run())
     assert table[table["verdict"] != NOT_COMPARABLE]["id"].tolist() == ["bias.removed.vgg16"]

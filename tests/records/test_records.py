@@ -132,6 +132,15 @@ def test_what_the_run_was_made_with_is_told(monkeypatch):
     assert note == "* a first try"
 
 
+@pytest.mark.parametrize("line", [b"5", b"null", b'"train_heads"', b"[1]", b'{"stage": ["vega"]}', b"\xff"])
+def test_lines_of_the_log_that_are_no_stages_are_passed_over(line):
+    params = tables().run().params
+    log({"stage": "cluster_stats", "seconds": 4.0, "determinants": digest_of_determinants(params, "cluster_stats")})
+    path = Path("logs/stages.jsonl")
+    path.write_bytes(line + b"\n" + path.read_bytes())
+    assert [entry["seconds"] for entry in what_ran.logged_stages(params)] == [4.0]
+
+
 def test_a_tree_with_changed_code_and_one_without_git_are_told(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(what_ran, "git", lambda *arguments: "abc1234" if "rev-parse" in arguments else " M src/a.py")
@@ -144,10 +153,23 @@ def test_the_figures_can_be_chosen_and_the_record_named():
     write(tables(), "--name", "second", "--figures", "training")
     assert [path.name for path in (RECORDS / f"{NAME}-second").glob("*.png")] == ["training.png"]
     assert refusal("--figures", "curves") == (
-        "record_run: --figures: plots/curves.png is missing; "
+        "record_run: --figures: 'curves' is no figure in plots; "
         "choose among filters, layer_statistics, success_rates, training"
     )
     assert "'a/b' cannot be in a folder's name" in refusal("--name", "a/b")
+
+
+def test_a_picture_outside_of_plots_is_no_figure_and_replaces_nothing():
+    write(tables(), record=False)
+    RECORDS.mkdir(parents=True)
+    for picture in (Path("mine.png"), RECORDS / "mine.png"):
+        picture.write_bytes(b"")
+    Path("mine.png").write_bytes(b"other")
+    assert refusal("--figures", "../mine") == (
+        "record_run: --figures: '../mine' is no figure in plots; "
+        "choose among filters, layer_statistics, success_rates, training"
+    )
+    assert (RECORDS / "mine.png").read_bytes() == b""
 
 
 def test_an_untrained_network_is_recorded_as_the_control_of_its_data_and_network():
@@ -198,7 +220,7 @@ def test_the_record_of_a_run_with_other_parameters_is_not_replaced(changes, key)
     write(other, record=False)
     assert refusal() == (
         f"record_run: metrics/reference/{NAME} is the record of a run with other parameters ({key}); "
-        "give this one a --name of its own, or remove that folder"
+        "remove that folder, or give this one a --name of its own"
     )
     assert {path.name: path.read_bytes() for path in (RECORDS / NAME).iterdir()} == before
     command("--name", "other")
@@ -218,7 +240,7 @@ def test_a_record_that_was_set_aside_when_recording_was_killed_comes_back():
     write(tables())
     (RECORDS / NAME).rename(RECORDS / f".{NAME}.old")
     Path("plots/filters.png").unlink()
-    assert "filters.png is missing" in refusal()  # before anything is touched
+    assert "'filters' is no figure in plots" in refusal()  # before anything is touched
     Path("plots/filters.png").touch()
     command()
     assert [path.name for path in RECORDS.iterdir()] == [NAME]

@@ -41,7 +41,7 @@ def statistic(run: Run, layer: int, name: str) -> Number:
 
 def head_beside_network(run: Run, layer: int) -> Number:
     """The head's success rate less the whole network's."""
-    return difference(accuracy(run, layer), network_accuracy(run))
+    return difference(accuracy(run, layer), _trained_accuracy(run))
 
 
 def smallest_growth(run: Run, layers: Sequence[int]) -> Number:
@@ -197,18 +197,20 @@ def loss_without_worst_label(run: Run, layer: int) -> Number:
 def loss_without_output_biases(run: Run) -> Number:
     """What the whole network's success rate loses once its trained output biases are removed."""
     last = run.last_epochs
-    return over_samples(last["test_accuracy"] - last["test_accuracy_without_bias"].astype(float))
+    loss = over_samples(last["test_accuracy"] - last["test_accuracy_without_bias"].astype(float))
+    return loss if _is_trained(run) else UNKNOWN
 
 
 def validation_beside_test(run: Run) -> Number:
     """The whole network's success rate on the held-out training images less that on the test set."""
     last = run.last_epochs
-    return over_samples(last["validation_accuracy"].astype(float) - last["test_accuracy"])
+    gain = over_samples(last["validation_accuracy"].astype(float) - last["test_accuracy"])
+    return gain if _is_trained(run) else UNKNOWN
 
 
 def accuracy_difference(run: Run, other: Run) -> Number:
     """The whole network's success rate of one run less another's."""
-    return difference(network_accuracy(run), network_accuracy(other))
+    return difference(_trained_accuracy(run), _trained_accuracy(other))
 
 
 def last_layers(run: Run, other: Run, name: str) -> Number:
@@ -223,6 +225,15 @@ def smallest_rise(*runs: Run, name: str) -> Number:
         for lower, higher in pairwise(runs)
     ]
     return worst(steps, lambda step: -step.value)
+
+
+def _trained_accuracy(run: Run) -> Number:
+    """The whole network's success rate, to be compared; an untrained one's is chance, and as good as any other's."""
+    return network_accuracy(run) if _is_trained(run) else UNKNOWN
+
+
+def _is_trained(run: Run) -> bool:
+    return run.params.chosen_arch.backbone.is_trained
 
 
 def _largest_noise_step(run: Run, pairs: Sequence[tuple[int, int]], thresholds: Sequence[float]) -> Number:

@@ -13,7 +13,8 @@ def _rates(learning_rate: float, momentum: float, weight_decay: float, *decay: t
 
 # What the paper fixes of each network (Figs. 1, 7, 8; SI, Hyper-parameters): a value, or several where it leaves open
 # which. `hidden` is the number of fully connected layers before the output. All else is open: their widths and
-# activation, the epochs of the heads and the images that they see.
+# activation, the epochs of the heads and the images that they see. Of vgg14 and the networks of fewer filters it gives
+# no rates: a comparison needs those of the network beside which they stand.
 _HEADS = _rates(0.1, 0.975, 1e-5, (20, 0.6)) | {"batch_size": 100}
 _VGG16_RATES = _rates(0.028, 0.975, 1.5e-3, (20, 0.6))
 _VGG16 = {
@@ -75,8 +76,11 @@ def differences_of_row(arch: str, row: Arch) -> list[str]:
         row: The row.
 
     Returns:
-        What differs, such as "backbone.epochs 150 instead of 200"; what the paper leaves open does not count.
+        What differs, such as "backbone.epochs 150 instead of 200"; what the paper leaves open does not count. Of an
+        untrained network only that it is.
     """
+    if not row.backbone.is_trained:
+        return ["untrained"]
     paper, backbone = FIXED[arch], row.backbone.model_dump(mode="json")
     heads = {name: row.heads.model_dump(mode="json")[name] for name in paper["heads"]}
     found = {

@@ -19,7 +19,7 @@ VALUES: dict[tuple[str, int | None, str], float] = {
     ("vgg16", 7, "clusters"): 1.3,
     ("vgg16", 7, "cluster_size"): 1.66,
     ("vgg16", 7, "appearances"): 55,
-    ("vgg16", 10, "accuracy"): 0.94,
+    ("vgg16", 10, "accuracy"): 0.94,  # "practically the same" as the network's
     ("vgg16", 10, "noise"): 3.8,
     ("vgg16", 13, "accuracy"): 0.94,
     ("vgg16", 13, "noise"): 1.5,
@@ -39,7 +39,7 @@ VALUES: dict[tuple[str, int | None, str], float] = {
     ("avgg16", 13, "clusters"): 1,
     ("avgg16", 13, "cluster_size"): 2.5,
 }
-LOWER_BOUNDS = ("snr",)  # the paper says no more than "above"
+LOWER_BOUNDS = ("snr",)  # "> 5" in the Results; in the Discussion "~5"
 FROM_AVERAGES = ("snr_counted",)  # not in so many words: 147.5 / 30.8, its argument on its averages
 
 
