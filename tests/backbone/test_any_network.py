@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from singlefilter.backbone.any_network import AnyNetwork
 from singlefilter.backbone.check import check_network
+from singlefilter.backbone.layers import WithoutMemory
 from singlefilter.backbone.network import build_network
 from singlefilter.backbone.store import read_network, write_network
 from singlefilter.backbone.train import new_network, train
@@ -111,6 +112,39 @@ def test_a_last_layer_of_other_labels_is_replaced(own):
     assert len(network.weight_groups()[0]) == 4  # of convolution and batch-norm
 
 
+SMALL = """
+from torch import nn
+
+
+def make_network(labels, image_size):
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 1000))
+
+
+class Scaled(nn.Module):
+    def __init__(self, labels, image_size):
+        super().__init__()
+        self.last = nn.Linear(3 * image_size ** 2, 1000)
+
+    def forward(self, images):
+        return self.last(images.flatten(1)) * images.new_ones(1000)
+"""
+
+
+def test_layers_are_those_of_the_network_with_the_output_layer_of_other_labels(own):
+    own.write_text(SMALL)
+    layers = AnyNetwork(own_row(), 4, 8).layers
+    assert layers.multiply_accumulates == 6**2 * 8 * 27 + 8 * 4
+    assert layers.places["3"].filters == 4 and layers.output_shape == (2, 4)
+
+
+def test_a_network_that_needs_its_number_of_outputs_is_refused(own):
+    own.write_text(SMALL)
+    line = SMALL[: SMALL.index("return self.last")].count("\n") + 1
+    told = refusal(module="networks/mine.py:Scaled", image_size=8)
+    assert told.startswith("networks/mine.py:Scaled: fails once 'last' puts out a field for each of 10 labels instead")
+    assert f" of 1000 (RuntimeError in line {line} of networks/mine.py: " in told
+
+
 def test_squeezenet_ends_with_a_convolution():
     network = AnyNetwork(row(torchvision="squeezenet1_1"), 3, 32)
     assert isinstance(network.output_layer, nn.Conv2d) and network(torch.zeros(2, 3, 32, 32)).shape == (2, 3)
@@ -151,6 +185,18 @@ def test_refusals_name_what_is_allowed(own):
 def test_a_size_that_a_network_cannot_take_is_refused_with_one_that_it_takes(name, size):
     told = refusal(torchvision=name)
     assert told.startswith(f"{name}: takes no images of 32 pixels (") and f"; it takes {size}: write image_size" in told
+
+
+def test_layers_whose_filters_may_be_columns_are_refused():
+    with WithoutMemory():
+        network = AnyNetwork(row(torchvision="convnext_tiny"), 10, 384)  # 96 filters of 96x96 positions
+        swin = AnyNetwork(row(torchvision="swin_t"), 10, 384)
+    number = [*network.layers.places].index("features.1") + 1
+    for layer in ("features.1", number):
+        with pytest.raises(InputError, match="^examined_layers: 'features.1' puts out as many columns as filters, and"):
+            network.require_layers([layer])
+    network.require_layers(["features.0.0", "features.3"])
+    swin.require_layers(["features.0.2", "features.3"])
 
 
 def test_layers_that_are_not_there_or_not_in_order_are_refused():
@@ -341,3 +387,74 @@ def gives_both(labels, image_size):
     assert f"networks/mine.py:gives_both: in training mode it {expected}" in str(refused.value)
     assert str(refused.value).endswith("mend it, or set epochs: 0")
     check(epochs=0)
+
+
+def check(own: Path, make_params, code: str, epochs: int) -> str:
+    """Give what check_network says of a network whose class Changed is the one of OWN with some code."""
+    changed = "\n\nclass Changed(nn.Sequential):\n    def __init__(self, labels, image_size):\n"
+    changed += "        super().__init__(*make_network(labels, image_size))\n"
+    own.write_text("import sys\nimport torch\n" + own.read_text() + changed + code)
+    params = own_params(make_params)
+    arch = params.archs["tiny"]
+    backbone = arch.backbone.model_copy(update={"module": "networks/mine.py:Changed", "epochs": epochs})
+    with pytest.raises(InputError) as refused:
+        check_network(params.model_copy(update={"archs": {"tiny": arch.model_copy(update={"backbone": backbone})}}))
+    assert "\n" not in str(refused.value)
+    return str(refused.value).removeprefix("catalog.yaml: archs.tiny: ")
+
+
+@pytest.mark.parametrize("epochs", [0, 3])
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (
+            "        self.register_buffer('scale', torch.ones(2, dtype=torch.bfloat16))",
+            "'scale' in its state_dict() is a tensor of torch.bfloat16, which cannot be stored; make it a dense tensor",
+        ),
+        (
+            "        self.unused = nn.Linear(2, 2, dtype=torch.bfloat16)\n"
+            "    def forward(self, images):\n        return nn.Sequential(*[*self][:6])(images)",
+            "'unused.weight' in its state_dict() is a tensor of torch.bfloat16, which cannot be stored",
+        ),
+        (
+            "    def get_extra_state(self):\n        return {'epoch': 3}",
+            "'_extra_state' in its state_dict() is dict, which cannot be stored",
+        ),
+    ],
+)
+def test_a_network_that_cannot_be_stored_is_refused_before(code, expected, epochs, own, make_params):
+    assert check(own, make_params, code, epochs).startswith(f"networks/mine.py:Changed: {expected}")
+
+
+def test_a_network_without_weights_to_train_is_refused_before(own, make_params):
+    told = check(own, make_params, "        self.requires_grad_(False)", 3)
+    assert told == (
+        "networks/mine.py:Changed: in training mode it puts out fields that no weight with requires_grad changes; "
+        "let some be trained, or set epochs: 0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("\nsys.exit()", "module: networks/mine.py: SystemExit in line {} of networks/mine.py"),
+        ("        sys.exit(0)", "module: networks/mine.py:Changed(2, 8): SystemExit in line {} of networks/mine.py: 0"),
+        (
+            "    def forward(self, images):\n        sys.exit('no')",
+            "networks/mine.py:Changed: fails on images (2, 3, 8, 8), and of other sizes (SystemExit in line {} of",
+        ),
+        (
+            "    def forward(self, images):\n        return sys.exit() if self.training else super().forward(images)",
+            "networks/mine.py:Changed: in training mode it fails (SystemExit in line {} of networks/mine.py: )",
+        ),
+        (
+            "        self[5] = nn.Linear(4 * image_size ** 2, 7)\n    def forward(self, images):\n"
+            "        return super().forward(images) if self[5].out_features == 7 else sys.exit()",
+            "networks/mine.py:Changed: fails once '5' puts out a field for each of 2 labels instead of 7 (SystemExit",
+        ),
+    ],
+)
+def test_a_file_that_ends_python_is_refused(code, expected, own, make_params):
+    told = check(own, make_params, code, 3)
+    line = own.read_text()[: own.read_text().index("sys.exit")].count("\n") + 1
+    assert told.startswith(expected.format(line))

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torchvision
 from torch import Tensor, nn
+from torchvision.ops import Permute
 
 from singlefilter.backbone.layers import WithoutMemory, find_layers, tapped
 from singlefilter.backbone.modules import make_module, torchvision_names
@@ -88,6 +89,57 @@ def test_tokens_come_with_their_dimensions_first():
         fields = network(images(size=16))
     assert outputs["encoder.ln"].shape == (3, 6, 5)  # images, dimensions, four patches and the class token
     assert torch.equal(network.heads(outputs["encoder.ln"][:, :, 0]), fields)
+
+
+class SqueezeAndExcitation(nn.Module):
+    """Weighs four channels by their means."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights = nn.Linear(4, 4)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return pixels * self.weights(pixels.mean((2, 3)))[..., None, None]
+
+
+@pytest.mark.parametrize(
+    ("layers", "size", "filters"),
+    [
+        ((nn.Flatten(2), nn.Conv1d(3, 64, 1)), 8, 1),
+        ((nn.Conv2d(3, 16, 1), nn.MaxPool2d(2), nn.Flatten(2)), 8, 1),
+        ((nn.Conv2d(3, 8, 1), nn.BatchNorm2d(8), nn.ReLU()), 8, 1),
+        ((nn.Conv2d(3, 4, 1), nn.GroupNorm(2, 4), SqueezeAndExcitation()), 4, 1),
+        ((nn.Flatten(2), Permute([0, 2, 1]), nn.Linear(3, 64), nn.ReLU()), 8, 2),
+        ((Permute([0, 2, 3, 1]), nn.Linear(3, 8)), 8, 3),
+        ((nn.Conv2d(3, 8, 1), Permute([0, 2, 3, 1]), nn.LayerNorm(8)), 8, 3),
+        ((nn.Conv2d(3, 8, 1), nn.LayerNorm([8, 6, 6])), 6, 1),
+    ],
+)
+def test_the_kind_of_the_last_layer_with_weights_tells_filters_from_as_many_positions(layers, size, filters):
+    network = nn.Sequential(*layers).eval()
+    last = str(len(layers) - 1)
+    with torch.no_grad(), tapped(network, [last]) as outputs:
+        expected = network(images(size=size)).movedim(filters, 1)
+    assert torch.equal(outputs[last], expected)
+    assert find_layers(network, size).places[last].filters == expected.shape[1]
+
+
+def test_pixels_with_features_last_need_not_be_a_square():
+    network = nn.Sequential(nn.Conv2d(3, 6, 1), Permute([0, 2, 3, 1]), nn.LayerNorm(6), nn.ReLU())
+    with torch.no_grad(), tapped(network, ["2", "3"]) as outputs:
+        expected = network(torch.randn(2, 3, 8, 16))
+    assert expected.shape == (2, 8, 16, 6)
+    assert torch.equal(outputs["3"], expected.permute(0, 3, 1, 2)) and outputs["2"].shape == (2, 6, 8, 16)
+
+
+def test_filters_that_may_be_columns_are_refused():
+    back = nn.Sequential(Permute([0, 2, 3, 1]), nn.Linear(3, 8), Permute([0, 3, 1, 2]))
+    found = find_layers(back, 8)
+    assert found.unclear == {"2"} and [*found.places] == ["0", "1", "2"]
+    assert not find_layers(back, 9).unclear
+    expected = "^layers: '2' puts out as many columns as filters, and either may come first; examine another layer, or"
+    with pytest.raises(InputError, match=expected), tapped(back, ["2"]):
+        back(images(size=8))
 
 
 def test_a_pass_ends_with_the_last_layer_asked_for():

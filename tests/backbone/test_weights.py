@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+import zipfile
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,69 @@ def test_wrong_files_are_refused(saved, tmp_path):
     )
 
 
+@pytest.mark.parametrize("text", [b"hello world\n", b"h\x01.", b"\x80\x02X\x01\0\0\0\xff.", b"t."])
+def test_files_of_something_else_are_refused(text, tmp_path):
+    path = tmp_path / "weights.pt"
+    path.write_bytes(text)
+    assert refusal(told_of(path)).startswith(f"weights: {path} is no file of tensors alone; write it with torch.save(")
+
+
+@pytest.mark.parametrize("broken", [b"a.", b"h\x07.", b"X\x01\0\0\0\xff.", b"K\x01Q."])
+def test_a_file_of_pytorch_with_a_broken_pickle_is_refused(broken, saved):
+    _, path = saved
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, values in entries.items():
+            archive.writestr(name, b"\x80\x02" + broken if name.endswith("data.pkl") else values)
+    assert refusal(told_of(path)).startswith(f"weights: {path} is no file of tensors alone; write it with torch.save(")
+
+
+def with_versions(versions: object) -> OrderedDict:
+    state = OrderedDict(weight=torch.zeros(1))
+    state._metadata = versions
+    return state
+
+
+@pytest.mark.parametrize("within", [False, True])
+@pytest.mark.parametrize(
+    "state",
+    [
+        {1: torch.zeros(1)},
+        {None: torch.zeros(1)},
+        with_versions(3),
+        with_versions([]),
+        with_versions({"": 3}),
+    ],
+)
+def test_what_is_no_state_dict_is_refused(state, within, tmp_path):
+    weights = saved_weights({"state_dict": state} if within else state, tmp_path)
+    assert refusal(weights) == (
+        f"weights: {weights['file']} is no state dict; torch.save(network.state_dict(), …) writes one"
+    )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.eye(2).to_sparse(),
+        lambda: torch.nested.nested_tensor([torch.zeros(1), torch.zeros(2)]),
+        lambda: torch.nested.nested_tensor([torch.zeros(1), torch.zeros(2)], layout=torch.jagged),
+    ],
+    ids=["sparse", "nested", "jagged"],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of PyTorch: that these are not finished
+def test_tensors_that_are_not_dense_are_refused(make, tmp_path):
+    assert "weights.pt is no state dict; torch.save(" in refusal(saved_weights({"features.0.weight": make()}, tmp_path))
+
+
+def test_odd_versions_of_modules_are_refused(tmp_path):
+    state = torchvision.models.resnet18(num_classes=10).state_dict()
+    state._metadata["bn1"] = {"version": "one"}
+    told = refusal(saved_weights(state, tmp_path), name="resnet18")
+    assert "is of another network than resnet18: '<' not supported between instances of 'str' and 'int'" in told
+
+
 def test_published_weights_come_from_the_hub_once_and_are_checked_by_their_name(saved, tmp_path, monkeypatch):
     made, path = saved
     torch.save(torchvision.models.squeezenet1_1().state_dict(), path)
@@ -181,4 +246,8 @@ def saved_weights(state: dict, folder: Path) -> dict[str, str]:
     """Write a state dict; give what a row says of it."""
     path = folder / "weights.pt"
     torch.save(state, path)
+    return told_of(path)
+
+
+def told_of(path: Path) -> dict[str, str]:
     return {"file": str(path), "sha256": digest(path)}

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from singlefilter.backbone.layers import IMAGES, Layers, Place, WithoutMemory, find_layers, tapped
-from singlefilter.backbone.modules import line_of_user, make_module
+from singlefilter.backbone.layers import IMAGES, UNCLEAR, Layers, Place, WithoutMemory, find_layers, tapped
+from singlefilter.backbone.modules import FAILURES, line_of_user, make_module
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import NAMED_LAYER, Backbone, LayerName, near
 
@@ -44,7 +44,7 @@ class AnyNetwork(nn.Module):
             self.layers = _layers_of(backbone, copy.deepcopy(self.module), image_size)
         except InputError:
             raise
-        except Exception as error:  # whatever the network raises
+        except FAILURES as error:  # whatever the network raises
             raise InputError(_refusal(backbone, image_size, error)) from error
         if self.layers.output_shape[1:] != (labels,):
             self._replace_output()
@@ -111,13 +111,15 @@ class AnyNetwork(nn.Module):
         """Give the place of a layer in the network.
 
         Raises:
-            InputError: There is no such layer.
+            InputError: There is no such layer, or its filters cannot be told from its columns.
         """
         places = self.layers.places
-        if isinstance(layer, int) and layer <= len(places):
-            return [*places.values()][layer - 1]
-        if layer in places:
-            return places[layer]
+        by_number = isinstance(layer, int) and layer <= len(places)
+        found = [*places.values()][layer - 1] if by_number else places.get(layer)
+        if found and found.name in self.layers.unclear:
+            raise InputError(f"examined_layers: {found.name!r} {UNCLEAR}")
+        if found:
+            return found
         if layer in self.layers.repeated:
             raise InputError(
                 f"examined_layers: {layer!r} is called more than once in a pass, so that it has no output of its own; "
@@ -162,6 +164,13 @@ class AnyNetwork(nn.Module):
                 "field for each label, is needed; end it with a linear layer"
             )
         self.module.set_submodule(name, new)
+        try:
+            self.layers = _layers_of(self.backbone, copy.deepcopy(self.module), self.image_size)
+        except FAILURES as error:
+            raise InputError(
+                f"{network_name(self.backbone)}: fails once {name!r} puts out a field for each of {self.labels} labels "
+                f"instead of {shape[1]} ({first_line(error)}); end it with a linear layer"
+            ) from error
 
 
 def network_name(backbone: Backbone) -> str:
@@ -188,7 +197,7 @@ def _layers_of(backbone: Backbone, module: nn.Module, image_size: int) -> Layers
     return find_layers(module.to("meta") if backbone.torchvision else module, image_size)
 
 
-def _refusal(backbone: Backbone, image_size: int, error: Exception) -> str:
+def _refusal(backbone: Backbone, image_size: int, error: BaseException) -> str:
     """Say why a network takes no images of a size, and which it takes."""
     what = f"{network_name(backbone)}: takes no images of {image_size} pixels ({first_line(error)})"
     for size in SIZES:
@@ -196,7 +205,7 @@ def _refusal(backbone: Backbone, image_size: int, error: Exception) -> str:
             with WithoutMemory() if backbone.torchvision else nullcontext():
                 network = make_module(backbone, 2, size)
             _layers_of(backbone, network, size)
-        except Exception:
+        except FAILURES:
             continue
         return f"{what}; it takes {size}: write image_size: {size} into the row of datasets"
     return (
@@ -205,7 +214,7 @@ def _refusal(backbone: Backbone, image_size: int, error: Exception) -> str:
     )
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Name an error, where in a user's file it came up, and the first line of what it says."""
     return f"{type(error).__name__}{line_of_user(error)}: {(str(error).splitlines() or [''])[0]}"
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from singlefilter.backbone.any_network import AnyNetwork, first_line, network_name
 from singlefilter.backbone.layers import IMAGES, WithoutMemory
+from singlefilter.backbone.modules import FAILURES
 from singlefilter.backbone.weights import load_weights, published_address
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Arch, Params, WeightsFile
@@ -38,8 +39,23 @@ def _check(arch: Arch, image_size: int) -> None:
         load_weights(network)
     elif row.weights not in (None, "random"):
         published_address(network, row.weights)
+    if row.module:
+        _check_storing(network)
     if row.module and row.epochs:
         _check_training(network, image_size)
+
+
+def _check_storing(network: AnyNetwork) -> None:
+    """Check that a user's network can be stored once it is trained."""
+    for name, values in network.state_dict().items():
+        try:
+            values.numpy()
+        except (AttributeError, RuntimeError, TypeError) as error:  # no tensor, or none that NumPy knows
+            found = f"a tensor of {values.dtype}" if isinstance(values, Tensor) else type(values).__name__
+            raise InputError(
+                f"{network_name(network.backbone)}: {name.removeprefix('module.')!r} in its state_dict() is {found}, "
+                "which cannot be stored; make it a dense tensor of float32, or leave it out"
+            ) from error
 
 
 def _check_training(network: AnyNetwork, image_size: int) -> None:
@@ -47,11 +63,15 @@ def _check_training(network: AnyNetwork, image_size: int) -> None:
     what = f"{network_name(network.backbone)}: in training mode it"
     try:
         fields = network.train()(torch.zeros(IMAGES, 3, image_size, image_size))
-    except Exception as error:  # whatever the network raises
+    except FAILURES as error:  # whatever the network raises
         raise InputError(f"{what} fails ({first_line(error)}); mend it, or set epochs: 0") from error
     if not isinstance(fields, Tensor) or fields.shape != (IMAGES, LABELS):
         found = tuple(fields.shape) if isinstance(fields, Tensor) else type(fields).__name__
         raise InputError(
             f"{what} puts out {found}, where {(IMAGES, LABELS)}, a field for each of {IMAGES} images and {LABELS} "
             "labels, is needed; mend it, or set epochs: 0"
+        )
+    if not fields.requires_grad:
+        raise InputError(
+            f"{what} puts out fields that no weight with requires_grad changes; let some be trained, or set epochs: 0"
         )

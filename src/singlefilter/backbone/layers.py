@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from singlefilter.pipeline.errors import InputError
 
 IMAGES = 2  # of the pass; what does not put out as many has no output an image
+UNCLEAR = "puts out as many columns as filters, and either may come first; examine another layer, or change image_size"
+# By which name modules say how many features they put out, and on which axis these are.
+_FEATURES_AT = {
+    **dict.fromkeys(("out_channels", "num_features", "num_channels"), 1),
+    **dict.fromkeys(("out_features", "embed_dim", "embedding_dim"), -1),
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Layers:
     Attributes:
         places: The modules that can be examined, by name, in their order.
         repeated: The names of modules that are called more than once, and so have no output of their own.
+        unclear: The names of places whose filters cannot be told from the columns of their pixels.
         output_shape: Of what the network puts out for two images; empty if it is no tensor.
         output_layer: The name of the last module with weights.
         multiply_accumulates: Of one image's forward pass.
@@ -52,6 +59,7 @@ class Layers:
 
     places: Mapping[str, Place]
     repeated: Collection[str]
+    unclear: Collection[str]
     output_shape: tuple[int, ...]
     output_layer: str
     multiply_accumulates: int
@@ -84,15 +92,19 @@ def find_layers(module: nn.Module, image_size: int) -> Layers:
     device = next((weights.device for weights in module.parameters()), torch.device("cpu"))
     calls: Counter[str] = Counter()
     found: dict[str, tuple[tuple[int, ...], int, int]] = {}  # shape, layers with weights that have ended, operations
+    unclear: set[str] = set()
     weighted: list[str] = []  # modules with weights, as they end
 
-    def ended(name: str, layer: nn.Module, output: Any, features: int) -> None:
+    def ended(name: str, layer: nn.Module, output: Any, features: _Features) -> None:
         calls[name] += 1
         if name and any(weights.ndim > 1 for weights in layer.parameters(recurse=False)):
             weighted.append(name)
         if isinstance(output, Tensor) and output.ndim > 1 and len(output) == IMAGES and name:
-            shape = tuple(_filters_first(output, features).shape)
-            found[name] = shape, len(weighted), counter.get_total_flops()
+            filters_first = _filters_first(output, layer, features)
+            if filters_first is None:
+                unclear.add(name)
+                filters_first = output  # filters and positions are as many either way
+            found[name] = tuple(filters_first.shape), len(weighted), counter.get_total_flops()
 
     with _all_counted(), _watching(module.eval(), ended), FlopCounterMode(display=False) as counter:
         output = module(torch.zeros(IMAGES, 3, image_size, image_size, device=device))
@@ -106,7 +118,7 @@ def find_layers(module: nn.Module, image_size: int) -> Layers:
             places[name] = Place(len(places) + 1, name, filters, positions, depth, macs)
     repeated = {name for name, count in calls.items() if count > 1}
     shape = tuple(output.shape) if isinstance(output, Tensor) else ()
-    return Layers(places, repeated, shape, output_layer, counter.get_total_flops() // (2 * IMAGES))
+    return Layers(places, repeated, unclear, shape, output_layer, counter.get_total_flops() // (2 * IMAGES))
 
 
 @contextmanager
@@ -134,18 +146,21 @@ def tapped(module: nn.Module, names: Collection[str], to_the_last: bool = True) 
         Name -> output, (N, F, …), filled by the pass. A layer that is called again has its last output.
 
     Raises:
-        InputError: A layer puts out no tensor.
+        InputError: A layer puts out no tensor, or one whose filters cannot be told from its columns.
     """
     outputs: dict[str, Tensor] = {}
 
-    def ended(name: str, layer: nn.Module, output: Any, features: int) -> None:
+    def ended(name: str, layer: nn.Module, output: Any, features: _Features) -> None:
         if name in names:
             if not isinstance(output, Tensor):
                 raise InputError(
                     f"layers: {name!r} puts out {type(output).__name__}, which is no tensor; examine a module within "
                     "or around it"
                 )
-            outputs[name] = _filters_first(output, features).clone()  # what follows may change the output in place
+            filters_first = _filters_first(output, layer, features)
+            if filters_first is None:
+                raise InputError(f"layers: {name!r} {UNCLEAR}")
+            outputs[name] = filters_first.clone()  # what follows may change the output in place
             if len(outputs) == len(names) and not to_the_last:
                 raise _AllFound
 
@@ -157,17 +172,32 @@ class _AllFound(Exception):
     """Ends a pass once all layers are found."""
 
 
+class _Features(NamedTuple):
+    """What the last module with weights has put out.
+
+    Attributes:
+        count: How many features.
+        axis: Where they are, 1 or -1.
+    """
+
+    count: int
+    axis: int
+
+
 @contextmanager
-def _watching(module: nn.Module, ended: Callable[[str, nn.Module, Any, int], None]) -> Iterator[None]:
+def _watching(module: nn.Module, ended: Callable[[str, nn.Module, Any, _Features], None]) -> Iterator[None]:
     """Call a function whenever a module has ended: with its name, itself, its output, and what that is of.
 
-    The last is how many features the last module with weights has put out: those are where the filters are.
+    The last is what the last module with weights has put out: the filters are where its features are.
     """
-    features = 0
+    features = _Features(0, 1)
 
     def watch(name: str, layer: nn.Module, output: Any) -> None:
         nonlocal features
-        features = _features(layer) or features
+        found = _features(layer)
+        if found and isinstance(output, Tensor) and output.ndim == 2:  # as in squeeze-and-excitation: of no pixels
+            found = found._replace(axis=features.axis)
+        features = found or features
         ended(name, layer, output, features)
 
     hooks = [
@@ -181,16 +211,29 @@ def _watching(module: nn.Module, ended: Callable[[str, nn.Module, Any, int], Non
             hook.remove()
 
 
-def _features(layer: nn.Module) -> int:
-    """Give how many features a layer puts out, by its weights; 0 for one without weights of its own."""
-    for name in ("out_features", "out_channels", "num_features", "embed_dim"):
+def _features(layer: nn.Module) -> _Features | None:
+    """Say what a layer puts out, by its weights; None for one without weights of its own."""
+    for name, axis in _FEATURES_AT.items():
         if isinstance(getattr(layer, name, None), int) and any(True for _ in layer.parameters(recurse=False)):
-            return getattr(layer, name)
-    return layer.normalized_shape[-1] if isinstance(layer, nn.LayerNorm) else 0
+            return _Features(getattr(layer, name), axis)
+    if isinstance(layer, nn.LayerNorm) and len(layer.normalized_shape) == 1:
+        return _Features(layer.normalized_shape[0], -1)
+    return None
 
 
-def _filters_first(output: Tensor, features: int) -> Tensor:
-    """Move the filters of an output behind its images: from the end, of tokens (N, T, E) and of pixels (N, H, W, C)."""
-    tokens = output.ndim == 3
-    pixels = output.ndim == 4 and output.shape[1] == output.shape[2] and output.shape[1] != features
-    return output.movedim(-1, 1) if (tokens or pixels) and output.shape[-1] == features else output
+def _filters_first(output: Tensor, layer: nn.Module, features: _Features) -> Tensor | None:
+    """Move the filters of an output behind its images: from the end, of tokens (N, T, E) and of pixels (N, H, W, C).
+
+    None if they may be there or not.
+    """
+    if output.ndim not in (3, 4) or output.shape[-1] != features.count:
+        return output
+    if output.shape[1] == features.count:
+        # What follows a layer-norm of pixels may have moved them back, as ConvNeXt does. What follows a convolution may
+        # have moved its filters to the end; few networks do, and it cannot be told: the convolution decides.
+        if output.ndim == 4 and features.axis == -1 and type(layer) not in (nn.Linear, nn.LayerNorm, nn.Embedding):
+            return None
+        return output.movedim(features.axis, 1)
+    # After a convolution, columns may be as many by chance, as where outputs are concatenated; then rows are not.
+    moved = output.ndim == 3 or features.axis == -1 or output.shape[1] == output.shape[2]
+    return output.movedim(-1, 1) if moved else output

@@ -14,6 +14,8 @@ from singlefilter.pipeline.params import Backbone, near
 
 # Networks that compute their loss in passing, by further outputs, unless told not to.
 WITHOUT_FURTHER_OUTPUTS = {"googlenet", "inception_v3"}
+# Of a user's code. By sys.exit() it would end the stage as if all had gone well.
+FAILURES = (Exception, SystemExit)
 
 
 def torchvision_names() -> list[str]:
@@ -62,7 +64,7 @@ def _of_file(place: str, labels: int, image_size: int) -> nn.Module:
         raise InputError(f"module: {path} has no function {function}; {near(function, named)}it has {', '.join(named)}")
     try:
         network = getattr(code, function)(labels, image_size)
-    except Exception as error:
+    except FAILURES as error:
         raise _of_users_code(f"module: {place}({labels}, {image_size})", error) from error
     if not isinstance(network, nn.Module):
         raise InputError(f"module: {place} gives {type(network).__name__}; needed is a torch.nn.Module")
@@ -80,19 +82,19 @@ def _load(path: Path) -> ModuleType:
     sys.modules[name] = code
     try:
         spec.loader.exec_module(code)
-    except Exception as error:
+    except FAILURES as error:
         raise _of_users_code(f"module: {path}", error) from error
     return code
 
 
-def line_of_user(error: Exception) -> str:
+def line_of_user(error: BaseException) -> str:
     """Say where in a file of networks/ an error has come up, such as " in line 7 of networks/mine.py"."""
     places = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     own = [(path, line) for path, line in places if Path("networks").resolve() in path.resolve().parents]
     return f" in line {own[-1][1]} of {own[-1][0].resolve().relative_to(Path.cwd())}" if own else ""
 
 
-def _of_users_code(what: str, error: Exception) -> InputError:
+def _of_users_code(what: str, error: BaseException) -> InputError:
     """Name an error in a user's file, and its line there."""
     if isinstance(error, SyntaxError):
         return InputError(f"{what}: SyntaxError in line {error.lineno}: {error.msg}")

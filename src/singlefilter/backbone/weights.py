@@ -1,7 +1,6 @@
 """Trained weights for a network that is no chain: from a file of the user's, or as torchvision publishes them."""
 
 import hashlib
-import pickle
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -96,16 +95,32 @@ def _read(path: Path) -> Mapping[str, Tensor]:
     """Read a state dict; nothing in the file is executed."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+    except Exception as error:  # whatever a file that is none of PyTorch's, or a damaged one, leads to
         raise InputError(
             f"weights: {path} is no file of tensors alone; write it with torch.save(network.state_dict(), …), and its "
             "new digest into weights.sha256"
         ) from error
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
-    if not isinstance(state, Mapping) or not all(isinstance(values, Tensor) for values in state.values()):
+    if not _is_state_dict(state):
         raise InputError(f"weights: {path} is no state dict; torch.save(network.state_dict(), …) writes one")
     return state
+
+
+def _is_state_dict(state: object) -> bool:
+    """Say whether an object is made of what load_state_dict takes: dense tensors by name, and versions of modules."""
+    versions = getattr(state, "_metadata", None)
+    return (
+        isinstance(state, Mapping)
+        and all(isinstance(name, str) for name in state)
+        and all(isinstance(values, Tensor) and _is_dense(values) for values in state.values())
+        and (versions is None or isinstance(versions, Mapping))
+        and all(isinstance(of_module, Mapping) for of_module in (versions or {}).values())
+    )
+
+
+def _is_dense(values: Tensor) -> bool:
+    return values.layout is torch.strided and not values.is_nested
 
 
 def _put(network: AnyNetwork, state: Mapping[str, Tensor], path: Path) -> None:
@@ -122,7 +137,7 @@ def _put(network: AnyNetwork, state: Mapping[str, Tensor], path: Path) -> None:
     try:
         lacking, unknown = network.module.load_state_dict(ordered, strict=False)
         told = [f"{name} is missing" for name in lacking] + [f"{name} is not known" for name in unknown]
-    except (RuntimeError, ValueError) as error:  # other shapes, or versions
+    except (RuntimeError, ValueError, TypeError) as error:  # other shapes, or versions
         lines = [line.strip(" \t.") for line in str(error).splitlines() if not line.startswith("Error(s) in loading")]
         told = lines or [type(error).__name__]
     if told:
