@@ -1,11 +1,13 @@
 """The Python API: its examples, its agreement with the pipeline's own steps, and its refusals."""
 
 import doctest
+import re
 import runpy
 import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torchvision
@@ -66,11 +68,20 @@ def test_matrices_are_those_of_silenced_heads(features):
     assert len(singlefilter.find_clusters(matrices)) == 5
 
 
-def test_heads_of_several_layers_are_those_of_each_alone(features):
+def test_a_head_depends_on_its_layers_number_or_name_and_not_on_the_heads_beside_it(features):
+    def heads(of: object) -> object:
+        return singlefilter.train_heads(of, LABELS, epochs=1)
+
     flat = features[:, :, 0, 0]  # (N, F)
-    both = singlefilter.train_heads({"early": features, "late": flat}, LABELS, epochs=1)
-    assert {name: tuple(weights.shape) for name, weights in both.items()} == {"early": (3, 5, 6), "late": (3, 5, 1)}
-    assert torch.equal(both["early"], singlefilter.train_heads(features, LABELS, epochs=1))
+    found = heads({1: features, np.int64(2): features, "late": flat})
+    assert {layer: tuple(weights.shape) for layer, weights in found.items()} == {
+        1: (3, 5, 6),
+        2: (3, 5, 6),
+        "late": (3, 5, 1),
+    }
+    assert torch.equal(found[1], heads(features)) and not torch.equal(found[1], found[2])
+    assert torch.equal(found[2], heads({2: features})[2])
+    assert torch.equal(found["late"], heads({"late": flat})["late"])
 
 
 def test_a_modules_outputs_are_given_by_name_and_a_networks_by_number():
@@ -81,6 +92,63 @@ def test_a_modules_outputs_are_given_by_name_and_a_networks_by_number():
     assert numbered[1].shape == (9, 4, 4, 4) and torch.equal(numbered[2], named["layers.1"])
     expected = network.layers[0](torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1)
     assert torch.allclose(numbered[1], expected, atol=1e-5)
+
+
+def test_a_networks_images_must_have_its_size():
+    images = np.zeros((3, 8, 8, 3), np.uint8)
+    network = singlefilter.train_backbone(images, [0, 1, 2], [4, "M"], epochs=1, translation=1)
+    needed = r"needed are uint8 \(N, 8, 8, 3\), or float \(N, 3, 8, 8\) in \[-1, 1\]$"
+    for wrong, kind in [
+        (images[:, :6, :6], r"uint8 \(3, 6, 6, 3\)"),
+        (images.tolist(), r"int64 \(3, 8, 8, 3\)"),
+        (np.zeros((3, 3, 8, 8), int), r"int64 \(3, 3, 8, 8\)"),
+        (np.zeros((3, 8, 8, 3)), r"float64 \(3, 8, 8, 3\)"),
+    ]:
+        with pytest.raises(InputError, match=f"^images are {kind}; {needed}"):
+            singlefilter.extract_features(network, wrong, [1])
+    scaled = np.full((3, 3, 8, 8), -1.0)
+    as_floats, as_pixels = (singlefilter.extract_features(network, given, [1])[1] for given in (scaled, images))
+    assert torch.equal(as_floats, as_pixels)
+
+
+def test_training_a_network_leaves_the_generator_as_it_was():
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    singlefilter.train_backbone(np.zeros((2, 8, 8, 3), np.uint8), [0, 1], [2, "M"], epochs=1)
+    assert torch.equal(torch.rand(3), expected)
+
+
+class ImagesSecond(nn.Module):
+    """A transformer's layer on tokens before images, (T, N, E), and the sum of what it puts out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.total = nn.TransformerEncoderLayer(4, 2, 8), nn.Identity()
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return self.total(self.encoder(values.movedim(1, 0)).sum())
+
+
+@pytest.mark.parametrize("images", [20, 250])
+@pytest.mark.parametrize(("layer", "kind"), [("encoder", r"float32 \(7, 4, {}\)"), ("total", r"float32 \(\)")])
+def test_a_layer_whose_outputs_are_not_those_of_each_image_is_refused(layer, kind, images):
+    in_a_pass = min(images, 200)
+    puts_out = (
+        rf"^layers: '{layer}' puts out {kind.format(in_a_pass)} for {in_a_pass} images; needed is \({in_a_pass}, F, …\)"
+    )
+    with pytest.raises(InputError, match=puts_out):
+        singlefilter.extract_features(ImagesSecond(), torch.rand(images, 7, 4), [layer])
+
+
+def test_extracting_features_leaves_the_images_and_the_modes_of_the_module_as_they_were():
+    network = nn.Sequential(nn.ReLU(inplace=True), nn.Dropout().eval(), nn.BatchNorm1d(3))
+    images = -np.ones((2, 3), np.float32)
+    assert singlefilter.extract_features(network, images, ["0"])["0"].tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert images.tolist() == [[-1, -1, -1], [-1, -1, -1]]
+    with pytest.raises(InputError, match="^the network fails on images"):
+        singlefilter.extract_features(network, images[:, :2], ["0"])
+    assert [module.training for module in network.modules()] == [True, True, False, True]
 
 
 def test_clusters_of_hand_made_filters():
@@ -110,6 +178,8 @@ def test_a_module_that_the_network_does_not_use_is_named():
             r"^test: its images are \(4, 4, 3\); those of the training",
         ),
         ({"test": (np.zeros((1, 8, 8, 3), np.uint8), [3])}, "^test: has label 3; those of the training go up to 2$"),
+        ({"test": 5}, r"^test: is of type int; needed are \(images, labels\), or a split such as data.test$"),
+        ({"convolutions": 5}, r"^convolutions: is 5; a list is needed, such as \[5\]$"),
         ({"epochs": 0}, "^epochs: is 0; allowed are whole numbers from 1 to 2,000$"),
         ({"epochs": 1.5}, "^epochs: is 1.5; allowed are whole"),
         ({"learning_rate": 1e30, "epochs": 2}, "^training has diverged in epoch 2 at"),
@@ -126,7 +196,10 @@ def test_errors_name_the_functions_arguments_and_no_keys_of_files(arguments, mes
     [
         (lambda: singlefilter.train_backbone(np.zeros((2, 3, 8, 8), np.uint8), [0, 1]), r"images are uint8 \(2, 3, 8"),
         (lambda: singlefilter.train_backbone(np.zeros((2, 8, 8, 3), np.uint8), [0]), "images has 2 images, and labels"),
-        (lambda: singlefilter.train_heads(torch.zeros(4), [0, 1, 0, 1]), r"shape \(4,\); needed for 4 labels"),
+        (
+            lambda: singlefilter.train_heads(torch.zeros(4), [0, 1, 0, 1]),
+            r"features are float32 \(4,\); needed for 4 labels",
+        ),
         (lambda: singlefilter.train_heads(torch.zeros(4, 2), [0.5] * 4), "needed are whole numbers"),
         (lambda: singlefilter.train_heads(torch.zeros(4, 2), [0, 1]), "needed for 2 labels are"),
         (
@@ -142,8 +215,22 @@ def test_errors_name_the_functions_arguments_and_no_keys_of_files(arguments, mes
         (lambda: singlefilter.find_clusters(np.zeros((2, 3))), r"fields have shape \(1, 2, 3\)"),
         (lambda: singlefilter.find_clusters(np.zeros((0, 3, 3))), r"fields have shape \(0, 3, 3\)"),
         (lambda: singlefilter.find_clusters([[1, 2], [3]]), "fields cannot be read as numbers"),
-        (lambda: singlefilter.train_heads(torch.zeros(4, 0), [0, 1, 0, 1]), r"shape \(4, 0\); needed for 4 labels"),
-        (lambda: singlefilter.load_dataset("digits", image_size=2), "image_size: is 2; allowed are 4 to 1024"),
+        (
+            lambda: singlefilter.train_heads(torch.zeros(4, 0), [0, 1, 0, 1]),
+            r"features are float32 \(4, 0\); needed for 4 labels",
+        ),
+        (
+            lambda: singlefilter.load_dataset("digits", image_size=2),
+            "image_size: is 2; allowed are whole numbers from 4 to 1,024",
+        ),
+        (lambda: singlefilter.load_dataset("tests", image_size=8.0), "image_size: is 8.0; allowed are whole numbers"),
+        (lambda: singlefilter.load_dataset("tests", image_size="8"), "image_size: is '8'; allowed are whole numbers"),
+        (lambda: singlefilter.load_dataset("tests", image_size=-3), "image_size: is -3; allowed are whole numbers"),
+        (lambda: singlefilter.load_dataset("tests", image_size=10**6), "image_size: is 1000000; allowed are whole"),
+        (
+            lambda: singlefilter.load_dataset("cifar10", mirror="/nonexistent"),
+            "^mirror: /nonexistent is no folder; name one, or unset it to download cifar10$",
+        ),
         (
             lambda: singlefilter.load_dataset("cifar10", image_size=64),
             "image_size: is 64; the images of cifar10 have 32",
@@ -180,6 +267,48 @@ def test_errors_name_the_functions_arguments_and_no_keys_of_files(arguments, mes
             "threshold: is 1.2; allowed are numbers",
         ),
         (lambda: singlefilter.train_heads(torch.rand(2, 3), ["cat", "dog"]), "labels cannot be read as numbers"),
+        *(
+            (lambda labels=labels: singlefilter.train_heads(torch.rand(2, 3), labels), "labels cannot be read as")
+            for labels in (None, [0, None], (label for label in [0, 1]), {0: 1}, [0, pd.NA])
+        ),
+        (lambda: singlefilter.train_heads(torch.rand(2, 3), [0, 65_535]), "whole numbers from 0 to 65,534"),
+        (lambda: singlefilter.train_heads(torch.rand(2, 3), [0, 2**40]), "whole numbers from 0 to 65,534"),
+        (lambda: singlefilter.train_heads({-1: torch.rand(2, 3)}, [0, 1]), "number of a layer: is -1; allowed are"),
+        (lambda: singlefilter.train_heads({None: torch.rand(2, 3)}, [0, 1]), "number of a layer: is None; allowed are"),
+        (
+            lambda: singlefilter.filter_matrices(torch.rand(60, 4, 2, 2), LABELS, torch.rand(3, 2, 2, 4)),
+            r"weights have shape \(3, 2, 2, 4\); features of 4 filters and 4 positions need \(K, 4, 4\)",
+        ),
+        (
+            lambda: singlefilter.filter_matrices(torch.rand(60, 6), LABELS, torch.zeros(0, 6)),
+            r"weights have shape \(0, 6\); features of 6 filters",
+        ),
+        *(
+            (
+                lambda show=show, it=it: show(np.eye(2), threshold=it),
+                re.escape(f"threshold: is {it!r}; allowed are numbers above"),
+            )
+            for show in (singlefilter.find_clusters, singlefilter.plot_filter, singlefilter.show_filter)
+            for it in (None, "most", [0.3])
+        ),
+        (lambda: singlefilter.plot_filter(np.eye(2), class_names=5), "class_names: is 5; a list is needed"),
+        (
+            lambda: singlefilter.train_backbone([[0], [0, 1]], [0, 1]),
+            r"images cannot be read as numbers \(.*\); needed are uint8 \(N, H, W, 3\) with H = W",
+        ),
+        (lambda: singlefilter.train_backbone(torch.rand(2, 8, 8, 3, requires_grad=True), [0, 1]), "images are float32"),
+        (
+            lambda: singlefilter.extract_features(nn.ReLU(), torch.zeros(2, 3), 1),
+            r"layers: is 1; a list is needed, such",
+        ),
+        (
+            lambda: singlefilter.extract_features(nn.ReLU(), torch.zeros(2, 3), [["0"]]),
+            r"no module \['0'\]; it has none",
+        ),
+        (
+            lambda: singlefilter.extract_features(nn.Sequential(nn.Conv2d(3, 2, 3)), [[[[0] * 3] * 8] * 8] * 2, ["0"]),
+            r"^the network fails on images that are int64 \(2, 8, 8, 3\) \(.*\); needed are uint8 \(N, H, W, 3\), or ",
+        ),
         (
             lambda: singlefilter.extract_features(nn.Sequential(nn.ReLU()), torch.zeros(2, 3), "0"),
             r"layers: is '0'; a list is needed, such as \['0'\]",
@@ -258,6 +387,37 @@ def test_features_and_class_names_may_be_of_other_types():
         assert singlefilter.plot_filter(np.eye(2), class_names=names).axes
 
 
+def test_tables_and_sparse_tensors_are_taken():
+    values, labels = np.random.default_rng(0).random((8, 3)), np.array([0, 1] * 4)
+    weights = np.array([[1.0, 0, 2], [0, 3, 0]])
+    expected = singlefilter.filter_matrices(values, labels, weights).fields
+    column = pd.Series([2, 2, 0, 1, 0, 1, 0, 1, 0, 1])[2:]  # its index begins with 2
+    for given in (column, column.astype("Int64")):
+        found = singlefilter.filter_matrices(pd.DataFrame(values), given, torch.tensor(weights).to_sparse())
+        assert np.array_equal(found.fields, expected)
+    image = pd.DataFrame(values, index=range(8, 16))
+    assert torch.equal(
+        singlefilter.extract_features(nn.ReLU(), image, [""])[""],
+        singlefilter.extract_features(nn.ReLU(), values, [""])[""],
+    )
+    learnt = torch.eye(2).requires_grad_()
+    assert singlefilter.find_clusters(learnt) == [((0,), (1,))]
+
+
+def test_numbers_of_other_types_are_taken():
+    fields = [[1.0, 0.4], [0.4, 1.0]]
+    page, both = singlefilter.show_filter(fields, threshold=0.5).html, [((0,), (1,))]
+    for threshold in (np.float32(0.5), torch.tensor(0.5), np.array(0.5)):
+        assert singlefilter.show_filter(fields, threshold=threshold).html == page
+        assert singlefilter.find_clusters(fields, threshold) == both
+        assert singlefilter.plot_filter(fields, threshold=threshold).axes
+    images = np.zeros((2, 8, 8, 3), np.uint8)
+    network = singlefilter.train_backbone(images, [0, 1], (size for size in [2, "M"]), epochs=1)
+    for layers in ([np.int64(1)], (layer for layer in [1]), torch.tensor([1]), {1: "first"}):
+        assert singlefilter.extract_features(network, images, layers)[1].shape == (2, 2, 4, 4)
+    assert singlefilter.load_dataset("digits", np.int64(16)).test.images.shape == (300, 16, 16, 3)
+
+
 def test_the_threshold_that_is_given_clips():
     fields = [[1.0, 0.5], [0.5, 1.0]]
     assert singlefilter.find_clusters(fields, threshold=0.6) == [((0,), (1,))]
@@ -278,3 +438,5 @@ def test_the_training_gets_what_it_is_asked_for(monkeypatch):
     )
     assert (row.flip, row.translation, params.precision, seed) == (True, 3, "bf16", 5)
     assert data.test.labels.tolist() == [1]
+    singlefilter.train_backbone(images, [0, 1, 0, 1], [2, "M"], epochs=10, **options | {"test": data.test})
+    assert seen[1][0].test.labels.tolist() == [1]

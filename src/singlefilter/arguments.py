@@ -2,8 +2,9 @@
 
 import operator
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,10 +16,13 @@ from singlefilter.data.dataset import Split
 from singlefilter.filters.layer_clusters import LayerClusters, cluster_layer
 from singlefilter.filters.store import FilterMatrices
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params import MOST_COUNT, LayerName, Params
 from singlefilter.pipeline.params_files import parse_params
 
 FULL_EPOCHS, MOST_EPOCHS = 200, 2_000  # of the paper's schedule; of one that is scaled to more
+MOST_LABEL = 65_534  # a larger one is a mistake, such as an id, and would need an output for each number below it
+UNREADABLE = (ValueError, TypeError, RuntimeError, OverflowError)  # what NumPy and PyTorch raise for what is no number
+INPUTS = "uint8 (N, H, W, 3), or the module's own input, float (N, …)"
 OF_FILES = re.compile(
     r"(params|catalog)\.yaml: |datasets\.images\.|archs\.network\.(backbone|heads)(\.convolutional_rates)?[.:] ?"
 )
@@ -26,50 +30,76 @@ OF_FILES = re.compile(
 
 @contextmanager
 def as_arguments() -> Iterator[None]:
-    """Name in errors the arguments of a function in place of the keys of files that it has not."""
+    """Name in errors the arguments of a function in place of the keys of files and variables that it has not."""
     try:
         yield
     except InputError as error:
-        raise InputError(OF_FILES.sub("", str(error)).replace("seeds.0: ", "seed: ")) from error
+        text = OF_FILES.sub("", str(error)).replace("seeds.0: ", "seed: ").replace("DATASET_MIRROR", "mirror")
+        raise InputError(text) from error
 
 
-def index_of(index: int, filters: int) -> int:
-    """Give the number of a filter, or refuse one that is not there; raises InputError, as all of this module do."""
+def whole_number(name: str, value: object, smallest: int, largest: int) -> int:
+    """Give a whole number, of any type that has them; raises InputError for others, as all of this module do."""
     try:
-        number = operator.index(index)
+        number = operator.index(value)
     except TypeError:
-        number = -1
-    if not 0 <= number < filters:
-        raise InputError(f"index: is {index}; allowed are whole numbers from 0 to {filters - 1}")
+        number = smallest - 1
+    if not smallest <= number <= largest:
+        raise InputError(f"{name}: is {value!r}; allowed are whole numbers from {smallest} to {largest:,}")
     return number
 
 
-def class_names_of(class_names: Sequence[object] | None, labels: int) -> list[str]:
+def threshold_of(threshold: object) -> float:
+    """Give a threshold that clips some, and neither all nor nothing."""
+    try:
+        number = float(threshold)
+    except UNREADABLE:
+        number = 0.0
+    if not 0 < number < 1:
+        raise InputError(f"threshold: is {threshold!r}; allowed are numbers above 0 and below 1")
+    return number
+
+
+def list_of(name: str, values: Iterable[Any]) -> list[Any]:
+    """Give a list of what holds several; a text is one thing."""
+    if isinstance(values, str) or not np.iterable(values):
+        raise InputError(f"{name}: is {values!r}; a list is needed, such as [{values!r}]")
+    return list(values)
+
+
+def tensor_of(name: str, values: ArrayLike | Tensor, needed: str) -> Tensor:
+    """Give numbers as a dense tensor on the processor, without gradients."""
+    try:
+        # PyTorch takes no mirrored view, and warns of an array that cannot be written to: these are copied.
+        found = torch.as_tensor(values if isinstance(values, Tensor) else np.require(values, requirements="CW"))
+        return found.detach().cpu().to_dense()
+    except UNREADABLE as error:
+        raise InputError(f"{name} cannot be read as numbers ({error}); needed are {needed}") from error
+
+
+def kind_of(values: Tensor) -> str:
+    """Give the type and the shape of a tensor, for an error."""
+    return f"{str(values.dtype).removeprefix('torch.')} {tuple(values.shape)}"
+
+
+def class_names_of(class_names: Iterable[object] | None, labels: int) -> list[str]:
     """Give K names, by default the labels' numbers."""
-    names = [str(label) for label in range(labels)] if class_names is None else [*map(str, class_names)]
+    names = [*map(str, range(labels) if class_names is None else list_of("class_names", class_names))]
     if len(names) != labels:
         raise InputError(f"class_names: has {len(names)} names; needed are {labels}")
     return names
-
-
-def require_threshold(threshold: float) -> None:
-    """Refuse a threshold that clips all or nothing."""
-    if not 0 < threshold < 1:
-        raise InputError(f"threshold: is {threshold}; allowed are numbers above 0 and below 1")
 
 
 def params_of(
     backbone: dict, heads: dict, epochs: int, size: int, flip: bool, translation: int, precision: str, seed: int
 ) -> Params:
     """Give the parameters of a run that has no files."""
-    if epochs not in range(1, MOST_EPOCHS + 1):
-        raise InputError(f"epochs: is {epochs}; allowed are whole numbers from 1 to {MOST_EPOCHS:,}")
     return parse_params(
         {
             "dataset": "images",
             "arch": "network",
             "seeds": [seed],
-            "epochs_scale": epochs / FULL_EPOCHS,
+            "epochs_scale": whole_number("epochs", epochs, 1, MOST_EPOCHS) / FULL_EPOCHS,
             "precision": precision,
             "threshold": 0.3,
             "validation": {"images": 0, "seed": 0},
@@ -87,23 +117,24 @@ def params_of(
 
 def images_and_labels(images: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> Split:
     """Give images, uint8 (N, H, W, 3) with H = W, and their labels as a split."""
-    targets = labels_of(labels).numpy()
-    # A mirrored view is copied: PyTorch takes none.
-    pixels = np.ascontiguousarray(images.cpu() if isinstance(images, Tensor) else images)
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3 or pixels.shape[1] != pixels.shape[2]:
-        raise InputError(f"images are {pixels.dtype} {pixels.shape}; needed are uint8 (N, H, W, 3) with H = W")
+    targets, needed = labels_of(labels).numpy(), "uint8 (N, H, W, 3) with H = W"
+    pixels = tensor_of("images", images, needed)
+    if pixels.dtype != torch.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3 or pixels.shape[1] != pixels.shape[2]:
+        raise InputError(f"images are {kind_of(pixels)}; needed are {needed}")
     if len(pixels) != len(targets):
         raise InputError(f"images has {len(pixels):,} images, and labels has {len(targets):,}; as many are needed")
-    return Split(pixels, targets)
+    return Split(pixels.numpy(), targets)
 
 
-def _tensor(values: ArrayLike | Tensor) -> Tensor:
-    """Give a tensor; of an array that is a mirrored view a copy, since PyTorch takes none."""
-    return torch.as_tensor(np.ascontiguousarray(values) if isinstance(values, np.ndarray) else values)
-
-
-def test_of(train: Split, images: ArrayLike | Tensor, labels: ArrayLike | Tensor) -> Split:
+def test_of(train: Split, test: Split | tuple[ArrayLike | Tensor, ArrayLike | Tensor]) -> Split:
     """Give a test set whose images and labels are of the training's kind."""
+    try:
+        images, labels = (test.images, test.labels) if isinstance(test, Split) else test
+    except (TypeError, ValueError) as error:
+        kind = type(test).__name__
+        raise InputError(
+            f"test: is of type {kind}; needed are (images, labels), or a split such as data.test"
+        ) from error
     test = images_and_labels(images, labels)
     if test.images.shape[1:] != train.images.shape[1:]:
         raise InputError(
@@ -116,28 +147,23 @@ def test_of(train: Split, images: ArrayLike | Tensor, labels: ArrayLike | Tensor
 
 def labels_of(labels: ArrayLike | Tensor) -> Tensor:
     """Give labels as int64 (N,)."""
-    try:
-        values = _tensor(labels).cpu()
-    except (ValueError, TypeError) as error:
-        raise InputError(f"labels cannot be read as numbers ({error}); needed are whole numbers ≥ 0, (N,)") from error
-    if values.ndim != 1 or values.is_floating_point() or not len(values) or int(values.long().min()) < 0:
-        raise InputError(
-            f"labels are {values.dtype} of shape {tuple(values.shape)}; needed are whole numbers ≥ 0, (N,)"
-        )
-    return values.long()
+    needed = f"whole numbers from 0 to {MOST_LABEL:,}, (N,)"
+    values = tensor_of("labels", labels, needed)
+    numbers = values.long()
+    if values.ndim != 1 or values.is_floating_point() or not len(values):
+        raise InputError(f"labels are {kind_of(values)}; needed are {needed}")
+    smallest, largest = map(int, numbers.aminmax())
+    if smallest < 0 or largest > MOST_LABEL:
+        raise InputError(f"labels go from {smallest} to {largest}; needed are {needed}")
+    return numbers
 
 
 def features_of(features: ArrayLike | Tensor, images: int) -> Tensor:
     """Give the features of N images as (N, F, S), on the processor."""
-    try:
-        values = _tensor(features).detach().cpu()
-    except (ValueError, TypeError) as error:
-        raise InputError(f"features cannot be read as numbers ({error}); needed are numbers, (N, F, …)") from error
+    needed = f"floating-point numbers, ({images}, F), ({images}, F, S) or ({images}, F, H, W)"
+    values = tensor_of("features", features, needed)
     if values.ndim < 2 or len(values) != images or not values.is_floating_point() or not values.numel():
-        raise InputError(
-            f"features are {values.dtype} of shape {tuple(values.shape)}; needed for {images} labels are "
-            f"floating-point numbers, ({images}, F), ({images}, F, S) or ({images}, F, H, W)"
-        )
+        raise InputError(f"features are {kind_of(values)}; needed for {images} labels are {needed}")
     if not values.isfinite().all():
         raise InputError("features hold NaN or infinite values; needed are numbers: look at the network or its images")
     values = values.float() if values.dtype == torch.bfloat16 else values  # which NumPy has not
@@ -146,12 +172,10 @@ def features_of(features: ArrayLike | Tensor, images: int) -> Tensor:
 
 def head_of(weights: ArrayLike | Tensor, features: Tensor, targets: Tensor) -> np.ndarray:
     """Give a head's weights, float32 (K, F, S), for features (N, F, S) and labels int64 (N,)."""
-    try:
-        head = _tensor(weights).detach().float().cpu()
-    except (ValueError, TypeError) as error:
-        raise InputError(f"weights cannot be read as numbers ({error}); needed are numbers, (K, F, S)") from error
+    head = tensor_of("weights", weights, "numbers, (K, F, S)").float()
     filters, positions = features.shape[1:]
-    if head.ndim < 2 or head[0].numel() != filters * positions or (head.ndim == 3 and head.shape[1] != filters):
+    fits = head.ndim > 1 and len(head) and head[0].numel() == filters * positions
+    if not fits or (head.ndim > 2 and head.shape[1] != filters):
         raise InputError(
             f"weights have shape {tuple(head.shape)}; features of {filters} filters and {positions} positions need "
             f"(K, {filters}, {positions})"
@@ -163,31 +187,49 @@ def head_of(weights: ArrayLike | Tensor, features: Tensor, targets: Tensor) -> n
     return head.reshape(len(head), filters, positions).numpy()  # (K, F * S) -> (K, F, S)
 
 
-def name_of_layer(network: nn.Module, layer: int | str) -> str:
-    """Give a layer's name, as network.named_modules() has it."""
-    if isinstance(network, Network) and isinstance(layer, int):
-        if not 1 <= layer <= len(network.layers):
-            raise InputError(f"layers: the network has no layer {layer}; allowed are 1 to {len(network.layers)}")
-        return f"layers.{layer - 1}"
-    modules = dict(network.named_modules())
-    if layer not in modules:
-        names = ", ".join(repr(name) for name in modules if name)
-        raise InputError(
-            f"layers: the network has no module {layer!r}; it has {names or 'none: put it into a torch.nn.Sequential'}"
-        )
-    return layer
+def layer_of(layer: object) -> LayerName:
+    """Give a layer's name or number, which its head's initial weights are drawn by."""
+    return layer if isinstance(layer, str) else whole_number("number of a layer", layer, 0, MOST_COUNT)
+
+
+def layers_of(network: nn.Module, layers: Iterable[int | str]) -> dict[LayerName, str]:
+    """Give for each layer its name as network.named_modules() has it."""
+    modules, found = dict(network.named_modules()), {}
+    for layer in list_of("layers", layers):
+        if isinstance(network, Network) and not isinstance(layer, str):
+            number = whole_number("layers", layer, 1, len(network.layers))
+            found[number] = f"layers.{number - 1}"
+        elif isinstance(layer, str) and layer in modules:
+            found[layer] = layer
+        else:
+            names = ", ".join(repr(name) for name in modules if name) or "none: put it into a torch.nn.Sequential"
+            raise InputError(f"layers: the network has no module {layer!r}; it has {names}")
+    return found
+
+
+def inputs_of(network: nn.Module, images: ArrayLike | Tensor) -> Tensor:
+    """Give the images that a network is passed: pixels, uint8; or floats, as its weights are."""
+    values, needed = tensor_of("images", images, INPUTS), INPUTS
+    pixels = values.dtype == torch.uint8
+    fits = not pixels or (values.ndim == 4 and values.shape[3] == 3)
+    if isinstance(network, Network):
+        size = network.image_size
+        needed = f"uint8 (N, {size}, {size}, 3), or float (N, 3, {size}, {size}) in [-1, 1]"
+        fits = values.shape[1:] == ((size, size, 3) if pixels else (3, size, size))
+        fits = fits and (pixels or values.is_floating_point())
+    if not fits:
+        raise InputError(f"images are {kind_of(values)}; needed are {needed}")
+    if values.ndim == 0 or not len(values):
+        raise InputError(f"images have shape {tuple(values.shape)}; needed is at least one")
+    weights = next(network.parameters(), values)
+    return values.to(weights.dtype) if values.is_floating_point() else values
 
 
 def fields_of(matrices: FilterMatrices | ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Give fields, float64 (F, K, K), and the images of each label, int64 (K,)."""
     if isinstance(matrices, FilterMatrices):
         return np.asarray(matrices.fields), matrices.images_per_label
-    try:
-        fields = np.asarray(matrices, dtype=np.float64)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise InputError(
-            f"fields cannot be read as numbers ({error}); needed are numbers, (F, K, K) or (K, K)"
-        ) from error
+    fields = tensor_of("fields", matrices, "numbers, (F, K, K) or (K, K)").double().numpy()
     fields = fields[np.newaxis] if fields.ndim == 2 else fields
     if fields.ndim != 3 or fields.shape[1] != fields.shape[2] or not fields.size:
         raise InputError(f"fields have shape {fields.shape}; needed is (F, K, K) or (K, K)")
@@ -196,6 +238,6 @@ def fields_of(matrices: FilterMatrices | ArrayLike) -> tuple[np.ndarray, np.ndar
 
 def clusters_of(matrices: FilterMatrices | ArrayLike, threshold: float) -> LayerClusters:
     """Find the clusters of a layer's filters at one threshold."""
-    require_threshold(threshold)
+    threshold = threshold_of(threshold)
     fields, images_per_label = fields_of(matrices)
     return cluster_layer(fields, images_per_label, [threshold])[threshold]

@@ -1,19 +1,19 @@
 """The Python API: the steps of the pipeline on arrays, tensors and modules, without files."""
 
 import io
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-import numpy as np
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from singlefilter.arguments import (
+    INPUTS,
     as_arguments,
     class_names_of,
     clusters_of,
@@ -21,17 +21,21 @@ from singlefilter.arguments import (
     fields_of,
     head_of,
     images_and_labels,
-    index_of,
+    inputs_of,
+    kind_of,
     labels_of,
-    name_of_layer,
+    layer_of,
+    layers_of,
+    list_of,
     params_of,
-    require_threshold,
     test_of,
+    threshold_of,
+    whole_number,
 )
 from singlefilter.backbone.layers import tapped
 from singlefilter.backbone.network import Network
 from singlefilter.backbone.train import new_network, train
-from singlefilter.data.dataset import Data
+from singlefilter.data.dataset import Data, Split
 from singlefilter.explorer.panel import Panel, show_layer
 from singlefilter.figures.matrices import plot_one_filter
 from singlefilter.figures.style import use_style
@@ -54,6 +58,7 @@ IMAGES_PER_PASS = 200  # through a network; bounds the memory
 VGG6 = (64, "M", 128, "M", 256, "M", 512, "M", 512, "M")  # Fig. 7A
 
 
+@as_arguments()
 def load_dataset(source: str | Path = "digits", image_size: int = 32, mirror: str | Path | None = None) -> Data:
     """Load a data set.
 
@@ -74,11 +79,10 @@ def load_dataset(source: str | Path = "digits", image_size: int = 32, mirror: st
         >>> data.train.images.shape, data.test.labels.shape, data.class_names[:3]
         ((1497, 32, 32, 3), (300,), ('0', '1', '2'))
     """
+    image_size = whole_number("image_size", image_size, 4, 1024)
     if source in PUBLISHED:
         if source != "digits" and image_size != 32:
             raise InputError(f"image_size: is {image_size}; the images of {source} have 32")
-        if not 4 <= image_size <= 1024:
-            raise InputError(f"image_size: is {image_size}; allowed are 4 to 1024 pixels")
         row = Dataset(source=source, image_size=image_size, flip=False, translation=0)
         return load_source(source, row, Path(mirror) if mirror else None, DOWNLOADS)
     if not Path(source).exists():
@@ -97,7 +101,7 @@ def train_backbone(
     translation: int = 4,
     precision: str = "float32",
     seed: int = 0,
-    test: tuple[ArrayLike | Tensor, ArrayLike | Tensor] | None = None,
+    test: Split | tuple[ArrayLike | Tensor, ArrayLike | Tensor] | None = None,
     verbose: bool = False,
     **rates: Any,
 ) -> Network:
@@ -112,8 +116,8 @@ def train_backbone(
         translation: The largest translation of an image in a step, in pixels.
         precision: float32 or bf16.
         seed: Of the initial weights, and of the order and augmentation of the images.
-        test: Images and labels on which the success rate is measured after each epoch, as verbose prints it; by default
-            those of the training.
+        test: Images and labels, or a split such as data.test, on which the success rate is measured after each epoch,
+            as verbose prints it; by default those of the training.
         verbose: Whether to print the loss and success rates of each epoch.
         **rates: learning_rate (0.028), momentum (0.975) and weight_decay (0.0015).
 
@@ -133,64 +137,54 @@ def train_backbone(
     split = images_and_labels(images, labels)
     decay = [{"first": 20, "every": 20, "factor": 0.6}]  # vgg16's (SI, Fig. 1)
     rates = {"learning_rate": 0.028, "decay": decay} | rates
-    backbone = {"convolutions": list(convolutions), "convolutional_rates": rates}
+    backbone = {"convolutions": list_of("convolutions", convolutions), "convolutional_rates": rates}
     params = params_of(backbone, {}, epochs, split.images.shape[1], flip, translation, precision, seed)
     names = tuple(map(str, range(int(split.labels.max()) + 1)))
-    data = Data("images", names, split, test_of(split, *test) if test else split)
-    network = new_network(data, params, seed)
-    with _printing(verbose):
-        train(network, data, params, seed, chosen_device())
+    data = Data("images", names, split, split if test is None else test_of(split, test))
+    device = chosen_device()
+    # Both seed PyTorch's generator, from which the caller draws, too.
+    with _printing(verbose), torch.random.fork_rng([device] if device.type == "cuda" else []):
+        network = new_network(data, params, seed)
+        train(network, data, params, seed, device)
     return network.cpu().eval()
 
 
 @torch.no_grad()
 def extract_features(
-    network: nn.Module, images: ArrayLike | Tensor, layers: Sequence[int | str]
+    network: nn.Module, images: ArrayLike | Tensor, layers: Iterable[int | str]
 ) -> dict[int | str, Tensor]:
     """Give the outputs of layers of a frozen network (paper, Fig. 1B-C).
 
     Args:
-        network: A network of train_backbone, or any module.
+        network: A network of train_backbone, or any module; it computes in eval mode.
         images: uint8 (N, H, W, 3), which is scaled to [-1, 1]; or the module's own input, float (N, …).
         layers: Numbers of layers from 1 on, of a network of train_backbone; or names of sub-modules, as
-            network.named_modules() has them.
+            network.named_modules() has them. Of a module that is called several times the last output is taken.
 
     Returns:
         For each layer its outputs, float32 (N, F, …), on the processor. Of a transformer F are the dimensions of the
         embedding, and the tokens come after.
 
     Raises:
-        InputError: The network has no such layer, or the images have another shape.
+        InputError: The network has no such layer, it does not put out something for each image, or the images have
+            another shape.
 
     Examples:
         >>> network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU())
         >>> extract_features(network, torch.zeros(5, 3, 6, 6), ["1"])["1"].shape
         torch.Size([5, 8, 4, 4])
     """
-    if isinstance(layers, str):
-        raise InputError(f"layers: is {layers!r}; a list is needed, such as [{layers!r}]")
-    names = {layer: name_of_layer(network, layer) for layer in layers}
+    names = layers_of(network, layers)
+    values = inputs_of(network, images)
     device = chosen_device()
-    values = torch.as_tensor(np.ascontiguousarray(images) if isinstance(images, np.ndarray) else images)
-    if values.dtype == torch.uint8 and (values.ndim != 4 or values.shape[3] != 3):
-        raise InputError(
-            f"images are uint8 {tuple(values.shape)}; needed are uint8 (N, H, W, 3), or the module's input"
-        )
-    if not len(values):
-        raise InputError(f"images have shape {tuple(values.shape)}; needed is at least one")
-    network.to(device).eval()
-    if values.is_floating_point():
-        values = values.to(next((weights.dtype for weights in network.parameters()), values.dtype))
-    found: dict[int | str, list[Tensor]] = {layer: [] for layer in layers}
-    for start in range(0, len(values), IMAGES_PER_PASS):
-        batch = values[start : start + IMAGES_PER_PASS].to(device)
-        with tapped(network, names.values()) as outputs:
-            network(scale(batch) if batch.dtype == torch.uint8 else batch)
-        unused = [name for name in names.values() if name not in outputs]
-        if unused:
-            raise InputError(f"layers: the network does not use its module {unused[0]!r}; choose another")
-        for layer, name in names.items():
-            found[layer].append(outputs[name].float())
+    found: dict[int | str, list[Tensor]] = {layer: [] for layer in names}
+    with _evaluating(network.to(device)):
+        for start in range(0, len(values), IMAGES_PER_PASS):
+            # A copy: the first module may work in place.
+            batch = values[start : start + IMAGES_PER_PASS].to(device, copy=True)
+            outputs = _outputs(network, batch, names.values())
+            for layer, name in names.items():
+                found[layer].append(outputs[name].float())
     return {layer: torch.cat(parts).cpu() for layer, parts in found.items()}
 
 
@@ -210,7 +204,8 @@ def train_heads(
         features: Of one layer (N, F), (N, F, S) or (N, F, H, W); or a mapping of layers to such.
         labels: Whole numbers from 0 on, (N,).
         epochs: The schedule's decay keeps to the paper's 200 epochs, scaled to these.
-        seed: Of the initial weights and the order of the images.
+        seed: Of the initial weights, which also depend on a mapping's number or name of the layer, and of the order of
+            the images.
         verbose: Whether to print the loss of each epoch.
         **rates: learning_rate (0.1), momentum (0.975), weight_decay (1e-5) and batch_size (100).
 
@@ -230,8 +225,8 @@ def train_heads(
         return train_heads({1: features}, labels, epochs=epochs, seed=seed, verbose=verbose, **rates)[1]
     targets = labels_of(labels)
     device = chosen_device()
-    numbers = dict(enumerate(features, start=1))  # a head's initial weights depend on the number of its layer
-    values = {number: features_of(features[name], len(targets)).to(device) for number, name in numbers.items()}
+    layers = {key: layer_of(key) for key in features}
+    values = {layer: features_of(features[key], len(targets)).to(device) for key, layer in layers.items()}
     params = params_of(
         {"convolutions": [1], "convolutional_rates": {"learning_rate": 0.0}},
         rates,
@@ -245,7 +240,7 @@ def train_heads(
     label_count = int(targets.max()) + 1
     with _printing(verbose):
         weights = train_linear_layers(StoredFeatures(values), targets.to(device), label_count, params, seed)
-    return {name: weights[number].cpu() for number, name in numbers.items()}
+    return {key: weights[layer].cpu() for key, layer in layers.items()}
 
 
 def filter_matrices(
@@ -345,9 +340,9 @@ def plot_filter(
         >>> figure.get_size_inches().tolist()[0] > 5
         True
     """
-    require_threshold(threshold)
+    threshold = threshold_of(threshold)
     fields, images_per_label = fields_of(matrices)
-    index = index_of(index, len(fields))
+    index = whole_number("index", index, 0, len(fields) - 1)
     normalised, silent, _ = normalise_fields(fields[[index]], images_per_label)
     if silent[0]:
         raise InputError(f"filter {index} has no positive field; choose another")
@@ -388,14 +383,48 @@ def show_filter(
     splits = {"test": matrices} if train is None else {"test": matrices, "train": train}
     fields = {split: fields_of(of_split) for split, of_split in splits.items()}
     filters, labels, _ = fields["test"][0].shape
-    index = index_of(index, filters)
+    index = whole_number("index", index, 0, filters - 1)
     if train is not None and fields["train"][0].shape != fields["test"][0].shape:
         raise InputError(f"train: has shape {fields['train'][0].shape}; needed is {fields['test'][0].shape}")
     names = class_names_of(class_names, labels)
-    require_threshold(threshold)
+    threshold = threshold_of(threshold)
     decisions = matrices.decisions if isinstance(matrices, FilterMatrices) else None
     return show_layer(fields, decisions, index, threshold, names, title or "the layer")
 
 
 def _printing(verbose: bool) -> AbstractContextManager[Any]:
     return nullcontext() if verbose else redirect_stdout(io.StringIO())
+
+
+def _outputs(network: nn.Module, batch: Tensor, names: Collection[str]) -> dict[str, Tensor]:
+    """Give what the modules of these names put out for some images, each (n, F, …)."""
+    with tapped(network, names) as outputs:
+        try:
+            network(scale(batch) if batch.dtype == torch.uint8 else batch)
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            raise InputError(
+                f"the network fails on images that are {kind_of(batch)} ({reason}); needed are {INPUTS}"
+            ) from error
+    count = len(batch)
+    for name in names:
+        if name not in outputs:
+            raise InputError(f"layers: the network does not use its module {name!r}; choose another")
+        if outputs[name].ndim < 2 or len(outputs[name]) != count:
+            raise InputError(
+                f"layers: {name!r} puts out {kind_of(outputs[name])} for {count} images; needed is ({count}, F, …): "
+                "set batch_first=True, or choose another"
+            )
+    return outputs
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """Have a network in eval mode within the block, and each of its modules as it was afterwards."""
+    in_training = [module for module in network.modules() if module.training]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module in in_training:
+            module.training = True
