@@ -6,6 +6,7 @@ import numpy as np
 
 from singlefilter.data.store import read_dataset
 from singlefilter.explorer.pack import (
+    MOST_ELEMENTS,
     Pack,
     add_explained,
     add_images,
@@ -15,6 +16,7 @@ from singlefilter.explorer.pack import (
     describe_page,
     layer_entry,
     nulls_entry,
+    too_large,
 )
 from singlefilter.explorer.page import make_page, make_pictures
 from singlefilter.filters.pictures import picture_side
@@ -26,7 +28,6 @@ from singlefilter.pipeline.params import Params, layer_text
 from stages import run
 
 KINDS = 3  # of matrices: fields on the test and the training set, decisions
-MOST_ELEMENTS = 2**27  # of all matrices, a byte each, that a browser takes well
 NO_PAGE = "<!doctype html><title>No page</title><p>{}\n"
 
 
@@ -45,13 +46,9 @@ def reason_against(files: Workspace, params: Params) -> str:
         return "The page of all filters is left out: explorer is false in params.yaml."
     with files.read("matrices", seed=params.seeds[0]) as file:
         layers = [read_layer(file, layer).splits["test"].fields.size for layer in params.chosen_arch.examined_layers]
-    elements = KINDS * sum(layers) * len(params.seeds)
-    if elements <= MOST_ELEMENTS:
-        return ""
-    return (
-        f"The page of all filters is left out: its matrices would have {elements / 1e6:,.0f} MB, where a browser takes "
-        f"{MOST_ELEMENTS / 1e6:,.0f}; examine fewer layers, or fewer samples at a time."
-    )
+    excess = too_large(KINDS * sum(layers) * len(params.seeds), MOST_ELEMENTS)
+    advice = "examine fewer layers, or fewer samples at a time"
+    return f"The page of all filters is left out: {excess}; {advice}." if excess else ""
 
 
 def describe_run(files: Workspace, params: Params) -> str:

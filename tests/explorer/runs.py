@@ -57,8 +57,10 @@ class Run:
     heads: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
 
 
-def write_run(names: tuple[str, ...], samples: int = 1, filters: int = 12, test_images: int = 60) -> Run:
-    """Write, into the folder that one is in, the files of a run with two layers, and its page."""
+def write_run(
+    names: tuple[str, ...], samples: int = 1, filters: tuple[int, int] = (12, 12), test_images: int = 60
+) -> Run:
+    """Write, into the folder that one is in, the files of a run with two layers of so many filters, and its page."""
     values = copy.deepcopy(TINY) | {"seeds": [*range(samples)], "explorer": {"images": 3}}
     params, generator = parse_params(values), np.random.default_rng(len(names))
     data = make_images(names, generator, test_images)
@@ -69,8 +71,8 @@ def write_run(names: tuple[str, ...], samples: int = 1, filters: int = 12, test_
     files.write_table("image_names", table_of_names(data))
     for seed in params.seeds:
         with files.write("matrices", seed=seed) as file:
-            for layer in POSITIONS:
-                add_layer(run, seed, layer, filters, generator)
+            for layer, count in zip(POSITIONS, filters, strict=True):
+                add_layer(run, seed, layer, count, generator)
                 write_layer(file, layer, run.matrices[seed, layer])
         with files.write("images", seed=seed) as file:
             for layer in POSITIONS:

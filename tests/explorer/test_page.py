@@ -13,8 +13,10 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 import singlefilter
+from singlefilter.explorer import panel
 from singlefilter.filters.clusters import clip, number_clusters
 from singlefilter.paper.values import SWEPT_THRESHOLDS
+from singlefilter.pipeline.errors import InputError
 from singlefilter.statistics.nulls import NULLS, shuffle
 from tests.explorer.runs import NAMES, SILENT, Run, write_run
 from tests.hand_made_filters import find_layer_clusters
@@ -464,7 +466,7 @@ def test_what_is_shown_is_saved_as_a_picture_of_the_page_in_its_colours(page):
 @pytest.mark.parametrize(("labels", "filters"), [(2, 12), (100, 40)])
 def test_few_and_many_labels_are_drawn(browser, labels, filters, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run = write_run(tuple(f"label {number}" for number in range(labels)), filters=filters, test_images=200)
+    run = write_run(tuple(f"label {number}" for number in range(labels)), filters=(filters, filters), test_images=200)
     with opened(browser, run.page.as_uri()) as page:
         silent = f"#filter={SILENT}"
         for address in ("#", "#filter=2", silent, "#layer=1&show=fields", "#view=labels", "#label=1", "#image=17"):
@@ -588,3 +590,239 @@ def test_shared_clusters_of_more_labels_than_a_call_takes_arguments_are_drawn(pa
         }"""
     )
     assert most > 0
+
+
+def focused(page: Page) -> tuple[str, str]:
+    """The part of the page that the focused element is in, and its text."""
+    return tuple(
+        page.evaluate(
+            """[document.activeElement.closest("#controls, #path, #list, #panel")?.id ?? "",
+                document.activeElement.textContent]"""
+        )
+    )
+
+
+def test_arrows_leave_the_window_where_it_is(page):
+    go(page, "#filter=2")
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    before = page.evaluate("scrollY")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("explorer.state.filter") == 3
+    assert page.evaluate("scrollY") == before > 100
+
+
+def test_the_chosen_layer_is_seen_in_a_narrow_window(browser, run):
+    with opened(browser, run.page.as_uri(), width=400) as page:
+        for layer in (2, 1):
+            go(page, f"#layer={layer}")
+            card = page.locator("#path [aria-current]").bounding_box()
+            assert card["x"] >= 0 and card["x"] + card["width"] <= 400
+
+
+@pytest.mark.parametrize("width", [700, 1300])
+def test_a_panel_does_not_scroll_its_notebook(browser, tmp_path, width):
+    fields = np.random.default_rng(0).normal(size=(40, 3, 3))
+    notebook = tmp_path / "notebook.html"
+    frame = singlefilter.show_filter(fields, 30)._repr_html_()
+    notebook.write_text(f"<!doctype html><div style='height: 3000px'></div>{frame}", encoding="utf-8")
+    with browser.new_page(viewport={"width": width, "height": 900}) as page:
+        page.goto(notebook.as_uri())
+        page.frame_locator("iframe").locator("#panel h2", has_text="filter 30").wait_for()
+        assert page.evaluate("scrollY") == 0
+        for changes in ("{filter: 39}", "{filter: undefined}"):
+            page.frames[1].evaluate(f"explorer.go({changes})")
+            assert page.evaluate("scrollY") == 0
+
+
+def test_the_focus_stays_in_its_part_of_the_page(page):
+    go(page, "#filter=2")
+    for text in ("next →", "← previous"):
+        page.get_by_text(text).focus()
+        page.keyboard.press("Enter")
+        assert focused(page) == ("panel", text)
+    page.get_by_text("close").focus()
+    page.keyboard.press("Enter")
+    assert focused(page)[0] == "list"
+    page.focus("#path li:first-child a")
+    page.keyboard.press("Enter")
+    assert focused(page)[0] == "path" and "layer 1" in focused(page)[1]
+    page.get_by_role("link", name="Labels").focus()
+    page.keyboard.press("Enter")
+    assert focused(page) == ("controls", "Labels")
+    page.locator("#list table a").first.focus()
+    page.keyboard.press("Enter")  # leads to the filters with both labels
+    assert focused(page)[0] == "list"
+
+
+def test_another_view_or_layer_does_not_scroll_to_what_was_chosen_last(page):
+    page.set_viewport_size({"width": 1300, "height": 300})
+    for elsewhere in ("#view=images&kind=all", "#layer=1"):
+        go(page, "#layer=2&filter=11")
+        page.evaluate("scrollTo(0, 0)")
+        go(page, elsewhere)
+        assert page.evaluate("scrollY") == 0
+
+
+def test_a_layer_with_fewer_filters_shows_its_last(browser, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = write_run(("a", "b", "c"), filters=(5, 12))
+    with opened(browser, run.page.as_uri() + "#layer=2&filter=9") as page:
+        page.keyboard.press("ArrowUp")
+        assert page.inner_text("#panel h2") == "layer 1, filter 4"
+        assert page.inner_text("#missing") == ""
+
+
+@pytest.mark.parametrize("names", [["WATERMELON", "MMMMMMMMMMMMMM"], ["西瓜西瓜西瓜西瓜西瓜", "i"], ["gA"] * 20])
+def test_names_beside_a_matrix_are_whole_and_apart(page, names):
+    """Seen from the left margin of the canvas: where ink is."""
+    inked = page.evaluate(
+        """async names => {
+            const { matrix, ofShare, palette } = await import("explorer/draw.js");
+            const labels = names.map((_, label) => label);
+            const codes = new Uint8Array(names.length ** 2);
+            const drawn = matrix({ title: "", codes, labels, names, colours: palette(() => 0, ofShare), about: "" });
+            const canvas = drawn.querySelector("canvas");
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            const has = (x, y) => data[4 * (y * canvas.width + x) + 3] > 0;
+            const rows = Array.from({ length: canvas.height }, (_, y) => y);
+            const edge = rows.some(y => has(0, y)) || rows.some(x => x < canvas.width && has(x, canvas.height - 1));
+            const side = rows.findLastIndex(y => has(canvas.width - 3, y));
+            const inked = rows.slice(0, side).map(y => Array.from({ length: 14 }, (_, x) => x).some(x => has(x, y)));
+            return [edge, inked.filter((is, y) => is && !inked[y - 1]).length];
+        }""",
+        names,
+    )
+    assert not inked[0]
+    if len(names) == 20:
+        assert inked[1] == 20
+
+
+def test_the_panels_clipped_matrix_is_the_gallerys(page, run):
+    noisy = run.tables["filters"].query("seed == 0 and layer == 2 and noise > 0")["filter"].iloc[0]
+    go(page, f"#layer=2&filter={noisy}&show=clipped")
+    colours = """canvas => {
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        const found = new Set();
+        for (let at = 0; at < data.length; at += 4) found.add(data.slice(at, at + 4).join());
+        return [...found];
+    }"""
+    page.wait_for_selector("#list [aria-current] canvas")
+    gallery = page.eval_on_selector("#list [aria-current] canvas", colours)
+    assert "240,196,25,255" in gallery
+    assert set(gallery) <= set(page.locator("#panel .matrix canvas").nth(1).evaluate(colours))
+    note = page.locator("#panel .note").first.inner_text()
+    assert "Fields: blue −1, white 0, red 1" in note and "yellow noise" in note
+
+
+def test_a_silent_filter_is_told_without_a_scale(page):
+    go(page, f"#layer=2&filter={SILENT}")
+    abouts = page.eval_on_selector_all("[aria-label]", "all => all.map(of => of.getAttribute('aria-label'))")
+    assert f"filter {SILENT} is silent: none of its fields is positive" in abouts
+    assert not [about for about in abouts if "it silent" in about or "the largest is 1" in about]
+    assert "1 is the filter's" not in page.locator("#panel .note").first.inner_text()
+
+
+def test_numbers_however_small_are_written_with_three_digits(page):
+    values = [0, 0.5, -0.00012345, 5e-5, -1.234e-7, 1e-120]
+    texts = page.evaluate(
+        "async values => values.map((await import('explorer/html.js')).digits)",
+        values,
+    )
+    assert texts == ["0", "0.500", "−0.000123", "5.00e−5", "−1.23e−7", "1.00e−120"]
+
+
+def test_matrices_that_no_browser_takes_are_refused_in_a_notebook(monkeypatch):
+    fields = np.ones((6, 2, 2))
+    monkeypatch.setattr(panel, "MOST_ELEMENTS", 2 * 24)
+    singlefilter.show_filter(fields, train=fields)
+    monkeypatch.setattr(panel, "MOST_ELEMENTS", 2 * 24 - 1)
+    with pytest.raises(InputError, match=r"^matrices: .* MB, where a browser takes 0; show fewer filters"):
+        singlefilter.show_filter(fields, train=fields)
+
+
+def test_a_label_without_fields_above_the_threshold_has_no_noise_either(page):
+    page.evaluate("explorer.sample.layers[1].clean = () => new Float64Array(5).fill(NaN)")
+    go(page, "#label=1")
+    assert page.inner_text("#panel .words") == (
+        "It is not clean in the last layer: none of its fields is above the threshold."
+    )
+
+
+def test_a_single_layer_has_no_line(page):
+    assert "Line and second number: the same by chance" in page.inner_text("#path")
+    page.evaluate("explorer.run.samples.forEach(sample => sample.layers.shift())")
+    go(page, "#layer=2")
+    assert "Line" not in page.inner_text("#path") and "Second number: the same by chance" in page.inner_text("#path")
+
+
+def test_a_decision_of_few_filters_has_no_ten_strongest(page):
+    go(page, "#image=17")
+    words = page.locator("#panel section .words").inner_text()
+    rows = rows_of(page, "of the filters that matter most")
+    speaking = [float(cells[3].replace("−", "-")) for cells in rows]
+    speaking = [value for value in speaking if value > 0]
+    assert 0 < len(speaking) < 10
+    assert "; those for " in words and float(words.rstrip(".").split()[-1]) == pytest.approx(sum(speaking), abs=0.05)
+
+
+def test_a_label_in_a_notebook_has_no_empty_columns(browser, tmp_path):
+    fields = [[1.0, 0.9, 0.0], [0.8, 1.0, 0.0], [0.0, 0.0, 0.1]]
+    singlefilter.show_filter(fields, class_names=["a", "b", "c"]).save(tmp_path / "panel.html")
+    with opened(browser, (tmp_path / "panel.html").as_uri() + "#label=0") as page:
+        for label in (0, 2):
+            go(page, f"#label={label}")
+            assert "" not in sum(rows_of(page, "from layer to layer"), [])
+            assert "success rate" not in page.locator("#panel table").first.inner_text()
+            assert "images" not in page.locator("#panel table thead", has_text="of a's").all_inner_texts()
+        assert "No filter of the layer stands for c." in page.inner_text("#panel")
+        assert "0 of 0" not in page.inner_text("#panel")
+        go(page, "#label=0")
+        assert [len(cells) for cells in rows_of(page, "Labels that share clusters with a")] == [3]
+
+
+def test_choices_say_what_they_choose(page):
+    for name in ("the label is", "filters with", "of which filters"):
+        assert page.get_by_role("combobox", name=name, exact=True).count() == 1
+
+
+def test_keys_that_change_nothing_leave_the_history_alone(page):
+    before = page.evaluate("history.length")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Shift+ArrowRight")
+    assert page.evaluate("[history.length, location.hash]") == [before, ""]
+    for _ in range(4):
+        page.keyboard.down("ArrowRight")  # held: all but the first are repeated
+    assert page.evaluate("[history.length, location.hash]") == [before + 1, "#filter=3"]
+
+
+def test_long_names_fit_a_narrow_window(browser, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = write_run(tuple(letter * 90 for letter in "abc"), test_images=30)
+    with opened(browser, run.page.as_uri(), width=400) as page:
+        for address in ("#", "#filter=2", "#view=labels", "#label=1", "#view=images", "#image=17"):
+            go(page, address)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 400, address
+        go(page, "#filter=0")
+        page.locator("#panel .matrix canvas").first.hover()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_more_clusters_than_a_call_takes_arguments_are_counted(page):
+    page.evaluate(
+        """() => {
+            const found = Array.from({ length: 200000 }, (_, number) =>
+                ({ filter: number % 12, clusters: [[0, 1]], noise: 0, size: 2, silent: false }));
+            explorer.layer.at = () => found;
+            explorer.draw();
+        }"""
+    )
+    assert page.inner_text("#size option:last-child") == "a cluster of 2 labels (200000)"
+
+
+def test_what_is_chosen_is_printed_whole(page):
+    go(page, "#filter=2")
+    page.emulate_media(media="print")
+    assert page.locator("#controls").is_hidden() and page.locator("#list").is_hidden()
+    assert page.evaluate(
+        "document.getElementById('panel').scrollHeight === document.getElementById('panel').clientHeight"
+    )

@@ -14,6 +14,7 @@ from singlefilter.filters.store import Explained, LayerImages, LayerMatrices
 from singlefilter.pipeline.params import LayerName
 
 NO_FIELD = 255  # the code of a field of a label without images, and of a silent filter's
+MOST_ELEMENTS = 2**27  # of all matrices, a byte each, that a browser takes well
 ALIGNED = 8  # bytes, so that an array of any type can begin there
 OF_FILTERS_TABLE = ("accuracy_loss", "decision_label", "decision_share")
 
@@ -39,6 +40,13 @@ class Pack:
     def content(self) -> bytes:
         """All arrays, little end first."""
         return bytes(self._content)
+
+
+def too_large(elements: int, most: int) -> str:
+    """Say that matrices have more elements than a page is to hold; empty if they do not."""
+    if elements <= most:
+        return ""
+    return f"its matrices would have {elements / 1e6:,.0f} MB, where a browser takes {most / 1e6:,.0f}"
 
 
 def code_edges(thresholds: Sequence[float]) -> np.ndarray:

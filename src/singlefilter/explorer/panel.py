@@ -8,9 +8,19 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from singlefilter.explorer.pack import Pack, add_fields, code_edges, describe_page, encode_shares, layer_entry
+from singlefilter.explorer.pack import (
+    MOST_ELEMENTS,
+    Pack,
+    add_fields,
+    code_edges,
+    describe_page,
+    encode_shares,
+    layer_entry,
+    too_large,
+)
 from singlefilter.explorer.page import make_page
 from singlefilter.paper.values import SWEPT_THRESHOLDS
+from singlefilter.pipeline.errors import InputError
 
 HEIGHT = 900  # pixels, of the panel in a notebook
 
@@ -55,7 +65,13 @@ def show_layer(
         threshold: Clips the fields.
         class_names: K names.
         title: What the layer is called.
+
+    Raises:
+        InputError: The matrices are more than a browser takes.
     """
+    elements = sum(sums.size for sums, _ in fields.values()) + (0 if decisions is None else decisions.size)
+    if excess := too_large(elements, MOST_ELEMENTS):
+        raise InputError(f"matrices: they are too many for a page: {excess}; show fewer filters")
     pack, prefix = Pack(), f"0/{title}"
     thresholds = sorted({*SWEPT_THRESHOLDS, threshold})
     edges = code_edges(thresholds)

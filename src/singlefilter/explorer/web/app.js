@@ -100,8 +100,8 @@ class Explorer {
   }
 
   /** Choose something else: draw it, and put it into the address, where the page has one of its own. */
-  go(changes) {
-    this.show(this.address(changes));
+  go(changes, method = "pushState") {
+    this.show(this.address(changes), method);
   }
 
   show(fragment, method = "pushState") {
@@ -124,7 +124,7 @@ class Explorer {
   /** Left and right: the filter, label or image before and after; up and down: the layer; Escape: close. */
   followKey(event) {
     const typing = event.key !== "Escape" && event.target.closest("select, input");
-    if (typing || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (typing || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
     const { state, sample, layer, run } = this;
     const key = CHOSEN[state.view];
     const lists = {
@@ -142,15 +142,16 @@ class Explorer {
     } else if (climb && state[key] !== undefined) {
       const next = sample.layers[sample.layers.indexOf(layer) + climb];
       if (next) changes = { layer: next.name };
-    } else if (event.key === "Escape") changes = { [key]: undefined };
+      if (next && key === "filter") changes.filter = Math.min(state.filter, next.filters - 1);
+    } else if (event.key === "Escape" && state[key] !== undefined) changes = { [key]: undefined };
     if (!changes) return;
     event.preventDefault();
-    this.go(changes);
+    this.go(changes, event.repeat ? "replaceState" : "pushState"); // a key that is held leaves one entry to go back to
   }
 
   draw() {
     const focused = document.activeElement;
-    const [id, address] = [focused?.id, focused?.getAttribute?.("href")];
+    const part = focused?.closest("#controls, #path, #list, #panel");
     const { state } = this;
     const key = CHOSEN[state.view];
     const chosen = state[key] !== undefined;
@@ -162,25 +163,25 @@ class Explorer {
     const panels = { filters: drawFilter, labels: drawLabel, images: drawImage };
     put(place("list"), lists[state.view](this));
     put(place("panel"), chosen ? panels[state.view](this) : []);
-    document.querySelector("main").className = chosen ? "two" : "one";
-    const same = id ? place(id) : address && document.querySelector(`a[href="${CSS.escape(address)}"]`);
-    same?.focus({ preventScroll: true });
-    this._scroll(chosen ? `${state.view} ${state.layer} ${state[key]}` : undefined);
+    document.querySelector("main").className = chosen ? "two" : "";
+    if (part) focusAgain(focused, part);
+    this._scroll(state.view, state.layer, state[key]);
   }
 
   /** Bring what is newly chosen into the window, and what was chosen last when it is closed. */
-  _scroll(now) {
-    const current = place("list").querySelector("[aria-current]");
-    place("path").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
-    if (now && now !== this._shown) {
+  _scroll(view, layer, number) {
+    const last = this._shown ?? {};
+    const stays = last.view === view && last.layer === layer;
+    const list = place("list");
+    showCard(place("path").querySelector("ol"));
+    if (number === undefined) {
+      if (stays) bring(list, list.querySelector(`[data-number="${last.number}"]`));
+    } else if (!stays || last.number !== number) {
       place("panel").scrollTop = 0;
-      if (innerWidth < 1000) place("panel").scrollIntoView();
-      else current?.scrollIntoView({ block: "nearest" });
-      this._address = current?.dataset.number;
-    } else if (!now && this._shown && this._address) {
-      place("list").querySelector(`[data-number="${this._address}"]`)?.scrollIntoView({ block: "center" });
+      if (innerWidth < 1000) scrollBy(0, place("panel").getBoundingClientRect().top);
+      else bring(list, list.querySelector("[aria-current]"));
     }
-    this._shown = now;
+    this._shown = { view, layer, number };
   }
 
   /** Make the controls, which stay: a slider that was made anew at each step could not be dragged. */
@@ -240,6 +241,34 @@ class Explorer {
     const picture = await pictureOf(place(chosen ? "panel" : "list"), this.run.about.heading);
     picture.toBlob((content) => download(this.fileName("png"), content));
   }
+}
+
+/** Focus what has taken the place of the element that was focused in a part of the page, or else what is left there. */
+function focusAgain(focused, part) {
+  const address = focused.getAttribute("href");
+  const same = focused.id ? place(focused.id) : address && part.querySelector(`a[href="${CSS.escape(address)}"]`);
+  (same ?? (part.hasChildNodes() ? part : place("list"))).focus({ preventScroll: true });
+}
+
+/** Scroll the path, and nothing else, to the chosen layer. */
+function showCard(path) {
+  const card = path.querySelector("[aria-current]");
+  path.scrollLeft = card.offsetLeft - path.offsetLeft - (path.clientWidth - card.offsetWidth) / 2;
+}
+
+/**
+ * Scroll a list, and then the window, as little as brings an item into both. The item's own scrollIntoView would go on
+ * and scroll the notebook that a panel is in.
+ */
+function bring(list, item) {
+  const into = (box, top, bottom) => {
+    const of = item.getBoundingClientRect();
+    box.scrollBy(0, Math.min(0, of.top - top) || Math.max(0, of.bottom - bottom));
+  };
+  if (!item) return;
+  const { top, bottom } = list.getBoundingClientRect();
+  into(list, top, bottom);
+  into(globalThis, 0, innerHeight);
 }
 
 function put(element, children) {

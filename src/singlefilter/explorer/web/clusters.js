@@ -90,7 +90,7 @@ function shuffled(values, random) {
  * Draw a matrix at random that keeps what a null keeps: "ones" their number; "columns" those of each column; "labels"
  * the rows, in a random order. Only `rows`, the labels that have images, are filled.
  */
-export function drawNull(name, clipped, count, rows, random) {
+function drawNull(name, clipped, count, rows, random) {
   const drawn = new Uint8Array(count * count);
   const columns = Array.from({ length: count }, (_, column) => column);
   const put = (cells, values) => cells.forEach((cell, place) => drawn[cell] = values[place]);

@@ -9,6 +9,8 @@ const UNKNOWN = [160, 160, 160];
 const CELLS = [[51, 51, 77], [240, 196, 25], [255, 255, 255]]; // off, noise, cluster: by their lightness alone, too
 const NAMED = 20; // up to so many labels, rows and columns bear their names
 const LONGEST = 14; // letters of a name there
+const FONT = "11px system-ui, sans-serif"; // of the names
+const LINE = 12; // pixels, so that one name does not run into the next
 
 function between(steps, share) {
   const place = Math.min(Math.max(share, 0), 1) * (steps.length - 1);
@@ -69,9 +71,10 @@ export function matrix({ title, codes, labels, names, colours, blocks = [], say,
   const painted = paint(codes, labels, colours);
   const named = labels.length <= NAMED;
   const text = (label) => names[label].length > LONGEST ? `${names[label].slice(0, LONGEST - 1)}…` : names[label];
-  const longest = named ? Math.max(...labels.map((label) => text(label).length)) : 0;
-  const margin = named ? 8 + 6.2 * longest : 4;
-  const side = Math.max(3, Math.floor((named ? asked : 300) / labels.length)) * labels.length;
+  const texts = named ? labels.map(text) : [];
+  const margin = named ? 8 + widest(texts) : 4;
+  const cell = Math.max(named ? LINE : 3, Math.floor((named ? asked : 300) / labels.length));
+  const side = cell * labels.length;
   const scale = globalThis.devicePixelRatio || 1;
   const [width, height] = [margin + side + 2, side + margin + 2];
   const canvas = h("canvas", { width: width * scale, height: height * scale, role: "img", "aria-label": about });
@@ -81,11 +84,10 @@ export function matrix({ title, codes, labels, names, colours, blocks = [], say,
   context.imageSmoothingEnabled = false;
   context.drawImage(painted, margin, 1, side, side);
   const ink = getComputedStyle(document.documentElement).getPropertyValue("--ink");
-  const cell = side / labels.length;
   context.strokeStyle = ink;
   context.strokeRect(margin + 0.5, 1.5, side - 1, side - 1);
   frame(context, blocks, labels, margin, cell);
-  if (named) writeNames(context, labels.map(text), margin, side, cell, ink);
+  writeNames(context, texts, margin, side, cell, ink);
   const output = h("output", {}, "\u00a0");
   const at = (event) => {
     const box = canvas.getBoundingClientRect();
@@ -120,9 +122,15 @@ function frame(context, blocks, labels, margin, cell) {
   }
 }
 
+function widest(texts) {
+  const context = h("canvas").getContext("2d");
+  context.font = FONT;
+  return Math.ceil(Math.max(...texts.map((text) => context.measureText(text).width)));
+}
+
 function writeNames(context, texts, margin, side, cell, ink) {
   context.fillStyle = ink;
-  context.font = "11px system-ui, sans-serif";
+  context.font = FONT;
   context.textAlign = "right";
   context.textBaseline = "middle";
   texts.forEach((text, place) => {

@@ -17,7 +17,7 @@ export function drawFilter(view) {
   return [
     h("h2", {}, `${layer.title}, filter ${filter}`),
     steps(view, "filter", chosenFilters(view).map(({ filter }) => filter)),
-    h("p", { class: "words" }, `At the threshold ${state.threshold} it ${words}.`.replace("it silent", "it is silent")),
+    h("p", { class: "words" }, `At the threshold ${state.threshold} it ${words}.`),
     matrices(view, "test"),
     images(view),
     layer.array("train") ? matrices(view, "train") : undefined,
@@ -30,17 +30,18 @@ function matrices(view, split) {
   const name = SPLITS[split];
   const { layer, level, run, state } = view;
   const codes = layer.ofFilter(split, state.filter);
-  const { clusters } = layer.at(level, split)[state.filter];
+  const found = layer.at(level, split)[state.filter];
+  const { clusters, silent } = found;
   const clipped = clip(codes, level);
   const cells = cellsOf(clipped, clusters, run.names.length);
   const labels = run.names.map((_, label) => label);
   const pair = (row, column) => `${run.names[row]} → ${run.names[column]}`;
   const kinds = ["not above the threshold", "noise", "in a cluster"];
   const cell = run.names.length ** 2;
-  const largest = layer.array("largest")[state.filter];
   const sayField = (row, column) => `${pair(row, column)}: ${run.fieldText(codes[row * labels.length + column])}`;
   const sayCell = (row, column) => `${sayField(row, column)}, ${kinds[cells[row * labels.length + column]]}`;
   const shared = { labels, names: run.names };
+  const marked = { codes: cells, colours: palette((code) => Math.min(code, 2), ofCell), say: sayCell };
   const ones = clipped.reduce((sum, one) => sum + one, 0);
   const drawn = [
     matrix({
@@ -49,41 +50,44 @@ function matrices(view, split) {
       codes,
       colours: palette((code) => run.value(code), ofField),
       say: sayField,
-      about: `Fields on the ${name}, ${run.names.length} input labels by outputs; the largest is 1.`,
+      about: `Fields on the ${name}, ${run.names.length} input labels by outputs; ${
+        silent ? "none is positive" : "the largest is 1"
+      }.`,
     }),
     matrix({
       ...shared,
+      ...marked,
       title: `clipped at ${state.threshold}`,
-      codes: clipped,
-      colours: palette((code) => code ? 2 : 0, (code) => ofCell(code)),
-      say: sayCell,
       about: `Clipped on the ${name}: ${ones} of ${cell} fields are above the threshold.`,
     }),
     matrix({
       ...shared,
+      ...marked,
       title: "permuted",
-      codes: cells,
       labels: order(clusters, labels.length),
-      colours: palette((code) => Math.min(code, 2), ofCell),
       blocks: clusters,
-      say: sayCell,
-      about: `Permuted on the ${name}: it ${inWords(layer.at(level, split)[state.filter], run.names)}.`,
+      about: `Permuted on the ${name}: it ${inWords(found, run.names)}.`,
     }),
   ];
   if (split === "test" && layer.array("decisions")) drawn.push(decisions(view, pair));
-  const caption = split === "test"
-    ? `Rows: input labels. Columns: outputs. Fields are rounded up to hundredths, and 1 is the filter's largest mean field, ${
-      digits(largest)
-    }. Blue is −1, white 0, red 1.`
-    : "The same on the training set.";
   return h(
     "section",
     {},
     h("h3", {}, layer.array("train") ? `On the ${name}` : "Its matrices"),
-    h("p", { class: "note" }, caption),
+    h("p", { class: "note" }, split === "test" ? legend(layer, found) : "The same on the training set."),
     h("div", { class: "matrices" }, drawn),
     labels.length <= LISTED ? fieldsInWords(run, name, codes) : undefined,
   );
+}
+
+/** Say what the matrices' rows, columns and colours are. */
+function legend(layer, { filter, silent }) {
+  const largest = digits(layer.array("largest")[filter]);
+  const scale = silent
+    ? `The largest mean field is ${largest}, so there is no scale.`
+    : `Fields are rounded up to hundredths, and 1 is the filter's largest mean field, ${largest}.`;
+  return `Rows: input labels. Columns: outputs. ${scale} Fields: blue −1, white 0, red 1. Clipped and permuted: white in ` +
+    "a cluster, yellow noise, dark neither. Grey: there is none.";
 }
 
 /** List the fields as a table, for those who cannot see the matrix; it is filled when it is opened. */

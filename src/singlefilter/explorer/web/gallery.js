@@ -56,7 +56,7 @@ function sorted({ layer, run, state }, found) {
 
 /** Say what a filter stands for, in words. */
 export function inWords(found, names) {
-  if (found.silent) return "silent: none of its fields is positive";
+  if (found.silent) return "is silent: none of its fields is positive";
   if (!found.clusters.length) return "stands for no label";
   const groups = found.clusters.map((labels) => list(labels.map((label) => names[label])));
   return `stands for ${groups.join("; and for ")}`;
@@ -98,7 +98,10 @@ function choices(view) {
     return [[-1, counted("any", found(-1))], ...names.filter(([label]) => label !== state.on)];
   };
   const sizes = chosenFilters(view, "size");
-  const largest = Math.max(0, ...layer.at(level).flatMap(({ clusters }) => clusters.map((labels) => labels.length)));
+  const largest = layer.at(level).flatMap(({ clusters }) => clusters).reduce(
+    (most, of) => Math.max(most, of.length),
+    0,
+  );
   const sizeOptions = Array.from({ length: largest + 1 }, (_, size) => [
     size,
     counted(
@@ -120,7 +123,7 @@ function choices(view) {
   const alone = (key, read) => (value) => view.go({ [key]: read(value), both: -1 });
   return [
     choice("on", "label", [[-1, counted("any", others.length)], ...labels], state.on, alone("on", Number)),
-    choice("how", "is", Object.entries(WAYS), state.how, alone("how", String)),
+    choice("how", "is", Object.entries(WAYS), state.how, alone("how", String), "the label is"),
     state.on >= 0 && state.how === "cluster"
       ? choice("both", "together with", together(), state.both, change("both", Number))
       : undefined,
@@ -130,8 +133,9 @@ function choices(view) {
       [[-1, counted("any clusters", sizes.length)], ...sizeOptions],
       state.size,
       change("size", Number),
+      "filters with",
     ),
-    choice("state", "of", kindOptions, state.state, change("state")),
+    choice("state", "of", kindOptions, state.state, change("state"), "of which filters"),
     choice("sort", "sorted by", known, state.sort, change("sort")),
     choice("show", "drawn", Object.entries(SHOWS), state.show, change("show")),
   ];
@@ -140,7 +144,7 @@ function choices(view) {
 function item(view, found) {
   const { layer, run, state } = view;
   const { filter, silent, noise } = found;
-  const about = `filter ${filter}: ${inWords(found, run.names)}${silent ? "" : `; noise ${noise}`}`;
+  const about = `filter ${filter} ${inWords(found, run.names)}${silent ? "" : `; noise ${noise}`}`;
   const value = {
     noise: () => silent ? "silent" : `noise ${noise}`,
     size: () => `size ${number(found.size, 1)}`,

@@ -26,18 +26,24 @@ export function table(caption, heads, rows) {
 /** Make the links to what is before and after what is chosen, and the one that closes it. */
 export function steps(view, key, all) {
   const place = all.indexOf(view.state[key]);
-  const to = (other, text) =>
-    all[other] === undefined ? undefined : h("a", { href: view.address({ [key]: all[other] }) }, text);
-  const close = h("a", { href: view.address({ [key]: undefined }) }, "close");
-  return h("p", { class: "steps" }, to(place - 1, "← previous"), to(place + 1, "next →"), close);
+  const link = (id, number, text) => h("a", { id, href: view.address({ [key]: number }) }, text);
+  const to = (id, other, text) => all[other] === undefined ? undefined : link(id, all[other], text);
+  return h(
+    "p",
+    { class: "steps" },
+    to("previous", place - 1, "← previous"),
+    to("next", place + 1, "next →"),
+    link("close", undefined, "close"),
+  );
 }
 
-/** Make a labelled choice: `options` are pairs of a value and a text. */
-export function choice(id, label, options, value, chosen) {
+/** Make a labelled choice: `options` are pairs of a value and a text; `spoken`, what the label says read alone. */
+export function choice(id, label, options, value, chosen, spoken = undefined) {
   const items = options.map(([key, text]) =>
     h("option", { value: key, selected: String(key) === String(value) }, text)
   );
-  const select = h("select", { id, onchange: (event) => chosen(event.target.value) }, items);
+  const onchange = (event) => chosen(event.target.value);
+  const select = h("select", { id, onchange, "aria-label": spoken }, items);
   return h("label", { for: id }, `${label} `, select);
 }
 
@@ -46,8 +52,9 @@ export function number(value, digits = 2) {
   return Number.isFinite(value) ? value.toFixed(digits).replace("-", "−") : "n/a";
 }
 
-/** Write a number with three digits that count. */
+/** Write a number with three digits that count; a tiny one as 1.23e−7. */
 export function digits(value) {
+  if (value && Math.abs(value) < 1e-4) return value.toExponential(2).replaceAll("-", "−");
   return number(value, value ? Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value)))) : 0);
 }
 

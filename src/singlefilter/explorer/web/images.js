@@ -22,8 +22,8 @@ export function aboutImage({ run }, layer, image) {
 }
 
 /** Draw images in a row: `found` are their numbers, with the fields that they are shown for, if any. */
-export function thumbnails(view, found, layer = view.layer) {
-  const { run } = view;
+export function thumbnails(view, found) {
+  const { run, layer } = view;
   const items = found.map(({ image, field }) => {
     const { label, decided, right, text } = aboutImage(view, layer, image);
     const about = field === undefined ? text : `${text}; field ${digits(field)}`;
@@ -35,7 +35,7 @@ export function thumbnails(view, found, layer = view.layer) {
         {
           href: view.address({ view: "images", image }),
           title: about,
-          class: right ? "right" : "mistaken",
+          class: right ? undefined : "mistaken",
           "data-number": image,
           "aria-current": view.state.view === "images" && image === view.state.image ? "true" : undefined,
         },
@@ -115,7 +115,7 @@ export function drawImages(view) {
       ),
       h("button", {}, "show"),
     ]),
-    thumbnails(view, found.slice(0, LISTED).map((image) => ({ image })), layer),
+    thumbnails(view, found.slice(0, LISTED).map((image) => ({ image }))),
     found.length > LISTED ? h("p", {}, `The first ${LISTED} are drawn; narrow them to see the others.`) : undefined,
   ];
 }
@@ -235,7 +235,7 @@ function decision(view, last) {
 }
 
 /** Give the rows of a decision: the filters that matter most, and all others together, adding up to the difference. */
-export function decisionRows(parts) {
+function decisionRows(parts) {
   const few = parts.length <= 2 * PARTS;
   const first = few ? parts : parts.slice(0, PARTS);
   const last = few ? [] : parts.slice(-PARTS);
@@ -255,12 +255,14 @@ function partsInWords(names, { outputs, parts }, mine, other) {
   const difference = outputs[mine] - outputs[other];
   const speaking = parts.filter((part) => part.difference > 0).length;
   const against = parts.filter((part) => part.difference < 0).length;
-  const first = parts.slice(0, PARTS).reduce((sum, part) => sum + part.difference, 0);
+  const first = parts.slice(0, Math.min(PARTS, speaking)).reduce((sum, part) => sum + part.difference, 0);
   const which = difference < 0 ? `less than ${names[other]}` : `more than ${names[other]}`;
-  return `${names[mine]} gets ${digits(Math.abs(difference))} ${which}: ${count(speaking, "filter")} speak for ` +
-    `${names[mine]}, ${against} for ${names[other]}, and ${
-      parts.length - speaking - against
-    } for neither; the ${PARTS} strongest for ${names[mine]} make ${digits(first)}.`;
+  return `${names[mine]} gets ${digits(Math.abs(difference))} ${which}: ${
+    count(speaking, "filter speaks", "filters speak")
+  } for ` +
+    `${names[mine]}, ${against} for ${names[other]}, and ${parts.length - speaking - against} for neither; ${
+      speaking > PARTS ? `the ${PARTS} strongest` : "those"
+    } for ${names[mine]} make ${digits(first)}.`;
 }
 
 function partsTable(names, parts, mine, other, link) {
@@ -293,7 +295,7 @@ function meter(value, most) {
   const width = `width: ${Math.min(50, (50 * Math.abs(value)) / most || 0)}%; ${value < 0 ? "right" : "left"}: 50%`;
   return h(
     "span",
-    { class: `meter ${value < 0 ? "below" : "above"}`, "aria-hidden": "true" },
+    { class: value < 0 ? "meter below" : "meter", "aria-hidden": "true" },
     h("b", { style: width }),
   );
 }

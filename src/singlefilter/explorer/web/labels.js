@@ -123,7 +123,7 @@ export function filtersOf(view, label) {
 }
 
 /** Say from which layer on most of a label's fields above the threshold are in clusters, up to the last layer. */
-export function cleanFrom({ sample, level }, label) {
+function cleanFrom({ sample, level }, label) {
   const shares = sample.layers.map((layer) => layer.clean(level)[label]);
   let first = shares.length;
   while (first > 0 && shares[first - 1] > 0.5) first--;
@@ -135,6 +135,7 @@ export function drawLabel(view) {
   const { label } = state;
   const name = run.names[label];
   const { shares, layer: clean } = cleanFrom(view, label);
+  const mistaken = mistakes(run, sample.layers[sample.layers.length - 1]);
   const rows = sample.layers.map((of, place) => {
     const found = of.at(level).filter(({ clusters }) => clusters.some((labels) => labels.includes(label)));
     const counts = of.sharedClusters(level).slice(label * run.names.length, (label + 1) * run.names.length);
@@ -144,7 +145,7 @@ export function drawLabel(view) {
     );
     return [
       of.title,
-      number(success(view, of, label), 3),
+      ...(mistaken ? [number(success(view, of, label), 3)] : []),
       percent(found.length / of.filters),
       percent(shares[place]),
       best < 0 ? "none" : `${run.names[best]} (${count(counts[best], "filter")})`,
@@ -152,7 +153,7 @@ export function drawLabel(view) {
   });
   const heads = [
     "layer",
-    "success rate on its images here",
+    ...(mistaken ? ["success rate on its images here"] : []),
     "filters that stand for it",
     "of its fields above the threshold, in clusters",
     "shares most clusters with",
@@ -165,7 +166,6 @@ export function drawLabel(view) {
     number(found.noise, 0),
   ]);
   const counts = layer.sharedClusters(level);
-  const mistaken = mistakes(run, sample.layers[sample.layers.length - 1]);
   const others = run.names.map((other, of) => [of, other, counts[label * run.names.length + of]])
     .filter(([of, , shared]) => of !== label && shared > 0)
     .sort((one, two) => two[2] - one[2])
@@ -175,7 +175,7 @@ export function drawLabel(view) {
       h("a", { href: view.address({ view: "labels", label: of }) }, other),
       h("a", { href: view.address(filtersWith(label, of)) }, shared),
       percent(shared / filters.length),
-      mistaken ? mistaken(label, of) : "",
+      ...(mistaken ? [mistaken(label, of)] : []),
     ]);
   return [
     h("h2", {}, `label ${name}`),
@@ -185,25 +185,31 @@ export function drawLabel(view) {
       { class: "words" },
       clean
         ? `It is clean from ${clean.title} on: in that layer and all later ones, most of its fields above the threshold are in clusters.`
-        : `It is not clean in the last layer: of its fields above the threshold, more are noise than in clusters.`,
+        : `It is not clean in the last layer: ${
+          Number.isNaN(shares[shares.length - 1])
+            ? "none of its fields is above the threshold"
+            : "at most half of its fields above the threshold are in clusters"
+        }.`,
     ),
     table(`${name} from layer to layer`, heads, rows),
-    table(
-      `Filters of ${layer.title} that stand for ${name}: the ${
-        Math.min(FILTERS, filters.length)
-      } of ${filters.length} with the largest mean field on ${name}, over its images`,
-      ["filter", "field", "clusters", "noise"],
-      listed,
-    ),
+    filters.length
+      ? table(
+        `Filters of ${layer.title} that stand for ${name}, by their mean field on it over its images${
+          filters.length > FILTERS ? `: the first ${FILTERS} of ${filters.length}` : ""
+        }`,
+        ["filter", "field", "clusters", "noise"],
+        listed,
+      )
+      : h("p", {}, `No filter of ${layer.title} stands for ${name}.`),
     others.length
       ? table(`Labels that share clusters with ${name} in ${layer.title}`, [
         "label",
         "filters",
         `of ${name}'s`,
-        "images that the last head takes for each other",
+        ...(mistaken ? ["images that the last head takes for each other"] : []),
       ], others)
       : undefined,
-    h(
+    filters.length > 0 && h(
       "p",
       {},
       h(

@@ -49,12 +49,16 @@ export class Layer {
    * lists of labels; `noise`; `size`, the labels per cluster; `silent`. Found once for each level.
    */
   at(level, split = "test") {
-    const key = `${split} ${level}`;
-    if (!this._found.has(key)) {
+    return this._once(`${split} ${level}`, () => {
       const found = [];
       for (let filter = 0; filter < this.filters; filter++) found.push(this._measure(filter, level, split));
-      this._found.set(key, found);
-    }
+      return found;
+    });
+  }
+
+  /** Give what is known by a key; find it the first time. */
+  _once(key, find) {
+    if (!this._found.has(key)) this._found.set(key, find());
     return this._found.get(key);
   }
 
@@ -88,8 +92,7 @@ export class Layer {
    * row over all filters that are not silent, Float64Array (K).
    */
   _ones(level) {
-    const key = `ones ${level}`;
-    if (!this._found.has(key)) {
+    return this._once(`ones ${level}`, () => {
       const columns = new Uint16Array(this.filters * this.labels);
       const rows = new Float64Array(this.labels);
       for (let filter = 0; filter < this.filters; filter++) {
@@ -101,21 +104,19 @@ export class Layer {
           }
         }
       }
-      this._found.set(key, { columns, rows });
-    }
-    return this._found.get(key);
+      return { columns, rows };
+    });
   }
 
   /** Count for each pair of labels the filters with a cluster that has both: Int32Array (K * K). */
   sharedClusters(level) {
-    const counts = new Int32Array(this.labels ** 2);
-    for (const { clusters, silent } of this.at(level)) {
-      if (silent) continue;
-      for (const labels of clusters) {
+    return this._once(`shared ${level}`, () => {
+      const counts = new Int32Array(this.labels ** 2);
+      for (const labels of this.at(level).flatMap(({ clusters }) => clusters)) {
         for (const one of labels) for (const other of labels) counts[one * this.labels + other]++;
       }
-    }
-    return counts;
+      return counts;
+    });
   }
 
   /** Give of each label's ones, over all filters, the share that is in clusters: Float64Array (K), NaN without ones. */

@@ -24,7 +24,7 @@ const WORDS = {
   "clean": "from this layer on, most of a label's fields above the threshold are in clusters",
 };
 
-/** Draw the path; each layer leads to what `address` gives for its name. */
+/** Draw the path; a layer's card leads to the layer. */
 export function drawPath(view) {
   const { sample, level, run, state } = view;
   const means = sample.layers.map((layer) => layer.means(level));
@@ -59,10 +59,10 @@ export function drawPath(view) {
   ];
 }
 
-function aboutNulls({ run, state }) {
+function aboutNulls({ run, sample, state }) {
   const known = run.about.threshold;
   return state.threshold === known
-    ? `Line and second number: the same by chance, with the ${NULLS.labels}.`
+    ? `${sample.layers.length > 1 ? "Line and second" : "Second"} number: the same by chance, with the ${NULLS.labels}.`
     : `What there would be by chance is known at the threshold ${known} only.`;
 }
 
@@ -95,7 +95,7 @@ function nullsOf(view, key) {
 }
 
 /** Give the rows of the path: of every sample and layer its statistics on the test and the training set. */
-export function pathRows({ run, level }) {
+function pathRows({ run, level }) {
   return run.samples.flatMap((sample) =>
     sample.layers.map((layer) => {
       const [test, train] = ["test", "train"].map((split) => layer.array(split) ? layer.means(level, split) : {});
