@@ -11,7 +11,7 @@ import pandas as pd
 
 from singlefilter.claims.judge import NOT_COMPARABLE, judge
 from singlefilter.claims.run import Run
-from singlefilter.pipeline.artifacts import RECORDS, path_of
+from singlefilter.pipeline.artifacts import CONTROLS, RECORDS, path_of
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params
 from singlefilter.pipeline.params_files import load_params
@@ -90,8 +90,8 @@ def check_old_record(folder: Path, params: Params) -> None:
     different = ", ".join(key for key in new if old.get(key) != new[key])
     if different:
         raise InputError(
-            f"{folder} is the record of a run with other parameters ({different}); give this one a --name of its own, "
-            "or remove that folder"
+            f"{folder} is the record of a run with other parameters ({different}); remove that folder"
+            f"{'' if folder.parent == CONTROLS else ', or give this one a --name of its own'}"
         )
 
 
@@ -129,11 +129,10 @@ def verdicts(table: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 def figure_file(name: str) -> Path:
     path = path_of("figure", figure=name, form="png")
-    if not path.is_file():
-        drawn = ", ".join(sorted(file.stem for file in path.parent.glob("*.png")))
-        raise InputError(
-            f"--figures: {path} is missing; {f'choose among {drawn}' if drawn else 'draw them: dvc repro'}"
-        )
+    drawn = sorted(file.stem for file in path_of("figure", figure="*", form="png").parent.glob("*.png"))
+    if name not in drawn:
+        way_out = f"choose among {', '.join(drawn)}" if drawn else "draw them: dvc repro"
+        raise InputError(f"--figures: {name!r} is no figure in plots; {way_out}")
     return path
 
 

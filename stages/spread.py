@@ -13,13 +13,16 @@ from pathlib import Path
 
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params
-from singlefilter.spread.copies import DVC, copy_project, remove_copy, require_known_images
+from singlefilter.spread.copies import DVC, copy_project, only_one, remove_copy, require_known_images
 from singlefilter.spread.jobs import Job, local, slurm, succeeds, visible_gpus
 from stages import run
 
 COPIES, LOGS = Path(".dvc/tmp/spread"), Path("logs/spread")
+LOCK = Path(".dvc/tmp/spread.lock")
+SEEDS_END, MOST_SAMPLES = 2**32, 1000
 
 
+@only_one(LOCK)  # another's copies and logs would be removed
 def main(params: Params, cluster: str, at_once: int, arch: list[str], seeds: list[int], options: list[str]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)  # an exception, so that jobs are ended first
@@ -84,6 +87,8 @@ def read_seeds(text: str) -> list[int]:
     ranges = [[*map(int, part.split("-"))] for part in text.split(",") if re.fullmatch(r"\d+(-\d+)?", part)]
     if len(ranges) <= text.count(",") or any(ends != sorted(ends) for ends in ranges):
         raise ArgumentTypeError(f"is {text!r}; allowed are numbers and ranges, such as 0-4 or 0,2,5")
+    if max(map(max, ranges)) >= SEEDS_END or sum(ends[-1] - ends[0] + 1 for ends in ranges) > MOST_SAMPLES:
+        raise ArgumentTypeError(f"is {text!r}; allowed are at most {MOST_SAMPLES:,} seeds, each below {SEEDS_END:,}")
     return [seed for ends in ranges for seed in range(ends[0], ends[-1] + 1)]
 
 

@@ -1,10 +1,12 @@
 import copy
+import io
 from functools import reduce
 from operator import getitem
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from singlefilter.pipeline.errors import InputError
@@ -336,6 +338,24 @@ def test_weights_from_a_file_need_two_keys(weights, key, values):
         parse_params(values)
 
 
+@pytest.mark.parametrize(
+    "name", ["0.1", "1e5", "1.E5", "inf", "Infinity", "nan", "NaN", "NA", "null", "NULL", "None", "True", "FALSE"]
+)
+def test_a_layer_whose_name_tables_read_as_something_else_is_asked_for_by_its_number(name, values):
+    assert not isinstance(pd.read_csv(io.StringIO(f"layer\n{name}\n"))["layer"][0], str)
+    refusal = message(put(values, "archs.resnet18.examined_layers", [name]))
+    assert f'is "{name}"; must be the number of a layer, from 1 on, or its name' in refusal
+    assert refusal.endswith("such as 0.1, 1e5 or None, is asked for by its number")
+
+
+@pytest.mark.parametrize("name", ["layer3.1", "1a", "e5", "1e5.conv", "nan.0", "info", "_", "0.conv"])
+def test_a_layer_whose_name_tables_read_as_text_is_asked_for_by_name(name, values):
+    assert pd.read_csv(io.StringIO(f"layer\n{name}\n"))["layer"][0] == name
+    assert parse_params(put(values, "archs.resnet18.examined_layers", [name])).archs["resnet18"].examined_layers == (
+        name,
+    )
+
+
 def test_a_layer_seeds_draws_by_its_number_or_name():
     assert layer_key(13) == 13
     assert layer_key("123456789") == 0xCBF43926  # CRC-32's published check value
@@ -583,9 +603,9 @@ def test_own_folder_and_own_rows_are_accepted(values):
 @pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "-rf", "two words", "", "flowers-v1.2", "x[1]"])
 @pytest.mark.parametrize(("key", "row"), [("dataset", "digits"), ("arch", "vgg6")])
 def test_a_row_is_called_as_a_folder_can_be_and_without_a_dot(values, name, key, row):
+    """Even one that is not chosen: spread --arch would name a folder by it."""
     values[f"{key}s"][name] = values[f"{key}s"][row]
-    with pytest.raises(InputError) as raised:
-        parse_params({**values, key: name})
-    assert str(raised.value) == (
-        f"params.yaml: {key}: is {name!r}; a row is named by letters, digits, _, and, but for the first, -; rename it"
-    )
+    refusals = {message(values), message({**values, key: name})}
+    assert refusals == {
+        f"catalog.yaml: {key}s.{name!r}: a row is named by letters, digits, _, and, but for the first, -; rename it"
+    }

@@ -71,6 +71,14 @@ def test_16_bit_grey_is_scaled_to_8_bits(folder, byte_order):
     np.testing.assert_array_equal(grey, [[0, 0, 1], [1, 128, 255], [2, 0, 0]])
 
 
+@pytest.mark.parametrize(("largest", "middle"), [(65535, 32768), (1023, 512)])
+def test_16_bit_grey_of_a_pgm_is_scaled_to_8_bits(folder, largest, middle):
+    pixels = np.array([[0, middle, largest]] * 3, ">u2")
+    (folder / "train/a/2.pgm").write_bytes(b"P5 3 3 %d\n" % largest + pixels.tobytes())
+    grey = load_class_folders("mine", folder, 3).train.images[1, :, :, 0]
+    np.testing.assert_array_equal(grey, [[0, 128, 255]] * 3)
+
+
 def test_another_size_is_resized_bilinearly_with_antialiasing(folder):
     column = np.array([0, 90, 180, 30], np.uint8)
     save(folder / "train/a/1.png", np.broadcast_to(column[:, None, None], (4, 4, 3)).copy())

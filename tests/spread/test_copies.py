@@ -1,12 +1,16 @@
 """The parameters of a copy of the project."""
 
+import os
+import shutil
+import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
 from singlefilter.pipeline.params_files import load_params
 from singlefilter.spread import copies
-from tests.tiny_project import ROOT
+from tests.tiny_project import ROOT, own_environment
 
 
 def test_a_row_whose_name_is_a_boolean_to_older_readers_of_yaml_stays_a_name(tmp_path, monkeypatch):
@@ -23,3 +27,36 @@ def test_a_row_whose_name_is_a_boolean_to_older_readers_of_yaml_stays_a_name(tmp
     assert yaml.safe_load(Path("copy/params.yaml").read_text(encoding="utf-8"))["arch"] == "on"
     copied = load_params(Path("copy/params.yaml"))
     assert (copied.arch, copied.seeds) == ("on", (5,))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project under Git and DVC in a folder whose name means much to a reader of settings."""
+    for name, value in own_environment(tmp_path / "settings").items():
+        monkeypatch.setenv(name, value)
+    folder = tmp_path / "C#1, 'a' \"b\" %(c)s $d [red]"
+    (folder / ".dvc").mkdir(parents=True)
+    for name in ("params.yaml", "catalog.yaml", ".dvc/config", ".dvc/.gitignore"):
+        shutil.copy(ROOT / name, folder / name)
+    monkeypatch.chdir(folder)
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    return folder
+
+
+def test_the_copys_dvc_has_the_projects_cache_whatever_is_in_its_path(project):
+    copied = Path(".dvc/tmp/spread/copy")
+    copies.copy_project(copied, {})
+    (project / ".dvc/cache/mark").touch()
+    said = subprocess.run([*copies.DVC, "cache", "dir"], cwd=copied, check=True, capture_output=True, encoding="utf-8")
+    cache = copied / said.stdout.removesuffix("\n")
+    assert (cache / "mark").is_file()
+    copies.remove_copy(copied)
+    assert not copied.exists() and (project / ".dvc/cache/mark").is_file()
+
+
+def test_files_whose_names_are_no_utf_8_are_copied(project):
+    for name in (b"caf\xe9.txt", b"caf\xc3\xa9.txt"):
+        Path(os.fsdecode(name)).write_bytes(name)
+    copies.copy_project(Path(".dvc/tmp/spread/copy"), {})
+    copied = Path(".dvc/tmp/spread/copy").glob("caf*.txt")
+    assert sorted(map(Path.read_bytes, copied)) == [b"caf\xc3\xa9.txt", b"caf\xe9.txt"]

@@ -1,9 +1,13 @@
 """What becomes of the jobs of spread, where each is a function of the test's."""
 
+import shutil
+import subprocess
+import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -130,6 +134,13 @@ def test_what_are_no_seeds_is_refused(text):
         spread.read_seeds(text)
 
 
+@pytest.mark.parametrize("text", ["0-99999999999", "0-1000", "4294967296", f"0-{10**30}", "0-999,1000"])
+def test_more_samples_or_larger_seeds_than_can_run_are_refused(text):
+    assert len(spread.read_seeds("4294966296-4294967295")) == 1000
+    with pytest.raises(ArgumentTypeError, match="allowed are at most 1,000 seeds, each below 4,294,967,296"):
+        spread.read_seeds(text)
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5"])
 def test_no_jobs_at_once_are_refused(text):
     assert spread.read_count("2") == 2
@@ -174,3 +185,35 @@ def test_a_job_that_ends_before_it_has_begun_has_no_log(run_spread, capsys):
     assert capsys.readouterr().out == (
         "tiny-seed4: failed (cancelled); none.log ends with:\nnothing: it did not begin\n"
     )
+
+
+HOLDER = """
+import fcntl, sys
+from pathlib import Path
+Path(".dvc/tmp").mkdir(parents=True, exist_ok=True)
+lock = open(".dvc/tmp/spread.lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+print("holds it", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_spread_is_refused_while_one_runs_and_touches_nothing(run_spread):
+    copied, log = spread.COPIES / "tiny-seed4/params.yaml", spread.LOGS / "tiny-seed4.log"
+    for file in (copied, log):
+        file.parent.mkdir(parents=True)
+        file.write_text("of the first", encoding="utf-8")
+    with subprocess.Popen([sys.executable, "-c", HOLDER], stdin=PIPE, stdout=PIPE) as holder:
+        try:
+            assert holder.stdout.readline() == b"holds it\n"
+            with pytest.raises(InputError) as raised:
+                run_spread()
+            assert str(raised.value) == (
+                ".dvc/tmp/spread.lock is held: another spread runs in this project; wait until it has ended, or use "
+                "another clone"
+            )
+            assert [file.read_text(encoding="utf-8") for file in (copied, log)] == ["of the first"] * 2
+        finally:
+            holder.kill()
+    shutil.rmtree(spread.COPIES)
+    run_spread(0, 0)  # the lock has ended with its process

@@ -169,6 +169,42 @@ def test_what_is_nobodys_mistake_but_ours_keeps_its_traceback():
         run(stage, per_sample=True)
 
 
+def test_a_bug_without_a_message_keeps_its_traceback():
+    def stage(params: Params, seed: int) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        run(stage, per_sample=True)
+
+
+@pytest.mark.parametrize("number", [None, "abc", "-1"])
+@pytest.mark.parametrize("name", ["RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_PORT"])
+def test_a_process_that_torchrun_has_not_really_started_is_refused(name, number, monkeypatch):
+    for variable in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_PORT"):
+        monkeypatch.setenv(variable, "1")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    if number is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, number)
+    with pytest.raises(SystemExit) as raised:
+        run(pytest.fail, per_sample=True)
+    assert raised.value.code == (
+        f"example: {name}: is {number or ''!r}; torchrun sets a number from 0 on; unset TORCHELASTIC_RUN_ID, or let "
+        "torchrun start the stage"
+    )
+
+
+def test_a_launcher_with_an_open_quotation_mark_is_refused(monkeypatch):
+    monkeypatch.setenv("SINGLEFILTER_LAUNCHER", 'torchrun "--standalone')
+    with pytest.raises(SystemExit) as raised:
+        run(pytest.fail, per_sample=True, joined=contextlib.nullcontext)
+    assert raised.value.code == (
+        "example: SINGLEFILTER_LAUNCHER: 'torchrun \"--standalone' is no command (No closing quotation); "
+        "leave it unset, or use torchrun --standalone --nproc-per-node 2"
+    )
+
+
 def test_a_reader_that_has_enough_ends_what_is_listed_without_a_word(tmp_path):
     command = [sys.executable, "-m", "stages.list_layers", "--networks"]
     reader, writer = os.pipe()

@@ -43,10 +43,12 @@ def run(
     name = Path(sys.argv[0]).stem
     given = _read_arguments(name, per_sample, arguments or {})
     sys.stdout.reconfigure(errors="replace")  # a terminal may not know every character
-    if rank() > 0:
+    with errors_in_one_line(name):
+        number = rank()
+    if number > 0:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # the first process speaks for all
     began = time.monotonic()
-    with errors_in_one_line(f"{name}, process {rank()}" if launched() else name):
+    with errors_in_one_line(f"{name}, process {number}" if launched() else name):
         params = load_params()
         if per_sample and given["seed"] not in params.seeds:
             raise InputError(f"--seed: is {given['seed']}; allowed are the seeds of params.yaml, {[*params.seeds]}")
@@ -57,7 +59,7 @@ def run(
         with stopped_by_signals(), joined() if joined else nullcontext():
             seconds_before = main(params, **given) or 0.0
             sys.stdout.flush()
-        if rank() > 0:
+        if number > 0:
             return
         what = {"dataset": params.dataset, "arch": params.arch, "epochs_scale": params.epochs_scale}
         what["determinants"] = digest_of_determinants(params, name)
@@ -84,7 +86,7 @@ def errors_in_one_line(speaker: str) -> Iterator[None]:
     except OSError as error:
         sys.exit(f"{speaker}: {type(error).__name__}: {error}")
     except RuntimeError as error:
-        first_line = str(error).splitlines()[0]
+        first_line = str(error).partition("\n")[0]
         if launched() and any(said in str(error) for said in NO_PEER):
             sys.exit(f"{speaker}: another process has ended: {first_line}")
         if not any(said in str(error) for said in NO_MEMORY):

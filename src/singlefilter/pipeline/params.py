@@ -20,9 +20,8 @@ from pydantic import (
 
 MOST_COUNT = 1_000_000  # of filters, epochs, images in a batch
 POOLS = {"M": 2, "A4": 4}  # name in a convolution list -> window and stride, in pixels
-NAMED_LAYER = (
-    r"(?=.*[A-Za-z_])\w+(\.\w+)*"  # of a module in a network; with a letter, lest a table takes it for a number
-)
+# Of a module in a network; none that a table would take for a number, for true or false, or for nothing.
+NAMED_LAYER = r"(?!(?i:[\d.]+(e\d+)?|inf|infinity|nan|na|null|none|true|false)$)\w+(\.\w+)*"
 NETWORKS = ("convolutions", "torchvision", "module")  # what a backbone is; one of them
 OF_CHAIN, OF_OTHERS = ("fully_connected", "activation", "output_bias"), ("weights", "normalisation")
 
@@ -42,7 +41,7 @@ def _check_layer(item: Any) -> int | str:
         return item
     raise ValueError(
         "must be the number of a layer, from 1 on, or its name, such as layer3.1; python -m stages.list_layers lists "
-        "both. A name without a letter, such as 0.1, is asked for by its number"
+        "both. What tables do not read as a name, such as 0.1, 1e5 or None, is asked for by its number"
     )
 
 
@@ -372,10 +371,11 @@ class Params(_Values):
 def _check_row(key: str, name: str, rows: dict[str, Any]) -> None:
     if name not in rows:
         raise ValueError(f"{key}: {name!r} is not a row of {key}s; {near(name, rows)}allowed are {', '.join(rows)}")
-    if not re.fullmatch(r"\w[\w-]*", name):  # a folder of data/images; and DVC takes a dot for the next key's
-        raise ValueError(
-            f"{key}: is {name!r}; a row is named by letters, digits, _, and, but for the first, -; rename it"
-        )
+    for row in rows:  # folders are named by them, of spread's even by one that is not chosen; DVC splits keys at dots
+        if not re.fullmatch(r"\w[\w-]*", row):
+            raise ValueError(
+                f"{key}s.{row!r}: a row is named by letters, digits, _, and, but for the first, -; rename it"
+            )
 
 
 def near(name: str, allowed: Iterable[str]) -> str:

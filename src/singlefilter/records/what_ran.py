@@ -46,11 +46,13 @@ def git(*arguments: str) -> str:
 def logged_stages(params: Params) -> list[dict]:
     """The last line in the log of each stage and sample that was run with these parameters."""
     last: dict[tuple[str, int | None], dict] = {}
-    for line in LOG.read_text(encoding="utf-8").splitlines() if LOG.exists() else []:
+    for line in LOG.read_text(encoding="utf-8", errors="replace").splitlines() if LOG.exists() else []:
         with suppress(ValueError):  # a line may be cut short
             entry = json.loads(line)
+            if not isinstance(entry, dict):
+                continue
             stage, seed = entry.get("stage"), entry.get("seed")
-            same = stage in STAGES and entry.get("determinants") == digest_of_determinants(params, stage)
+            same = stage in [*STAGES] and entry.get("determinants") == digest_of_determinants(params, stage)
             if same and (seed is None or seed in params.seeds):
                 last[stage, seed] = entry
     return list(last.values())

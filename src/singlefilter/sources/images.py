@@ -58,14 +58,16 @@ def read_image(path: Path, image_size: int) -> np.ndarray:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     """Give an image as viewers show it."""
-    if image.mode in ("I", "F"):
+    # Pillow holds the 16 bits of a PGM in 32.
+    sixteen_bits = image.mode.startswith("I;16") or (image.mode, image.format) == ("I", "PPM")
+    if image.mode in ("I", "F") and not sixteen_bits:
         raise ValueError("its pixels have 32 bits; 8 and 16 are read")
     profile, gamma = image.info.get("icc_profile"), image.info.get("gamma")
     if profile or "srgb" in image.info:
         gamma = None  # the others say more
     image.load()
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):  # convert would cut it off at 255
+    if sixteen_bits:  # convert would cut it off at 255
         image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")

@@ -1,10 +1,12 @@
 """A copy of the project in which a part of its chain can run while the project itself is worked on."""
 
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,29 @@ from singlefilter.pipeline.yaml_files import load_yaml
 
 DVC = [sys.executable, "-m", "dvc"]
 # Links where the disk has them: what is in the cache is there once. Git is of the project's folder, not of the copy's.
-CONFIG = "[core]\nno_scm = true\n[cache]\ndir = {}\ntype = reflink,hardlink,symlink,copy\n"
+# The cache is a link's: in this file a path might mean something else.
+CONFIG = "[core]\nno_scm = true\n[cache]\ndir = cache\ntype = reflink,hardlink,symlink,copy\n"
+
+
+@contextmanager
+def only_one(lock: Path) -> Iterator[None]:
+    """Hold a lock for the time of the block; if the process is killed, the lock ends with it.
+
+    Args:
+        lock: A file outside of the copies, which are removed.
+
+    Raises:
+        InputError: Another process holds it.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"{lock} is held: another spread runs in this project; wait until it has ended, or use another clone"
+            ) from error
+        yield
 
 
 def copy_project(folder: Path, changes: Mapping[str, Any]) -> None:
@@ -31,14 +55,16 @@ def copy_project(folder: Path, changes: Mapping[str, Any]) -> None:
     Raises:
         InputError: The project is not under Git and DVC, or the copy's parameters are not allowed.
     """
-    cache = Path(_said_by(*DVC, "cache", "dir").strip()).absolute()
+    cache = Path(_said_by(*DVC, "cache", "dir").removesuffix("\n")).absolute()
     listed = _said_by("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     shutil.rmtree(folder, ignore_errors=True)
     for path in {*map(Path, listed), *IMAGES.rglob("*")}:
         if path.is_file():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, folder / path)
-    (folder / ".dvc/config.local").write_text(CONFIG.format(cache), encoding="utf-8")
+    (folder / ".dvc/config.local").write_text(CONFIG, encoding="utf-8")
+    cache.mkdir(parents=True, exist_ok=True)
+    (folder / ".dvc/cache").symlink_to(cache)
     CHECKPOINTS.mkdir(exist_ok=True)
     (folder / CHECKPOINTS).symlink_to(CHECKPOINTS.absolute())
     params = folder / "params.yaml"
@@ -65,7 +91,8 @@ def require_known_images(dataset: str) -> None:
 
 
 def _said_by(*command: str) -> str:
-    ended = subprocess.run(command, capture_output=True, encoding="utf-8")
+    ended = subprocess.run(command, capture_output=True)
     if ended.returncode:
-        raise InputError(f"a copy is made of what Git and DVC know, and they say: {ended.stderr.strip()}")
-    return ended.stdout
+        said = os.fsdecode(ended.stderr).strip()
+        raise InputError(f"a copy is made of what Git and DVC know, and they say: {said}")
+    return os.fsdecode(ended.stdout)  # names of files need not be UTF-8

@@ -10,6 +10,8 @@ import torch
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.launcher import launched
 
+KINDS = ("cpu", "cuda", "mps")  # PyTorch has others, such as meta, that compute nothing
+
 
 def chosen_device() -> torch.device:
     """Give the device that SINGLEFILTER_DEVICE names; by default the GPU if there is one, else the processor.
@@ -27,6 +29,8 @@ def chosen_device() -> torch.device:
         name = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
         device = torch.device(name)
+        if device.type not in KINDS:
+            raise ValueError(f"{device.type} is none of {KINDS}")
         if device.type == "cuda":
             torch.cuda.set_device(device)  # or streams and recordings would be the first GPU's
         torch.zeros(1, device=device)  # which a GPU does that this PyTorch has code for
