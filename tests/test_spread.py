@@ -40,8 +40,8 @@ def log_of(place: Place, job: str) -> Ended:
 
 
 def test_two_samples_at_once_give_the_bytes_of_one_after_the_other(project, one_by_one, tmp_path):
-    """Sample 0 goes on from a checkpoint of the project itself."""
-    place = project.copied(tmp_path / "spread")
+    """Sample 0 goes on from a checkpoint of the project itself; its folder's name means much in DVC's settings."""
+    place = project.copied(tmp_path / "C#1, %(c)s")
     script = tmp_path / "killed_rank.py"
     script.write_text(KILLED_RANK, encoding="utf-8")
     settings = {"PYTHONPATH": str(place.folder), "KILLED_IN": "3", "KILLED_RANK": "0"}
