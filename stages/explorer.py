@@ -6,7 +6,6 @@ import numpy as np
 
 from singlefilter.data.store import read_dataset
 from singlefilter.explorer.pack import (
-    MOST_ELEMENTS,
     Pack,
     add_explained,
     add_images,
@@ -46,7 +45,7 @@ def reason_against(files: Workspace, params: Params) -> str:
         return "The page of all filters is left out: explorer is false in params.yaml."
     with files.read("matrices", seed=params.seeds[0]) as file:
         layers = [read_layer(file, layer).splits["test"].fields.size for layer in params.chosen_arch.examined_layers]
-    excess = too_large(KINDS * sum(layers) * len(params.seeds), MOST_ELEMENTS)
+    excess = too_large(KINDS * sum(layers) * len(params.seeds))
     advice = "examine fewer layers, or fewer samples at a time"
     return f"The page of all filters is left out: {excess}; {advice}." if excess else ""
 

@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 import singlefilter
-from singlefilter.explorer import panel
+from singlefilter.explorer import pack
 from singlefilter.filters.clusters import clip, number_clusters
 from singlefilter.paper.values import SWEPT_THRESHOLDS
 from singlefilter.pipeline.errors import InputError
@@ -733,9 +733,9 @@ def test_numbers_however_small_are_written_with_three_digits(page):
 
 def test_matrices_that_no_browser_takes_are_refused_in_a_notebook(monkeypatch):
     fields = np.ones((6, 2, 2))
-    monkeypatch.setattr(panel, "MOST_ELEMENTS", 2 * 24)
+    monkeypatch.setattr(pack, "MOST_ELEMENTS", 2 * 24)
     singlefilter.show_filter(fields, train=fields)
-    monkeypatch.setattr(panel, "MOST_ELEMENTS", 2 * 24 - 1)
+    monkeypatch.setattr(pack, "MOST_ELEMENTS", 2 * 24 - 1)
     with pytest.raises(InputError, match=r"^matrices: .* MB, where a browser takes 0; show fewer filters"):
         singlefilter.show_filter(fields, train=fields)
 

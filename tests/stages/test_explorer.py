@@ -8,6 +8,7 @@ import h5py
 import pandas as pd
 import pytest
 
+from singlefilter.explorer import pack
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.errors import InputError
 from stages import explorer, filter_images
@@ -40,10 +41,10 @@ def test_false_leaves_the_page_and_its_images_out(run, monkeypatch, capsys):
 
 def test_matrices_that_no_browser_takes_are_left_out_and_said(run, monkeypatch, capsys):
     elements = 3 * 24 * 2 * 2  # three kinds of two by two, of twelve filters of two layers
-    monkeypatch.setattr(explorer, "MOST_ELEMENTS", elements)
+    monkeypatch.setattr(pack, "MOST_ELEMENTS", elements)
     explorer.main(run.params)
     assert run.page.stat().st_size > 10_000
-    monkeypatch.setattr(explorer, "MOST_ELEMENTS", elements - 1)
+    monkeypatch.setattr(pack, "MOST_ELEMENTS", elements - 1)
     capsys.readouterr()
     explorer.main(run.params)
     assert "left out: its matrices would have 0 MB, where a browser takes 0; examine" in capsys.readouterr().out

@@ -144,7 +144,7 @@ def _one(
 V16, V6, A16 = LAYERS["vgg16"], LAYERS["vgg6"], LAYERS["avgg16"]
 ONE_POSITION = "with one position, a filter decides alike for every image"
 ROWS_SUM_TO_0 = "trained by cross-entropy, a head gives a filter fields that sum to about 0 over the outputs"
-LABEL_REMOVED = "removing all filters that vote for a label removes the label, of any head that decides"
+LABEL_REMOVED = "removing all filters that vote for a label removes the label from any head that decides"
 OF_VGG16 = "small (vgg16)"  # the paper says it of this network alone
 LAST = (Need("vgg6", (5,)), Need("vgg16", (13,)), Need("avgg16", (13,)))
 
@@ -213,11 +213,11 @@ CLAIMS: tuple[Claim, ...] = (
     _one("columns.layer2", "vgg16", 2, "columns almost wholly above threshold, per filter",
          "a few", _between(1, 4), _statistic("full_columns")),
     _one("columns.layer2.share", "vgg16", 2, "share of the ones that are in such columns",
-         "most", _at_least(0.5), _statistic("full_columns_share")),
+         "–", _at_least(0.5), _statistic("full_columns_share")),
     _one("columns.layer4", "vgg16", 4, "columns almost wholly above threshold, per filter",
          "a few", _between(1, 4), _statistic("full_columns")),
     _one("columns.layer4.share", "vgg16", 4, "share of the ones that are in such columns",
-         "most", _at_least(0.5), _statistic("full_columns_share")),
+         "–", _at_least(0.5), _statistic("full_columns_share")),
 
     _one("clusters.last.vgg16", "vgg16", 13, "one cluster per filter",
          *_near("vgg16", 13, "clusters", 0.05), _statistic("clusters")),

@@ -42,11 +42,11 @@ class Pack:
         return bytes(self._content)
 
 
-def too_large(elements: int, most: int) -> str:
+def too_large(elements: int) -> str:
     """Say that matrices have more elements than a page is to hold; empty if they do not."""
-    if elements <= most:
+    if elements <= MOST_ELEMENTS:
         return ""
-    return f"its matrices would have {elements / 1e6:,.0f} MB, where a browser takes {most / 1e6:,.0f}"
+    return f"its matrices would have {elements / 1e6:,.0f} MB, where a browser takes {MOST_ELEMENTS / 1e6:,.0f}"
 
 
 def code_edges(thresholds: Sequence[float]) -> np.ndarray:

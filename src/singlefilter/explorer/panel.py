@@ -9,7 +9,6 @@ import h5py
 import numpy as np
 
 from singlefilter.explorer.pack import (
-    MOST_ELEMENTS,
     Pack,
     add_fields,
     code_edges,
@@ -70,7 +69,7 @@ def show_layer(
         InputError: The matrices are more than a browser takes.
     """
     elements = sum(sums.size for sums, _ in fields.values()) + (0 if decisions is None else decisions.size)
-    if excess := too_large(elements, MOST_ELEMENTS):
+    if excess := too_large(elements):
         raise InputError(f"matrices: they are too many for a page: {excess}; show fewer filters")
     pack, prefix = Pack(), f"0/{title}"
     thresholds = sorted({*SWEPT_THRESHOLDS, threshold})
