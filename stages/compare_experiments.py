@@ -1,6 +1,6 @@
 """List the workspace and the experiments of all commits, each after its commit: what it is of, and four numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dvc.api import exp_show
@@ -18,43 +18,59 @@ NUMBERS = {  # heading -> key of metrics/summary.json, format
     "noise": ("last_layer.noise", ".2f"),
     "clusters": ("last_layer.clusters", ".2f"),
 }
-HEADINGS = ("name", "dataset", "arch", "epochs", "seeds", *NUMBERS)
+CHOOSERS = {"archs": "arch", "datasets": "dataset"}  # tables of catalog.yaml -> what chooses a row of each
+IN_COLUMNS = ("dataset", "arch", "epochs_scale", "seeds")
+HEADINGS = ("name", "dataset", "arch", "epochs", "seeds", *NUMBERS, "changed")
 LEGEND = """\
 accuracy, head: success rates (test set) of the network, and of the head on the last examined layer
-noise, clusters: per filter of that layer"""
+noise, clusters: per filter of that layer
+changed: other parameters that are not as in the commit above, of the workspace as in the last"""
 
 
 def main(params: Params) -> None:
-    rows = [HEADINGS, *map(describe, read_experiments())]
+    experiments = read_experiments()
+    rows = [HEADINGS, *map(describe, experiments, commits_of(experiments))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         texts = [text.ljust(width) for text, width in zip(row[:3], widths[:3], strict=True)]
-        numbers = [text.rjust(width) for text, width in zip(row[3:], widths[3:], strict=True)]
-        print("  ".join(texts + numbers))
+        numbers = [text.rjust(width) for text, width in zip(row[3:-1], widths[3:-1], strict=True)]
+        print("  ".join([*texts, *numbers, row[-1]]).rstrip())
     print(LEGEND)
 
 
 def read_experiments() -> list[dict[str, Any]]:
-    """What `dvc exp show` knows of the workspace, the last commit, and all commits with experiments, newest first.
+    """What `dvc exp show` knows of the workspace, the last commit, and other commits with experiments, newest first.
 
     Raises:
         InputError: DVC cannot list experiments here.
     """
     try:
         with map_scm_exception(), Repo() as repo:
-            commits = {repo.scm.get_rev(), *repo.experiments.ls(all_commits=True)}  # of all commits, it takes minutes
-            return exp_show(revs=sorted(commits, key=lambda rev: -repo.scm.resolve_commit(rev).commit_time))
+            last = repo.scm.get_rev()
+            others = {*repo.experiments.ls(all_commits=True)} - {last}  # of all commits, it takes minutes
+            newest_first = sorted(others, key=lambda rev: -repo.scm.resolve_commit(rev).commit_time)
+            return exp_show(revs=[last, *newest_first])
     except DvcException as error:
         raise InputError(str(error)) from error
 
 
-def describe(found: Mapping[str, Any]) -> tuple[str, ...]:
+def commits_of(experiments: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The commit that each is set beside: the last one for the workspace, its own for an experiment."""
+    workspace, last, *others = experiments
+    yield from (last, last)
+    commit = last
+    for found in others:
+        commit = found if found["typ"] == "baseline" else commit
+        yield commit
+
+
+def describe(found: Mapping[str, Any], commit: Mapping[str, Any]) -> tuple[str, ...]:
     """The row of an experiment; – is what it does not have, such as the numbers of one that waits in the queue."""
     name = found["rev"] if found["typ"] == "baseline" else f"  {found['Experiment'] or found['rev']}"
     chosen = (str(found.get(key) or "–") for key in ("dataset", "arch"))
     seeds = str(found.get("seeds") or "–").strip("[]").replace(" ", "")
     numbers = (cell_text(found.get(key), form) for key, form in NUMBERS.values())
-    return name, *chosen, epochs_text(found), seeds, *numbers
+    return name, *chosen, epochs_text(found), seeds, *numbers, ", ".join(changes(found, commit))
 
 
 def epochs_text(found: Mapping[str, Any]) -> str:
@@ -65,6 +81,30 @@ def epochs_text(found: Mapping[str, Any]) -> str:
     full = next(value for value in values if isinstance(value, float))
     scale = found.get("epochs_scale")
     return str(scaled_epochs(int(full), scale)) if isinstance(scale, float) else "–"
+
+
+def changes(found: Mapping[str, Any], commit: Mapping[str, Any]) -> Iterator[str]:
+    """The parameters without a column whose values are not the commit's, such as threshold=0.4.
+
+    Those of a row of catalog.yaml are named within it, and left out where the commit has chosen another row.
+    """
+    before = parameters(commit)
+    for name, value in parameters(found).items():
+        table, _, of_row = name.partition(".")
+        row, _, key = of_row.partition(".")
+        chooser = CHOOSERS.get(table)
+        if value == before.get(name) or (chooser and not row == found.get(chooser) == commit.get(chooser)):
+            continue
+        # DVC gives lists as text, and often in it their elements twice.
+        text = f"{value:g}" if isinstance(value, float) else "…" if value.startswith("[") else value
+        yield f"{key if chooser else name}={text}"
+
+
+def parameters(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What DVC gives of an experiment's parameters, without the files' names that it puts before some of them."""
+    named = {key.rpartition(":")[2]: value for key, value in found.items() if value not in (None, "None")}
+    roots = {*Params.model_fields} - {*IN_COLUMNS}
+    return {name: value for name, value in named.items() if name.partition(".")[0] in roots}
 
 
 def cell_text(number: Any, form: str) -> str:

