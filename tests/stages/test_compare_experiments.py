@@ -122,6 +122,16 @@ def test_changed_parameters_without_a_column_are_named(project):
     assert rows["trunk"] == rows["of-mine"] == rows["unshorn-jabs"] == ""
 
 
+def test_an_experiment_is_set_beside_its_own_commit_not_the_last(project):
+    folder, call, python = project
+    write(folder, {"threshold": 0.5}, 0.99, 0.98, 4, 1)
+    assert call("git", "commit", "--quiet", "--all", "--message", "Third").returncode == 0
+    ended = python("stages.compare_experiments")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    rows = {line.split()[0]: line for line in ended.stdout.splitlines()}
+    assert not any("threshold" in rows[name] for name in ("workspace", "trunk", "of-mine", "unshorn-jabs"))
+
+
 def test_where_nothing_is_committed_one_line_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for command in (["git", "init", "--quiet"], [sys.executable, "-m", "dvc", "init", "--quiet"]):
