@@ -11,7 +11,7 @@ import pandas as pd
 
 from singlefilter.claims.judge import NOT_COMPARABLE, judge
 from singlefilter.claims.run import Run
-from singlefilter.pipeline.artifacts import CONTROLS, RECORDS, path_of
+from singlefilter.pipeline.artifacts import CONTROLS, RECORDS, Workspace, path_of
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params
 from singlefilter.pipeline.params_files import load_params
@@ -47,6 +47,7 @@ def main(params: Params, name: str, note: str, control: bool, figures: Sequence[
     check_old_record(folder, params)
     files = workspace_files(params.seeds)
     check_verdicts(read_run(params, files))
+    check_matrices(params)
     for figure in figures:
         files[f"{figure}.png"] = figure_file(figure)
     with replacing_folder(folder) as temporary:
@@ -117,14 +118,29 @@ def check_verdicts(present: Run) -> None:
     for found, judged in zip(written, judged_now, strict=True):
         if found != judged:
             raise InputError(
-                f"{path} says {' '.join(found)}; params.yaml and the tables say {' '.join(judged)}. {remedy}"
+                f"{path} says {verdict_text(found, judged)}; params.yaml and the tables say "
+                f"{verdict_text(judged, found)}. {remedy}"
             )
+
+
+def check_matrices(params: Params) -> None:
+    """Check that the matrices were made with the present parameters, of which tables show only some."""
+    files = Workspace(params)
+    for seed in params.seeds:
+        with files.read("matrices", seed=seed):
+            pass
 
 
 def verdicts(table: pd.DataFrame) -> list[tuple[str, str, str]]:
     """A table's verdicts, with the reasons why something cannot be compared: they say what a run was."""
     reasons = table["reason"].fillna("").where(table["verdict"] == NOT_COMPARABLE, "")
     return list(zip(table["id"], table["verdict"], reasons, strict=True))
+
+
+def verdict_text(shown: tuple[str, str, str], other: tuple[str, str, str]) -> str:
+    """Write a claim's verdict, of its reasons those that the other verdict has not."""
+    claim, verdict, reasons = shown
+    return f"{claim} {verdict} {'; '.join(part for part in reasons.split('; ') if part not in other[2])}".rstrip()
 
 
 def figure_file(name: str) -> Path:

@@ -13,7 +13,7 @@ import pytest
 from singlefilter.claims.claims import CLAIMS
 from singlefilter.claims.intervals import Number
 from singlefilter.claims.judge import judge
-from singlefilter.pipeline.artifacts import digest_of_determinants
+from singlefilter.pipeline.artifacts import Workspace, digest_of_determinants
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import replacing
 from singlefilter.pipeline.params_files import load_params
@@ -41,7 +41,10 @@ def project(tmp_path, monkeypatch):
 
 def write(run: Tables, *arguments: str, record: bool = True) -> None:
     """Write a run's tables into the project's folder, and record it with these arguments."""
-    run.write(Path())
+    files = Workspace(run.write(Path()))
+    for seed in run.accuracies:
+        with files.write("matrices", seed=seed):
+            pass
     if record:
         command(*arguments)
 
@@ -128,7 +131,10 @@ def test_what_the_run_was_made_with_is_told(monkeypatch):
     assert command_line == f"* command: `cp metrics/reference/{NAME}/*.yaml . && dvc repro`"
     assert revision == "* revision: abc1234"
     assert " cores of Some Processor, " in hardware and hardware.endswith(" GiB; torch 2.12.1 on cpu")
-    assert seconds == "* seconds: train_backbone 70 + 80.5, cluster_stats 4; together 154"
+    assert seconds == (
+        "* seconds: train_backbone 70 + 80.5, cluster_stats 4; together 154; "
+        "not logged: extract_features, train_heads, filter_matrices"
+    )
     assert note == "* a first try"
 
 
@@ -139,6 +145,12 @@ def test_lines_of_the_log_that_are_no_stages_are_passed_over(line):
     path = Path("logs/stages.jsonl")
     path.write_bytes(line + b"\n" + path.read_bytes())
     assert [entry["seconds"] for entry in what_ran.logged_stages(params)] == [4.0]
+
+
+def test_where_nothing_was_run_neither_hardware_nor_seconds_are_told():
+    write(tables())
+    lines = (RECORDS / NAME / "run.md").read_text("utf-8").splitlines()
+    assert lines[2:] == ["* hardware: not logged", "* seconds: not logged"]
 
 
 def test_a_tree_with_changed_code_and_one_without_git_are_told(monkeypatch):
@@ -287,7 +299,29 @@ def test_tables_of_other_parameters_are_refused(old, new, why):
 def test_tables_of_other_samples_are_refused():
     write(tables(seeds=(0, 1, 2)), record=False)
     change_params("- 2\n", "")
-    assert "metrics/layers.csv is of samples [3, 3, 3, 3, 3, 3, 3], and params.yaml of [2, 2" in refusal()
+    assert "metrics/layers.csv is of samples [3], and params.yaml of [2]." in refusal()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("precision: float32", "precision: bf16", "made with precision float32, where bf16 is expected"),
+        ("seed: 0", "seed: 9", "made with validation.seed 0, where 9 is expected"),
+        ("retrain_heads: false", "retrain_heads: true", "dilution/seed0.csv is of retrained heads [False], and params"),
+    ],
+)
+def test_parameters_that_no_claim_shows_are_compared_too(old, new, why):
+    write(tables(), record=False)
+    change_params(old, new)
+    assert why in refusal() and not RECORDS.exists()
+
+
+def test_a_trained_network_is_no_control_although_its_row_is_changed_afterwards():
+    write(tables("vgg14"), record=False)  # of no claim
+    path = Path("catalog.yaml")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("learning_rate: 0.028", "learning_rate: 0.0"), encoding="utf-8")
+    assert "learning_rate 0.028, where 0.0 is expected" in refusal("--control") and not CONTROLS.exists()
 
 
 @pytest.mark.parametrize("name", ["nulls.csv", "dilution/seed1.csv", "history/seed0.csv", "summary.json", "claims.csv"])

@@ -124,15 +124,17 @@ def _what_it_is_of(run: Run) -> list[tuple[str, str, list[int], list[int]]]:
         expected = [widths[layer - 1] for layer in examined]
     else:
         expected = filters  # what they should be is known to the network alone
+    retrained = bool((run.dilution["kind"] == "random_retrained").any())
     epochs, last, first = params.epochs(backbone.epochs), run.last_epochs["epoch"], params.seeds[0]
     return [
         ("layers.csv", "layers", run.layers["layer"].tolist(), examined),
         ("layers.csv", "filters", filters, expected),
-        ("layers.csv", "samples", run.layers["samples"].tolist(), [run.samples] * len(examined)),
+        ("layers.csv", "samples", [*dict.fromkeys(run.layers["samples"])], [run.samples]),
         ("thresholds.csv", "layers", [*dict.fromkeys(run.thresholds["layer"])], examined),
         ("nulls.csv", "layers", [*dict.fromkeys(run.nulls["layer"])], examined),
         *((f"history-seed{seed}.csv", "epochs", [int(last[seed])], [epochs]) for seed in params.seeds),
         (f"dilution-seed{first}.csv", "layers", [*dict.fromkeys(run.dilution["layer"])], params.diluted_layers),
+        (f"dilution-seed{first}.csv", "retrained heads", [retrained], [params.dilution.retrain_heads]),
     ]
 
 

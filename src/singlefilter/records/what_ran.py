@@ -13,6 +13,7 @@ from singlefilter.pipeline.artifacts import STAGES, digest_of_determinants
 from singlefilter.pipeline.command import LOG
 from singlefilter.pipeline.params import Params
 
+LONG = ("train_backbone", "extract_features", "train_heads", "filter_matrices")
 CODE = ("src", "stages", "networks", "dvc.yaml", "requirements.txt", "constraints.txt")
 
 
@@ -59,7 +60,9 @@ def logged_stages(params: Params) -> list[dict]:
 
 
 def hardware(entries: Sequence[dict]) -> str:
-    """This machine, and the devices and versions of PyTorch that the stages logged."""
+    """This machine, and the devices and versions of PyTorch that the stages logged, if any ran here."""
+    if not entries:
+        return "not logged"
     gibibytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     on = sorted({f"torch {entry['torch']} on {entry['device']}" for entry in entries if "torch" in entry})
     return "; ".join([f"{os.cpu_count()} cores of {processor_name()}, {gibibytes:.0f} GiB", *on])
@@ -74,11 +77,18 @@ def processor_name() -> str:
 
 
 def seconds(entries: Sequence[dict]) -> str:
-    """What each stage took, its samples joined by a plus."""
+    """What each stage took, its samples joined by a plus, and which of the long ones have not run here."""
     stages: dict[str, list[float]] = defaultdict(list)
     for entry in entries:
         stages[entry["stage"]].append(entry["seconds"])
     if not stages:
         return "not logged"
     parts = [f"{stage} {' + '.join(f'{value:g}' for value in values)}" for stage, values in stages.items()]
-    return f"{', '.join(parts)}; together {sum(sum(values) for values in stages.values()):.0f}"
+    lacking = [stage for stage in LONG if stage not in stages]
+    return "; ".join(
+        [
+            ", ".join(parts),
+            f"together {sum(sum(values) for values in stages.values()):.0f}",
+            *([f"not logged: {', '.join(lacking)}"] if lacking else []),
+        ]
+    )
