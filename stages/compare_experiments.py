@@ -6,6 +6,7 @@ from typing import Any
 from dvc.api import exp_show
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from dvc.repo.experiments.utils import exp_refs
 from dvc.scm import map_scm_exception
 
 from singlefilter.pipeline.errors import InputError
@@ -20,10 +21,12 @@ NUMBERS = {  # heading -> key of metrics/summary.json, format
 }
 CHOOSERS = {"archs": "arch", "datasets": "dataset"}  # tables of catalog.yaml -> what chooses a row of each
 IN_COLUMNS = ("dataset", "arch", "epochs_scale", "seeds")
-HEADINGS = ("name", "dataset", "arch", "epochs", "seeds", *NUMBERS, "changed")
+UNFINISHED = ("Queued", "Running", "Failed")  # DVC's states of experiments without numbers of their own
+HEADINGS = ("name", "dataset", "arch", "epochs", "seeds", *NUMBERS, "state", "changed")
 LEGEND = """\
 accuracy, head: success rates (test set) of the network, and of the head on the last examined layer
 noise, clusters: per filter of that layer
+state: why there are no numbers
 changed: other parameters that are not as in the commit above, of the workspace as in the last"""
 
 
@@ -47,7 +50,8 @@ def read_experiments() -> list[dict[str, Any]]:
     try:
         with map_scm_exception(), Repo() as repo:
             last = repo.scm.get_rev()
-            others = {*repo.experiments.ls(all_commits=True)} - {last}  # of all commits, it takes minutes
+            # Of all commits, exp_show takes minutes; repo.experiments.ls waits for a running sweep's lock.
+            others = {experiment.baseline_sha for experiment in exp_refs(repo.scm)} - {last}
             newest_first = sorted(others, key=lambda rev: -repo.scm.resolve_commit(rev).commit_time)
             return exp_show(revs=[last, *newest_first])
     except DvcException as error:
@@ -65,12 +69,16 @@ def commits_of(experiments: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str
 
 
 def describe(found: Mapping[str, Any], commit: Mapping[str, Any]) -> tuple[str, ...]:
-    """The row of an experiment; – is what it does not have, such as the numbers of one that waits in the queue."""
+    """The row of an experiment; – is what it does not have, such as the numbers of one that waits in the queue.
+
+    Of one that runs DVC gives the numbers of its commit, which are in its copy of the project until it has its own.
+    """
     name = found["rev"] if found["typ"] == "baseline" else f"  {found['Experiment'] or found['rev']}"
     chosen = (str(found.get(key) or "–") for key in ("dataset", "arch"))
     seeds = str(found.get("seeds") or "–").strip("[]").replace(" ", "")
-    numbers = (cell_text(found.get(key), form) for key, form in NUMBERS.values())
-    return name, *chosen, epochs_text(found), seeds, *numbers, ", ".join(changes(found, commit))
+    state = found["State"] if found["State"] in UNFINISHED else ""
+    numbers = (cell_text(None if state else found.get(key), form) for key, form in NUMBERS.values())
+    return name, *chosen, epochs_text(found), seeds, *numbers, state.lower(), ", ".join(changes(found, commit))
 
 
 def epochs_text(found: Mapping[str, Any]) -> str:

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from singlefilter.pipeline.errors import InputError
-from stages.compare_experiments import read_experiments
+from stages.compare_experiments import HEADINGS, describe, read_experiments
 from tests.tiny_project import own_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,7 +92,7 @@ def test_experiments_of_an_earlier_commit_are_listed_within_100_columns(project)
     lines = ended.stdout.splitlines()
     assert max(len(line) for line in lines[1:]) <= 100
     assert [line.split() for line in lines[:3]] == [
-        ["name", "dataset", "arch", "epochs", "seeds", "accuracy", "head", "noise", "clusters", "changed"],
+        ["name", "dataset", "arch", "epochs", "seeds", "accuracy", "head", "noise", "clusters", "state", "changed"],
         ["workspace", "digits", "vgg16", "10", "0", "0.9900", "0.9800", "5.86", "1.06"],
         ["trunk", "digits", "vgg16", "10", "0", "0.9900", "0.9800", "5.86", "1.06"],
     ]
@@ -101,7 +102,7 @@ def test_experiments_of_an_earlier_commit_are_listed_within_100_columns(project)
         ["unshorn-jabs", "digits", "vgg16_l11to13_350", "10", "0,1,2,3", "0.9512", "0.9487", "12.35", "1.20"],
     ]
     assert lines[4].startswith("  ") and not lines[3].startswith(" ")
-    assert [line.partition(":")[0] for line in lines[6:]] == ["accuracy, head", "noise, clusters", "changed"]
+    assert [line.partition(":")[0] for line in lines[6:]] == ["accuracy, head", "noise, clusters", "state", "changed"]
 
 
 def test_changed_parameters_without_a_column_are_named(project):
@@ -130,6 +131,23 @@ def test_an_experiment_is_set_beside_its_own_commit_not_the_last(project):
     assert (ended.returncode, ended.stderr) == (0, "")
     rows = {line.split()[0]: line for line in ended.stdout.splitlines()}
     assert not any("threshold" in rows[name] for name in ("workspace", "trunk", "of-mine", "unshorn-jabs"))
+
+
+def test_a_sweep_that_holds_dvcs_lock_keeps_nothing_from_being_listed(project):
+    folder, _, python = project
+    with Repo(str(folder)) as repo, repo.lock:
+        ended = python("stages.compare_experiments")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "unshorn-jabs" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    "state, shown", [("Running", ["–", "running"]), ("Success", ["0.9900", ""]), (None, ["0.9900", ""])]
+)
+def test_of_an_experiment_that_runs_the_numbers_of_its_commit_are_not_shown(state, shown):
+    found = {"typ": "branch_commit", "rev": "1234567", "Experiment": "unshorn-jabs", "State": state, "accuracy": 0.99}
+    row = dict(zip(HEADINGS, describe(found, found), strict=True))
+    assert [row["accuracy"], row["state"]] == shown
 
 
 def test_where_nothing_is_committed_one_line_says_so(tmp_path, monkeypatch):
