@@ -3,18 +3,18 @@
 from singlefilter.data.dataset import check_held_out
 from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.params import Params
-from singlefilter.sources.load import check_source
+from singlefilter.sources.load import UNKNOWN_LABELS, check_source
 from stages import run
 
 
 def main(params: Params) -> None:
-    training_images = check_source(params.dataset, params.chosen_dataset)
-    if training_images is not None:
-        check_held_out(params.validation.images, training_images)
+    counts = check_source(params.dataset, params.chosen_dataset)
+    if counts:
+        check_held_out(params.validation.images, counts.training_images)
     if not params.chosen_arch.backbone.is_chain:
         from singlefilter.backbone.check import check_network  # and with it torch, which takes seconds
 
-        check_network(params)
+        check_network(params, counts.labels if counts else UNKNOWN_LABELS)
     Workspace(params).write_text("params_checked", "params.yaml is valid\n")
     print(f"valid: {params.heading}")
 

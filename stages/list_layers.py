@@ -1,5 +1,7 @@
 """List the layers of the chosen network that can be examined, with their filters, positions and features on disk."""
 
+from contextlib import suppress
+
 import pandas as pd
 
 from singlefilter.backbone.any_network import AnyNetwork
@@ -8,7 +10,8 @@ from singlefilter.data.store import read_dataset
 from singlefilter.pipeline.architecture import layer_shapes
 from singlefilter.pipeline.artifacts import Workspace, feature_bytes
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import Backbone, Params, near
+from singlefilter.pipeline.params import Backbone, Params, no_row
+from singlefilter.sources.load import UNKNOWN_LABELS, check_source
 from stages import run
 
 THOUSAND = 1_000  # images, whose bytes are given before there is a data set
@@ -22,8 +25,7 @@ def main(params: Params, arch: str | None, networks: bool) -> None:
         return
     if arch is not None:
         if arch not in params.archs:
-            known = ", ".join(params.archs)
-            raise InputError(f"--arch: {arch!r} is no row of archs; {near(arch, params.archs)}allowed are {known}")
+            raise InputError(f"--arch: {no_row(arch, 'archs', params.archs)}")
         params = params.model_copy(update={"arch": arch})
     labels, images = labels_and_images(params)
     table = list_layers(params.chosen_arch.backbone, labels, params.chosen_dataset.image_size)
@@ -31,7 +33,7 @@ def main(params: Params, arch: str | None, networks: bool) -> None:
     shapes = zip(table["filters"], positions, strict=True)
     megabytes = [feature_bytes([shape], images or THOUSAND) / 1e6 for shape in shapes]
     table[f"MB for {images or THOUSAND:,} images"] = [f"{each:,.1f}" for each in megabytes]
-    print(f"{params.arch} with images of {params.chosen_dataset.image_size} pixels")
+    print(f"{params.arch} with images of {params.chosen_dataset.image_size} pixels and {labels} labels")
     print(table.to_string(index=False))
     taken = "numbers" if params.chosen_arch.backbone.is_chain else "numbers, or names that have a letter"
     in_use = ", ".join(map(str, params.chosen_arch.examined_layers))
@@ -39,13 +41,14 @@ def main(params: Params, arch: str | None, networks: bool) -> None:
 
 
 def labels_and_images(params: Params) -> tuple[int, int]:
-    """Count the data set's labels and images; before it is there, 2 and 0."""
-    try:
-        with Workspace(params).read("dataset") as file:
-            data = read_dataset(file)
-    except InputError:
-        return 2, 0
-    return len(data.class_names), data.image_count
+    """Count the data set's labels and images; before it is there, the labels that it will have, and 0."""
+    with suppress(InputError), Workspace(params).read("dataset") as file:
+        data = read_dataset(file)
+        return len(data.class_names), data.image_count
+    with suppress(InputError):
+        if counts := check_source(params.dataset, params.chosen_dataset):
+            return counts.labels, 0
+    return UNKNOWN_LABELS, 0
 
 
 def list_layers(backbone: Backbone, labels: int, image_size: int) -> pd.DataFrame:

@@ -184,10 +184,14 @@ def test_layers_are_listed_with_their_sizes(project, capsys):
     list_layers.main(params, arch=None, networks=False)
     before = capsys.readouterr().out
     assert "MB for 1,000 images" in before and "those in use: 1" in before
+    assert before.splitlines()[0] == "mine with images of 32 pixels and 3 labels"
     check_params.main(params)
     download.main(params)
+    capsys.readouterr()
     list_layers.main(params, arch=None, networks=False)
-    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert heading == "mine with images of 32 pixels and 3 labels"
+    rows = [line.split() for line in lines]
     assert ["1", "0", "6", "1024", "1.0", "0.6"] in rows  # 6 * 1024 * 2 bytes * 51 images
     list_layers.main(parse_params(copy.deepcopy(TINY)), arch=None, networks=False)
     lines = capsys.readouterr().out.splitlines()
@@ -195,7 +199,7 @@ def test_layers_are_listed_with_their_sizes(project, capsys):
     assert lines[-1] == "examined_layers takes numbers, in this order; those in use: 1, 2"
     list_layers.main(params, arch=None, networks=True)
     assert "resnet18" in capsys.readouterr().out.splitlines()
-    with pytest.raises(InputError, match="--arch: 'min' is no row of archs; did you mean mine"):
+    with pytest.raises(InputError, match="--arch: 'min' is no row of archs in catalog.yaml; did you mean mine"):
         list_layers.main(params, arch="min", networks=False)
     pooled = params.model_copy(update={"features": FeatureKinds(pooled=True, streamed_layers=())})
     list_layers.main(pooled, arch="mine", networks=False)

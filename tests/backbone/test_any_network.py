@@ -270,12 +270,75 @@ class Passing(nn.Module):
 
 def test_check_refuses_a_layer_before_anything_runs(own, make_params):
     params = own_params(make_params)
-    check_network(params)
+    check_network(params, 2)
     arch = params.archs["tiny"].model_copy(update={"examined_layers": ("0.weight",)})
     with pytest.raises(
         InputError, match=r"^catalog.yaml: archs.tiny: examined_layers: the network has no layer '0.weight'"
     ):
-        check_network(params.model_copy(update={"archs": {"tiny": arch}}))
+        check_network(params.model_copy(update={"archs": {"tiny": arch}}), 2)
+
+
+def test_a_network_is_checked_with_the_labels_of_its_data(own, make_params):
+    own.write_text(
+        f"{own.read_text()}\n\ndef of_three(labels, image_size):\n    assert labels == 3\n"
+        "    return make_network(labels, image_size)\n"
+    )
+    params = own_params(make_params)
+    backbone = params.chosen_arch.backbone.model_copy(update={"module": "networks/mine.py:of_three"})
+    arch = params.chosen_arch.model_copy(update={"backbone": backbone})
+    params = params.model_copy(update={"archs": {"tiny": arch}})
+    check_network(params, 3)
+    with pytest.raises(InputError, match=r"networks/mine.py:of_three\(2, 8\): AssertionError"):
+        check_network(params, 2)
+
+
+def test_a_size_is_looked_for_with_the_labels_of_the_data(own):
+    own.write_text(
+        "from torch import nn\n\ndef of_three(labels, image_size):\n    assert labels == 3\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 48 * 48, labels))\n"
+    )
+    with pytest.raises(InputError, match="; it takes 48: write image_size: 48 into the row of datasets"):
+        AnyNetwork(own_row("of_three"), 3, 8)
+
+
+OF_TENSORS = """
+from torch import nn
+
+
+def of_space_and_colour(labels, image_size):
+    return nn.Sequential(
+        nn.Unflatten(1, (1, 3)), nn.Conv3d(1, 6, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(),
+        nn.Linear(6, labels),
+    )
+
+
+class OfTwoTokens(nn.Module):
+    def __init__(self, labels, image_size):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 16, (image_size // 2, image_size), (image_size // 2, image_size))
+        self.encoder = nn.TransformerEncoderLayer(16, 2, 32)
+        self.head = nn.Linear(16, labels)
+
+    def forward(self, images):
+        return self.head(self.encoder(self.patches(images).flatten(2).permute(2, 0, 1)).mean(0))
+"""
+
+
+def test_a_network_may_have_weights_of_five_axes(own):
+    own.write_text(OF_TENSORS)
+    network = AnyNetwork(own_row("of_space_and_colour"), 3, 8).eval()
+    outputs = network.layer_outputs(torch.zeros(4, 3, 8, 8), ["1"])
+    assert outputs["1"].shape == (4, 6, 3, 8 * 8)
+
+
+def test_tokens_before_images_are_refused_although_there_are_as_many_as_images_in_the_first_pass(own):
+    own.write_text(OF_TENSORS)
+    network = AnyNetwork(own_row("OfTwoTokens"), 3, 8).eval()
+    with pytest.raises(
+        InputError, match=r"'encoder' puts out \(2, .*\) for 7 images; needed is \(7, F, …\): set batch"
+    ):
+        network.layer_outputs(torch.zeros(7, 3, 8, 8), ["encoder"])
+    assert network.layer_outputs(torch.zeros(7, 3, 8, 8), ["patches"])["patches"].shape == (7, 16, 2, 1)
 
 
 def test_what_is_written_is_read_again(own, tmp_path):
@@ -380,7 +443,7 @@ def gives_both(labels, image_size):
 
     def check(**changes: object) -> None:
         backbone = arch.backbone.model_copy(update={"module": "networks/mine.py:gives_both", **changes})
-        check_network(params.model_copy(update={"archs": {"tiny": arch.model_copy(update={"backbone": backbone})}}))
+        check_network(params.model_copy(update={"archs": {"tiny": arch.model_copy(update={"backbone": backbone})}}), 2)
 
     with pytest.raises(InputError) as refused:
         check()
@@ -398,7 +461,7 @@ def check(own: Path, make_params, code: str, epochs: int) -> str:
     arch = params.archs["tiny"]
     backbone = arch.backbone.model_copy(update={"module": "networks/mine.py:Changed", "epochs": epochs})
     with pytest.raises(InputError) as refused:
-        check_network(params.model_copy(update={"archs": {"tiny": arch.model_copy(update={"backbone": backbone})}}))
+        check_network(params.model_copy(update={"archs": {"tiny": arch.model_copy(update={"backbone": backbone})}}), 2)
     assert "\n" not in str(refused.value)
     return str(refused.value).removeprefix("catalog.yaml: archs.tiny: ")
 

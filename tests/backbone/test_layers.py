@@ -178,6 +178,24 @@ def test_attention_is_counted_however_many_heads_it_has(heads):
     assert torch.backends.mha.get_fastpath_enabled()
 
 
+class Recurrent(nn.Module):
+    """A recurrent layer over the 8 rows of an image of 8x8 pixels, and a number for each of two labels."""
+
+    def __init__(self, kind: type[nn.RNNBase]):
+        super().__init__()
+        self.rows = kind(3 * 8, 5, batch_first=True)
+        self.head = nn.Linear(5, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.rows(images.transpose(1, 2).flatten(2))[0][:, -1])  # (N, 3, 8, 8) -> (N, 8, 24)
+
+
+@pytest.mark.parametrize(("kind", "gates"), [(nn.RNN, 1), (nn.GRU, 3), (nn.LSTM, 4)])
+def test_recurrent_layers_are_counted(kind, gates):
+    assert find_layers(Recurrent(kind), 8).multiply_accumulates == 8 * gates * 5 * (24 + 5) + 5 * 2
+    assert torch.backends.mkldnn.enabled
+
+
 def test_a_module_that_puts_out_no_tensor_is_named():
     network = Attention(2)
     with (

@@ -53,6 +53,16 @@ def test_a_file_gives_all_weights(saved):
     assert all(torch.equal(values, found[name]) for name, values in made.state_dict().items())
 
 
+@pytest.mark.parametrize("value", [torch.nan, -torch.inf])
+def test_weights_that_are_no_numbers_are_refused(value, saved):
+    made, path = saved
+    state = made.state_dict()
+    state["features.3.squeeze.bias"][1] = value
+    torch.save(state, path)
+    told = refusal({"file": str(path), "sha256": digest(path)})
+    assert told.startswith(f"weights: features.3.squeeze.bias in {path} holds NaN or infinite values; ")
+
+
 def test_an_output_layer_of_other_labels_stays_as_drawn(saved):
     made, path = saved
     torch.manual_seed(5)

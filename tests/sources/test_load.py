@@ -46,12 +46,13 @@ def test_digits_are_all_of_them_with_30_a_label_in_the_test_set(digits):
     assert digits.train.images.shape == (1497, 32, 32, 3) and digits.test.images.shape == (300, 32, 32, 3)
 
 
-def test_the_training_images_are_counted_without_being_read(digits, tmp_path, monkeypatch):
+def test_labels_and_training_images_are_counted_without_being_read(digits, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for source, count in (("digits", len(digits.train.labels)), ("cifar10", 50_000), ("cifar100", 50_000)):
+    of_digits = (len(digits.class_names), len(digits.train.labels))
+    for source, counts in (("digits", of_digits), ("cifar10", (10, 50_000)), ("cifar100", (100, 50_000))):
         Path(f"data/images/{source}").mkdir(parents=True)
         row = Dataset(source=source, image_size=32, flip=True, translation=0)
-        assert check_source(source, row) == count
+        assert check_source(source, row) == counts
 
 
 def test_digits_have_three_equal_channels_and_use_the_whole_range(digits):
@@ -107,11 +108,12 @@ MINE = Dataset(source="class_folders", image_size=4, flip=True, translation=0)
 
 def test_class_folders_are_read_from_the_folder_of_their_row(own_images, tmp_path):
     Image.new("RGB", (4, 4), (1, 2, 3)).save(own_images / "test/b/2.png")
-    assert check_source("mine", MINE) == 2
+    Image.new("RGB", (4, 4), (1, 2, 3)).save(own_images / "train/b/2.png")
+    assert check_source("mine", MINE) == (2, 3)
     data = load_source("mine", MINE, None, tmp_path)
     assert (data.name, data.class_names) == ("mine", ("a", "b"))
     assert (data.train.images == [1, 2, 3]).all()
-    assert data.train.names.tolist() == ["train/a/1.png", "train/b/1.png"]
+    assert data.train.names.tolist() == ["train/a/1.png", "train/b/1.png", "train/b/2.png"]
 
 
 @pytest.mark.parametrize("place", ["", "train", "test/b"])

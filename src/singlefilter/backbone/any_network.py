@@ -45,14 +45,16 @@ class AnyNetwork(nn.Module):
         except InputError:
             raise
         except FAILURES as error:  # whatever the network raises
-            raise InputError(_refusal(backbone, image_size, error)) from error
+            raise InputError(_refusal(backbone, labels, image_size, error)) from error
         if self.layers.output_shape[1:] != (labels,):
             self._replace_output()
         mean, std = (IMAGENET_MEAN, IMAGENET_STD) if backbone.normalisation == "imagenet" else ((0.5,), (0.5,))
         # Images come in [-1, 1]: (x / 2 + 1 / 2 - mean) / std.
         self.register_buffer("gain", 0.5 / torch.tensor(std)[:, None, None], persistent=False)
         self.register_buffer("offset", ((0.5 - torch.tensor(mean)) / torch.tensor(std))[:, None, None], False)
-        self.to(memory_format=torch.channels_last)
+        for weights in self.parameters():
+            if weights.ndim == 4:
+                weights.data = weights.data.contiguous(memory_format=torch.channels_last)
 
     @property
     def output_layer(self) -> nn.Module:
@@ -105,6 +107,12 @@ class AnyNetwork(nn.Module):
                 f"examined_layers: {missed[0]!r} is passed by when the network is evaluated; examine the module "
                 "around it"
             )
+        for name, output in outputs.items():
+            if len(output) != len(images):  # more than find_layers passes, and so not the tokens by chance
+                raise InputError(
+                    f"examined_layers: {name!r} puts out {_shape_text(output.shape)} for {len(images)} images; needed "
+                    f"is ({len(images)}, F, …): set batch_first=True, or examine another module"
+                )
         return {layer: _as_picture(outputs[place.name]) for layer, place in zip(layers, places, strict=True)}
 
     def place(self, layer: LayerName) -> Place:
@@ -197,13 +205,13 @@ def _layers_of(backbone: Backbone, module: nn.Module, image_size: int) -> Layers
     return find_layers(module.to("meta") if backbone.torchvision else module, image_size)
 
 
-def _refusal(backbone: Backbone, image_size: int, error: BaseException) -> str:
+def _refusal(backbone: Backbone, labels: int, image_size: int, error: BaseException) -> str:
     """Say why a network takes no images of a size, and which it takes."""
     what = f"{network_name(backbone)}: takes no images of {image_size} pixels ({first_line(error)})"
     for size in SIZES:
         try:
             with WithoutMemory() if backbone.torchvision else nullcontext():
-                network = make_module(backbone, 2, size)
+                network = make_module(backbone, labels, size)
             _layers_of(backbone, network, size)
         except FAILURES:
             continue

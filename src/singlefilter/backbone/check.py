@@ -12,28 +12,30 @@ from singlefilter.backbone.weights import load_weights, published_address
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Arch, Params, WeightsFile
 
-LABELS = 2  # the data set's are not known yet
 
-
-def check_network(params: Params) -> None:
+def check_network(params: Params, labels: int) -> None:
     """Check that the chosen network can be built for the images, has the examined layers, and gets its weights.
 
     Weights that torchvision publishes are not downloaded yet.
+
+    Args:
+        params: The run's parameters.
+        labels: How many the data set has.
 
     Raises:
         InputError: One of these is not so.
     """
     try:
-        _check(params.chosen_arch, params.chosen_dataset.image_size)
+        _check(params.chosen_arch, labels, params.chosen_dataset.image_size)
     except InputError as error:
         raise InputError(f"catalog.yaml: archs.{params.arch}: {error}") from error
 
 
-def _check(arch: Arch, image_size: int) -> None:
+def _check(arch: Arch, labels: int, image_size: int) -> None:
     row = arch.backbone
     from_file = isinstance(row.weights, WeightsFile)
     with nullcontext() if from_file or row.module else WithoutMemory():
-        network = AnyNetwork(row, LABELS, image_size)
+        network = AnyNetwork(row, labels, image_size)
     network.require_layers(arch.examined_layers)
     if from_file:
         load_weights(network)
@@ -42,7 +44,7 @@ def _check(arch: Arch, image_size: int) -> None:
     if row.module:
         _check_storing(network)
     if row.module and row.epochs:
-        _check_training(network, image_size)
+        _check_training(network)
 
 
 def _check_storing(network: AnyNetwork) -> None:
@@ -58,18 +60,18 @@ def _check_storing(network: AnyNetwork) -> None:
             ) from error
 
 
-def _check_training(network: AnyNetwork, image_size: int) -> None:
+def _check_training(network: AnyNetwork) -> None:
     """Pass grey images through a network of the user's as training does, where it may put out something else."""
     what = f"{network_name(network.backbone)}: in training mode it"
     try:
-        fields = network.train()(torch.zeros(IMAGES, 3, image_size, image_size))
+        fields = network.train()(torch.zeros(IMAGES, 3, network.image_size, network.image_size))
     except FAILURES as error:  # whatever the network raises
         raise InputError(f"{what} fails ({first_line(error)}); mend it, or set epochs: 0") from error
-    if not isinstance(fields, Tensor) or fields.shape != (IMAGES, LABELS):
+    if not isinstance(fields, Tensor) or fields.shape != (IMAGES, network.labels):
         found = tuple(fields.shape) if isinstance(fields, Tensor) else type(fields).__name__
         raise InputError(
-            f"{what} puts out {found}, where {(IMAGES, LABELS)}, a field for each of {IMAGES} images and {LABELS} "
-            "labels, is needed; mend it, or set epochs: 0"
+            f"{what} puts out {found}, where {(IMAGES, network.labels)}, a field for each of {IMAGES} images and "
+            f"{network.labels} labels, is needed; mend it, or set epochs: 0"
         )
     if not fields.requires_grad:
         raise InputError(

@@ -123,14 +123,17 @@ def find_layers(module: nn.Module, image_size: int) -> Layers:
 
 @contextmanager
 def _all_counted() -> Iterator[None]:
-    """Have attention computed product by product: in one fused operation they are not counted."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
+    """Have attention and recurrent layers computed product by product: in one fused operation they are not counted."""
+    mha, mkldnn = torch.backends.mha, torch.backends.mkldnn
+    before = mha.get_fastpath_enabled(), mkldnn.enabled
+    mha.set_fastpath_enabled(False)
+    mkldnn.enabled = False
     try:
         with sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(before)
+        mha.set_fastpath_enabled(before[0])
+        mkldnn.enabled = before[1]
 
 
 @contextmanager

@@ -43,6 +43,9 @@ def load_weights(network: AnyNetwork) -> None:
     else:
         path = _published(network, asked)
     _put(network, _read(path), path)
+    for name, values in network.module.named_parameters():
+        if not values.isfinite().all():
+            raise InputError(f"weights: {name} in {path} holds NaN or infinite values; use weights of another training")
 
 
 def _require_digest(path: Path, expected: str, remedy: str) -> None:

@@ -53,14 +53,14 @@ def find_classes(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(train))
 
 
-def check_class_folders(folder: Path) -> int:
+def check_class_folders(folder: Path) -> tuple[int, int]:
     """Check the folders and files of a data set that DVC watches, without reading the images.
 
     Args:
         folder: The folder that holds train and test.
 
     Returns:
-        The number of training images.
+        The numbers of labels and of training images.
 
     Raises:
         InputError: As load_class_folders, but for what is in the files; or as refuse_links.
@@ -68,7 +68,7 @@ def check_class_folders(folder: Path) -> int:
     refuse_links(folder)
     class_names = find_classes(folder)
     train, _ = (_image_files(folder / split, class_names) for split in SPLITS)
-    return sum(map(len, train))
+    return len(class_names), sum(map(len, train))
 
 
 def refuse_links(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Where a data set comes from: the digits within scikit-learn, CIFAR, or class folders of the user's own."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -15,10 +16,20 @@ from singlefilter.sources.class_folders import check_class_folders, load_class_f
 PUBLISHED = ("digits", *KNOWN)
 TEST_DIGITS = 30  # images per label
 DIGITS_SEED = 0
-TRAINING_IMAGES = {"digits": 1_497, "cifar10": 50_000, "cifar100": 50_000}
 
 
-def check_source(name: str, row: Dataset) -> int | None:
+class Counts(NamedTuple):
+    """How many labels and training images a data set has."""
+
+    labels: int
+    training_images: int
+
+
+UNKNOWN_LABELS = 2  # how many are taken where the images are not here
+COUNTS = {"digits": Counts(10, 1_497), "cifar10": Counts(10, 50_000), "cifar100": Counts(100, 50_000)}
+
+
+def check_source(name: str, row: Dataset) -> Counts | None:
     """Check that a data set's images are at hand, without reading them.
 
     Images that DVC tracks may be elsewhere: what does not need them runs all the same (dvc repro --allow-missing).
@@ -28,7 +39,7 @@ def check_source(name: str, row: Dataset) -> int | None:
         row: The row.
 
     Returns:
-        The number of training images; None where the images are not here.
+        The numbers of labels and of training images; None where the images are not here.
 
     Raises:
         InputError: The folder is missing, or its layout is none that can be read.
@@ -38,10 +49,10 @@ def check_source(name: str, row: Dataset) -> int | None:
         print(f"{folder} is not here; where the images are needed, get them: dvc pull {folder}")
         return None
     if row.source == "class_folders":
-        return check_class_folders(folder)
+        return Counts(*check_class_folders(folder))
     if not folder.is_dir():
         raise InputError(f"{folder} is missing; make it, with a note of where the images come from")
-    return TRAINING_IMAGES[row.source]
+    return COUNTS[row.source]
 
 
 def load_source(name: str, row: Dataset, mirror: Path | None, downloads: Path) -> Data:
