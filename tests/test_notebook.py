@@ -215,6 +215,26 @@ def test_errors_name_the_functions_arguments_and_no_keys_of_files(arguments, mes
         (lambda: singlefilter.find_clusters(np.zeros((2, 3))), r"fields have shape \(1, 2, 3\)"),
         (lambda: singlefilter.find_clusters(np.zeros((0, 3, 3))), r"fields have shape \(0, 3, 3\)"),
         (lambda: singlefilter.find_clusters([[1, 2], [3]]), "fields cannot be read as numbers"),
+        (lambda: singlefilter.find_clusters([[1, np.nan], [0, 1]]), "^fields hold NaN or infinite values; needed are"),
+        (
+            lambda: singlefilter.filter_matrices({3: torch.rand(2, 3)}, [0, 1], torch.rand(2, 3)),
+            r"^features cannot be read as numbers \(of type dict: ",
+        ),
+        (
+            lambda: singlefilter.filter_matrices(
+                torch.full((2, 3), 1e39, dtype=torch.double), [0, 1], torch.rand(2, 3)
+            ),
+            "^features hold NaN or infinite values, or such as float32 does not hold; look at",
+        ),
+        (
+            lambda: singlefilter.load_dataset(None),
+            "^source: 'None' is no folder, and none of digits, cifar10, cifar100",
+        ),
+        (lambda: singlefilter.load_dataset(__file__), r"^source: '.*test_notebook\.py' is no folder, and none of"),
+        (
+            lambda: singlefilter.extract_features(abs, torch.rand(2, 3), ["0"]),
+            "^network: is a builtin_function_or_method; needed is a torch.nn.Module",
+        ),
         (
             lambda: singlefilter.train_heads(torch.zeros(4, 0), [0, 1, 0, 1]),
             r"features are float32 \(4, 0\); needed for 4 labels",

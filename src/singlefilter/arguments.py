@@ -74,7 +74,8 @@ def tensor_of(name: str, values: ArrayLike | Tensor, needed: str) -> Tensor:
         found = torch.as_tensor(values if isinstance(values, Tensor) else np.require(values, requirements="CW"))
         return found.detach().cpu().to_dense()
     except UNREADABLE as error:
-        raise InputError(f"{name} cannot be read as numbers ({error}); needed are {needed}") from error
+        kind = type(values).__name__
+        raise InputError(f"{name} cannot be read as numbers (of type {kind}: {error}); needed are {needed}") from error
 
 
 def kind_of(values: Tensor) -> str:
@@ -164,9 +165,11 @@ def features_of(features: ArrayLike | Tensor, images: int) -> Tensor:
     values = tensor_of("features", features, needed)
     if values.ndim < 2 or len(values) != images or not values.is_floating_point() or not values.numel():
         raise InputError(f"features are {kind_of(values)}; needed for {images} labels are {needed}")
+    values = values if values.dtype == torch.float16 else values.float()
     if not values.isfinite().all():
-        raise InputError("features hold NaN or infinite values; needed are numbers: look at the network or its images")
-    values = values.float() if values.dtype == torch.bfloat16 else values  # which NumPy has not
+        raise InputError(
+            "features hold NaN or infinite values, or such as float32 does not hold; look at the network or its images"
+        )
     return values.reshape(images, values.shape[1], -1)  # (N, F, H, W) -> (N, F, S)
 
 
@@ -194,6 +197,8 @@ def layer_of(layer: object) -> LayerName:
 
 def layers_of(network: nn.Module, layers: Iterable[int | str]) -> dict[LayerName, str]:
     """Give for each layer its name as network.named_modules() has it."""
+    if not isinstance(network, nn.Module):
+        raise InputError(f"network: is a {type(network).__name__}; needed is a torch.nn.Module")
     modules, found = dict(network.named_modules()), {}
     for layer in list_of("layers", layers):
         if isinstance(network, Network) and not isinstance(layer, str):
@@ -228,12 +233,16 @@ def inputs_of(network: nn.Module, images: ArrayLike | Tensor) -> Tensor:
 def fields_of(matrices: FilterMatrices | ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Give fields, float64 (F, K, K), and the images of each label, int64 (K,)."""
     if isinstance(matrices, FilterMatrices):
-        return np.asarray(matrices.fields), matrices.images_per_label
-    fields = tensor_of("fields", matrices, "numbers, (F, K, K) or (K, K)").double().numpy()
-    fields = fields[np.newaxis] if fields.ndim == 2 else fields
-    if fields.ndim != 3 or fields.shape[1] != fields.shape[2] or not fields.size:
-        raise InputError(f"fields have shape {fields.shape}; needed is (F, K, K) or (K, K)")
-    return fields, np.ones(fields.shape[1], dtype=np.int64)
+        fields, images_per_label = np.asarray(matrices.fields), matrices.images_per_label
+    else:
+        fields = tensor_of("fields", matrices, "numbers, (F, K, K) or (K, K)").double().numpy()
+        fields = fields[np.newaxis] if fields.ndim == 2 else fields
+        if fields.ndim != 3 or fields.shape[1] != fields.shape[2] or not fields.size:
+            raise InputError(f"fields have shape {fields.shape}; needed is (F, K, K) or (K, K)")
+        images_per_label = np.ones(fields.shape[1], dtype=np.int64)
+    if not np.isfinite(fields).all():
+        raise InputError("fields hold NaN or infinite values; needed are numbers")
+    return fields, images_per_label
 
 
 def clusters_of(matrices: FilterMatrices | ArrayLike, threshold: float) -> LayerClusters:

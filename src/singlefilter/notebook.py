@@ -85,7 +85,7 @@ def load_dataset(source: str | Path = "digits", image_size: int = 32, mirror: st
             raise InputError(f"image_size: is {image_size}; the images of {source} have 32")
         row = Dataset(source=source, image_size=image_size, flip=False, translation=0)
         return load_source(source, row, Path(mirror) if mirror else None, DOWNLOADS)
-    if not Path(source).exists():
+    if not isinstance(source, str | Path) or not Path(source).is_dir():
         raise InputError(f"source: {str(source)!r} is no folder, and none of {', '.join(PUBLISHED)}")
     return load_class_folders(Path(source).absolute().name, Path(source), image_size)
 
