@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params import Params, no_row
 from singlefilter.spread.copies import DVC, copy_project, only_one, remove_copy, require_known_images
 from singlefilter.spread.jobs import Job, local, slurm, succeeds, visible_gpus
 from stages import run
@@ -27,7 +27,7 @@ def main(params: Params, cluster: str, at_once: int, arch: list[str], seeds: lis
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)  # an exception, so that jobs are ended first
     archs, samples = arch or [params.arch], [*(seeds or params.seeds)]
-    require_usable(params, cluster, archs, options)
+    require_usable(params, cluster, archs, samples, options)
     experiments = [["exp", "run", "--temp", "-S", f"arch={name}", "-S", f"seeds={samples}"] for name in archs]
     jobs: list[Job] = []
     try:
@@ -54,12 +54,16 @@ def main(params: Params, cluster: str, at_once: int, arch: list[str], seeds: lis
             remove_copy(job.folder)
 
 
-def require_usable(params: Params, cluster: str, archs: Sequence[str], options: Sequence[str]) -> None:
+def require_usable(
+    params: Params, cluster: str, archs: Sequence[str], seeds: Sequence[int], options: Sequence[str]
+) -> None:
     if len(set(archs)) < len(archs):
         raise InputError(f"--arch: {','.join(archs)} repeats a row; each is run once")
+    if len(set(seeds)) < len(seeds):
+        raise InputError(f"--seeds: {','.join(map(str, seeds))} repeats a seed; each sample needs its own")
     for name in archs:
         if name not in params.archs:
-            raise InputError(f"--arch: {name!r} is not a row of archs; allowed are {', '.join(params.archs)}")
+            raise InputError(f"--arch: {no_row(name, 'archs', params.archs)}")
     if options and cluster != "slurm":
         raise InputError(f"{' '.join(options)}: is for sbatch; leave it out, or add --cluster slurm before the --")
 

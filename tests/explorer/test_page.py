@@ -748,6 +748,13 @@ def test_a_label_without_fields_above_the_threshold_has_no_noise_either(page):
     )
 
 
+def test_of_several_samples_the_null_is_said_to_be_their_mean(page):
+    assert "outputs, mean over all samples." in page.inner_text("#path")
+    page.evaluate("explorer.run.samples.splice(1)")
+    go(page, "#layer=2")
+    assert "outputs." in page.inner_text("#path") and "mean over all" not in page.inner_text("#path .note")
+
+
 def test_a_single_layer_has_no_line(page):
     assert "Line and second number: the same by chance" in page.inner_text("#path")
     page.evaluate("explorer.run.samples.forEach(sample => sample.layers.shift())")

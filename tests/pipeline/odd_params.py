@@ -98,7 +98,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "a control character": (changed("digits", "'\x07'"), "special characters are not allowed"),
     "half a surrogate pair": (changed("digits", '"\\uD800"'), "holds what no parameter can be: 'utf-8' codec"),
     "no character": (changed("digits", '"\\UFFFFFFFF"'), "not valid YAML: "),
-    "a line break in a name": (changed("digits", '"a\\nb"'), r"'a\nb' is not a row of datasets"),
+    "a line break in a name": (changed("digits", '"a\\nb"'), r"'a\nb' is no row of datasets in catalog.yaml"),
     "a line break in a key": ('"a\\nb": 1\n' + TEXT, r"a\nb: is no known key"),
     "Latin-1": (changed("digits", "größe").encode("latin-1"), "'utf-8' codec can't decode byte"),
     "UTF-16": (TEXT.encode("utf-16"), "'utf-8' codec can't decode byte"),

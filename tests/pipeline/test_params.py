@@ -385,10 +385,18 @@ ROWS = "must hold rows of `name: value`"
     "key, value, expected",
     [
         # names of rows
-        ("dataset", "CIFAR10", "'CIFAR10' is not a row of datasets; did you mean cifar10? allowed are digits, cifar10"),
-        ("dataset", "faces", "'faces' is not a row of datasets; allowed are digits, cifar10, cifar100"),
+        (
+            "dataset",
+            "CIFAR10",
+            "'CIFAR10' is no row of datasets in catalog.yaml; did you mean cifar10? allowed are digits, cifar10",
+        ),
+        ("dataset", "faces", "'faces' is no row of datasets in catalog.yaml; allowed are digits, cifar10, cifar100"),
         ("dataset", 10, "is 10; must be text"),
-        ("arch", "vgg61", "'vgg61' is not a row of archs; did you mean vgg6? allowed are vgg16, vgg6, avgg16, vgg14"),
+        (
+            "arch",
+            "vgg61",
+            "'vgg61' is no row of archs in catalog.yaml; did you mean vgg6? allowed are vgg16, vgg6, avgg16, vgg14",
+        ),
         ("arch", None, "is null; must be text"),
         # seeds
         ("seeds", 0, f"is 0; {LIST}"),

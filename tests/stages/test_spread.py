@@ -98,8 +98,13 @@ def test_a_job_that_the_cluster_has_ended_has_failed(run_spread, capsys):
 
 
 def test_what_cannot_run_is_refused_before_anything_is_copied(run_spread, make_params):
-    with pytest.raises(InputError, match="^--arch: 'tinny' is not a row of archs; allowed are tiny, small$"):
+    with pytest.raises(
+        InputError,
+        match=r"^--arch: 'tinny' is no row of archs in catalog.yaml; did you mean tiny\? allowed are tiny, small$",
+    ):
         run_spread(arch=["tiny", "tinny"])
+    with pytest.raises(InputError, match="^--seeds: 1,2,1 repeats a seed; each sample needs its own$"):
+        run_spread(seeds=[1, 2, 1])
     with pytest.raises(InputError, match="^--time=3 --exclusive: is for sbatch; leave it out, or add --cluster slurm"):
         spread.main(make_params(), "local", 2, [], [], ["--time=3", "--exclusive"])
     with pytest.raises(InputError, match="^--time: is ''; give the minutes"):

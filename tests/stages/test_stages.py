@@ -50,6 +50,25 @@ def test_the_log_adds_what_stopped_processes_took():
     assert 1000 <= json.loads(LOG.read_text(encoding="utf-8"))["seconds"] < 1060
 
 
+@pytest.mark.parametrize("folder, lines", [(".dvc/tmp/exps/tmp5", 2), ("exps/tmp5", 1)])
+def test_a_mistake_in_an_experiments_copy_says_that_git_has_to_know_new_files(folder, lines, tmp_path, monkeypatch):
+    copy = tmp_path / folder
+    copy.mkdir(parents=True)
+    for name in ("params.yaml", "catalog.yaml"):
+        shutil.copy(name, copy)
+    monkeypatch.chdir(copy)
+
+    def stage(params: Params, seed: int) -> None:
+        raise InputError("networks/mine.py is missing")
+
+    with pytest.raises(SystemExit) as ended:
+        run(stage, per_sample=True)
+    first, *others = str(ended.value).splitlines()
+    assert first == "example: networks/mine.py is missing"
+    assert len(others) == lines - 1
+    assert all("git add what is new" in line for line in others)
+
+
 @pytest.mark.parametrize("used", [True, False])
 def test_the_log_names_the_gpu_if_the_stage_used_it(used, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: used)

@@ -14,33 +14,25 @@ KINDS = {ABOUT: "about other networks", NEEDS: "need several runs"}
 
 
 def claims_text(table: pd.DataFrame) -> str:
-    """Write the claims of which the run has a number for the terminal, 120 columns wide, and why others have none.
+    """Write the claims that the run can judge for the terminal, 120 columns wide, and why it cannot judge the others.
 
     Args:
         table: As judge gives it, or read from its file.
     """
     texts = ("reason", "construction", "tells", "choices", "paper")
     table = table.astype(dict.fromkeys(texts, object)).fillna(dict.fromkeys(texts, ""))
-    shown = table[table["measured"].notna()]
-    rows = [("claim", "the paper", "measured [95 %]", "untrained", "verdict")] if len(shown) else []
-    for row in shown.itertuples():
-        measured = number_text(row.measured, row.low, row.high)
-        rows.append((row.id, str(row.paper), measured, number_text(row.control), row.verdict))
-    remarks = [*([""] if rows else []), *map(_remark, shown.itertuples())]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for cells, remark in zip(rows, remarks, strict=True):
-        start = "".join(f"{cell:<{width}}  " for cell, width in zip(cells, widths, strict=True))
-        fits = len(start) + len(remark) <= TEXT_WIDTH
-        lines += [(start + remark).rstrip()] if fits else [start.rstrip(), *_wrapped(f"  {remark}", indent="    ")]
-    lines += _interval_lines(shown)
+    is_judged = table["verdict"] != NOT_COMPARABLE
+    judged, others = table[is_judged], table[~is_judged]
+    lines = [*_judged_lines(judged), *_interval_lines(judged)]
     counts = summarise_claims(table)
     lines.append(
         f"the paper's claims: {counts['holds']} hold ({counts['hold_beyond_controls']} of them beyond their controls, "
         f"{counts['hold_without_control']} without control), {counts['does_not_hold']} do not, "
         f"{counts['not_comparable']} cannot be compared"
     )
-    lines += _not_comparable_lines(table.loc[table["verdict"] == NOT_COMPARABLE, "reason"])
+    if with_number := others["measured"].count():
+        lines.append(f"  of these, {with_number} have a number all the same: metrics/claims.csv")
+    lines += _not_comparable_lines(others["reason"])
     choices = next(filter(None, table["choices"]), "")
     lines += _wrapped(f"open choices: {choices}") if choices else []
     return "\n".join(lines)
@@ -53,8 +45,27 @@ def number_text(value: float, low: float = math.nan, high: float = math.nan) -> 
     return f"{value:.4g}" if pd.isna(low) or pd.isna(high) else f"{value:.4g} [{low:.4g}, {high:.4g}]"
 
 
+def _judged_lines(judged: pd.DataFrame) -> list[str]:
+    """Two lines a claim: its numbers and verdict, and below them in words what it is, and what limits it."""
+    if judged.empty:
+        return []
+    rows = [("claim", "the paper", "measured [95 %]", "untrained", "verdict")]
+    for row in judged.itertuples():
+        measured = number_text(row.measured, row.low, row.high)
+        rows.append((row.id, str(row.paper), measured, number_text(row.control), row.verdict))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    heading, *numbers = [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip() for cells in rows
+    ]
+    lines = [heading]
+    for line, row in zip(numbers, judged.itertuples(), strict=True):
+        words = "; ".join(filter(None, (row.claim, _remark(row))))
+        lines += [line, *_wrapped(f"  {words}")]
+    return lines
+
+
 def _remark(row: Any) -> str:
-    """What is to be said of a row beside its verdict: why it does not hold, or that it tells nothing."""
+    """What is to be said of a claim besides its verdict: why it does not hold, or that it tells nothing."""
     if row.verdict == FAILS:
         return row.reason
     if row.construction:
@@ -65,9 +76,9 @@ def _remark(row: Any) -> str:
     return f"{' and '.join(free)} would do" if free else ""
 
 
-def _interval_lines(shown: pd.DataFrame) -> list[str]:
+def _interval_lines(judged: pd.DataFrame) -> list[str]:
     """Say what the intervals are about, and of how many rows."""
-    counts = shown.loc[shown["low"].notna(), "interval_over"].value_counts(sort=False)
+    counts = judged.loc[judged["low"].notna(), "interval_over"].value_counts(sort=False)
     over = ", ".join(f"{population} ({count})" for population, count in counts.items())
     return _wrapped(f"95 % intervals over {over}: column interval_over of metrics/claims.csv") if over else []
 

@@ -23,6 +23,8 @@ from singlefilter.pipeline.params_files import load_params
 LOG = Path("logs/stages.jsonl")
 NO_MEMORY = ("alloc", "could not create a primitive")  # what errors of PyTorch, HDF5 and oneDNN say then
 NO_PEER = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL")  # and of gloo and NCCL
+IN_COPY = """
+This is an experiment's copy of the project. It has what Git knows of: git add what is new, and queue it again."""
 
 
 def run(
@@ -77,7 +79,8 @@ def errors_in_one_line(speaker: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        sys.exit(f"{speaker}: {error}")
+        is_copy = Path.cwd().parent.as_posix().endswith(".dvc/tmp/exps")
+        sys.exit(f"{speaker}: {error}{IN_COPY if is_copy else ''}")
     except MemoryError as error:
         sys.exit(f"{speaker}: too little memory{f': {error}' if str(error) else ''}")
     except BrokenPipeError:  # whoever reads, such as head, has enough

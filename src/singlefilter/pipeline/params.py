@@ -370,12 +370,17 @@ class Params(_Values):
 
 def _check_row(key: str, name: str, rows: dict[str, Any]) -> None:
     if name not in rows:
-        raise ValueError(f"{key}: {name!r} is not a row of {key}s; {near(name, rows)}allowed are {', '.join(rows)}")
+        raise ValueError(f"{key}: {no_row(name, f'{key}s', rows)}")
     for row in rows:  # folders are named by them, of spread's even by one that is not chosen; DVC splits keys at dots
         if not re.fullmatch(r"\w[\w-]*", row):
             raise ValueError(
                 f"{key}s.{row!r}: a row is named by letters, digits, _, and, but for the first, -; rename it"
             )
+
+
+def no_row(name: str, table: str, rows: Iterable[str]) -> str:
+    """Say that a name is no row of a table of catalog.yaml, and which rows there are."""
+    return f"{name!r} is no row of {table} in catalog.yaml; {near(name, rows)}allowed are {', '.join(rows)}"
 
 
 def near(name: str, allowed: Iterable[str]) -> str:

@@ -61,8 +61,10 @@ export function drawPath(view) {
 
 function aboutNulls({ run, sample, state }) {
   const known = run.about.threshold;
+  const which = sample.layers.length > 1 ? "Line and second" : "Second";
+  const over = run.samples.length > 1 ? ", mean over all samples" : "";
   return state.threshold === known
-    ? `${sample.layers.length > 1 ? "Line and second" : "Second"} number: the same by chance, with the ${NULLS.labels}.`
+    ? `${which} number: the same by chance, with the ${NULLS.labels}${over}.`
     : `What there would be by chance is known at the threshold ${known} only.`;
 }
 
