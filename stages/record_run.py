@@ -1,8 +1,11 @@
 """Record the present run in metrics/reference/: its tables, figures and parameters, and what it ran on."""
 
+import math
 import os
 import re
 import shutil
+import statistics
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +14,10 @@ import pandas as pd
 
 from singlefilter.claims.judge import NOT_COMPARABLE, judge
 from singlefilter.claims.run import Run
+from singlefilter.filters.store import read_layer
 from singlefilter.pipeline.artifacts import CONTROLS, RECORDS, Workspace, path_of
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import Params
+from singlefilter.pipeline.params import Params, layer_text
 from singlefilter.pipeline.params_files import load_params
 from singlefilter.records.store import (
     chosen_rows,
@@ -26,6 +30,7 @@ from singlefilter.records.store import (
 from singlefilter.records.what_ran import run_text
 from stages import run
 
+ROUNDED = 1e-6  # of a success rate in layers.csv
 ARGUMENTS = {
     "--name": {"default": "", "help": "what tells this run from another of the same data set, network and epochs"},
     "--note": {"default": "", "help": "a line for the record's run.md"},
@@ -46,8 +51,9 @@ def main(params: Params, name: str, note: str, control: bool, figures: Sequence[
     figures = [] if control else figures
     check_old_record(folder, params)
     files = workspace_files(params.seeds)
-    check_verdicts(read_run(params, files))
-    check_matrices(params)
+    present = read_run(params, files)
+    check_verdicts(present)
+    check_matrices(present)
     for figure in figures:
         files[f"{figure}.png"] = figure_file(figure)
     with replacing_folder(folder) as temporary:
@@ -123,12 +129,23 @@ def check_verdicts(present: Run) -> None:
             )
 
 
-def check_matrices(params: Params) -> None:
-    """Check that the matrices were made with the present parameters, of which tables show only some."""
-    files = Workspace(params)
-    for seed in params.seeds:
-        with files.read("matrices", seed=seed):
-            pass
+def check_matrices(present: Run) -> None:
+    """Check that the matrices were made with the present parameters, of which tables show only some, and the tables
+    from them.
+    """
+    files = Workspace(present.params)
+    rates = defaultdict(list)
+    for seed in present.params.seeds:
+        with files.read("matrices", seed=seed) as file:
+            for layer in present.by_layer:
+                rates[layer].append(read_layer(file, layer).accuracies["test_accuracy"])
+    for layer, of_samples in rates.items():
+        found, expected = present.by_layer[layer]["accuracy_mean"], statistics.mean(of_samples)
+        if not math.isclose(found, expected, abs_tol=ROUNDED):
+            raise InputError(
+                f"{path_of('layers')} has the success rate {found:g} for {layer_text(layer)}, and the matrices have "
+                f"{expected:g}. Make the run's tables again (dvc repro), then record the run"
+            )
 
 
 def verdicts(table: pd.DataFrame) -> list[tuple[str, str, str]]:
@@ -140,7 +157,8 @@ def verdicts(table: pd.DataFrame) -> list[tuple[str, str, str]]:
 def verdict_text(shown: tuple[str, str, str], other: tuple[str, str, str]) -> str:
     """Write a claim's verdict, of its reasons those that the other verdict has not."""
     claim, verdict, reasons = shown
-    return f"{claim} {verdict} {'; '.join(part for part in reasons.split('; ') if part not in other[2])}".rstrip()
+    others = other[2].split("; ")
+    return f"{claim} {verdict} {'; '.join(part for part in reasons.split('; ') if part not in others)}".rstrip()
 
 
 def figure_file(name: str) -> Path:

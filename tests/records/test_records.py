@@ -7,12 +7,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from singlefilter.claims.claims import CLAIMS
 from singlefilter.claims.intervals import Number
 from singlefilter.claims.judge import judge
+from singlefilter.filters.store import LayerMatrices, write_layer
 from singlefilter.pipeline.artifacts import Workspace, digest_of_determinants
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import replacing
@@ -43,8 +45,9 @@ def write(run: Tables, *arguments: str, record: bool = True) -> None:
     """Write a run's tables into the project's folder, and record it with these arguments."""
     files = Workspace(run.write(Path()))
     for seed in run.accuracies:
-        with files.write("matrices", seed=seed):
-            pass
+        with files.write("matrices", seed=seed) as file:
+            for layer, means in run.layers.items():
+                write_layer(file, layer, LayerMatrices([], {"test_accuracy": means["accuracy"]}, np.zeros(0), {}))
     if record:
         command(*arguments)
 
@@ -107,9 +110,8 @@ def test_a_records_params_yaml_is_whole_and_has_the_chosen_rows_alone():
 
 def test_what_the_run_was_made_with_is_told(monkeypatch):
     params = tables().run().params
-    backbone, stats, none = (
-        {"determinants": digest_of_determinants(params, stage)} for stage in ("train_backbone", "cluster_stats", "vega")
-    )
+    stages = ("train_backbone", "train_heads", "cluster_stats", "vega")
+    backbone, heads, stats, none = ({"determinants": digest_of_determinants(params, stage)} for stage in stages)
     of_another_run = digest_of_determinants(params.model_copy(update={"precision": "bf16"}), "train_backbone")
     torch = {"torch": "2.12.1", "device": "cpu"}
     log(
@@ -118,6 +120,7 @@ def test_what_the_run_was_made_with_is_told(monkeypatch):
         {"stage": "train_backbone", "seed": 1, "seconds": 80.5} | backbone | torch,
         {"stage": "train_backbone", "seed": 7, "seconds": 9.0} | backbone | torch,  # no sample of this run
         {"stage": "train_backbone", "seed": 0, "seconds": 9.0} | torch | {"determinants": of_another_run},
+        {"stage": "train_heads", "seed": 1, "seconds": 5.0} | heads,
         {"stage": "cluster_stats", "seconds": 4.0} | stats,
         {"stage": "cluster_stats", "seconds": 9.0},  # logged before runs were told apart
         {"stage": "record_run", "seconds": 9.0} | none,
@@ -132,8 +135,8 @@ def test_what_the_run_was_made_with_is_told(monkeypatch):
     assert revision == "* revision: abc1234"
     assert " cores of Some Processor, " in hardware and hardware.endswith(" GiB; torch 2.12.1 on cpu")
     assert seconds == (
-        "* seconds: train_backbone 70 + 80.5, cluster_stats 4; together 154; "
-        "not logged: extract_features, train_heads, filter_matrices"
+        "* seconds: train_backbone 70 + 80.5, train_heads 5, cluster_stats 4; together 160; "
+        "not logged, of some samples at least: extract_features, train_heads, filter_matrices"
     )
     assert note == "* a first try"
 
@@ -314,6 +317,28 @@ def test_parameters_that_no_claim_shows_are_compared_too(old, new, why):
     write(tables(), record=False)
     change_params(old, new)
     assert why in refusal() and not RECORDS.exists()
+
+
+def test_tables_that_were_not_made_from_the_matrices_are_refused():
+    write(tables(), record=False)
+    change_params("precision: float32", "precision: bf16")
+    files = Workspace(load_params())
+    for seed in (0, 1):
+        with files.write("matrices", seed=seed) as file:
+            for layer, means in tables().layers.items():
+                rate = means["accuracy"] + 0.0001 * seed * (layer == 10)
+                write_layer(file, layer, LayerMatrices([], {"test_accuracy": rate}, np.zeros(0), {}))
+    assert refusal() == (
+        "record_run: metrics/layers.csv has the success rate 0.94 for layer 10, and the matrices have 0.94005. "
+        "Make the run's tables again (dvc repro), then record the run"
+    )
+
+
+def test_of_two_verdicts_the_reasons_that_differ_are_told():
+    shared = "about vgg16; 1 sample"
+    shown, other = (("sr", "not comparable", f"{shared}; {count} held out") for count in ("1500", "500"))
+    assert record_run.verdict_text(shown, other) == "sr not comparable 1500 held out"
+    assert record_run.verdict_text(other, shown) == "sr not comparable 500 held out"
 
 
 def test_a_trained_network_is_no_control_although_its_row_is_changed_afterwards():
