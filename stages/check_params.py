@@ -3,7 +3,7 @@
 from singlefilter.data.dataset import check_held_out
 from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.params import Params
-from singlefilter.sources.load import UNKNOWN_LABELS, check_source
+from singlefilter.sources.load import check_source
 from stages import run
 
 
@@ -11,10 +11,10 @@ def main(params: Params) -> None:
     counts = check_source(params.dataset, params.chosen_dataset)
     if counts:
         check_held_out(params.validation.images, counts.training_images)
-    if not params.chosen_arch.backbone.is_chain:
+    if counts and not params.chosen_arch.backbone.is_chain:
         from singlefilter.backbone.check import check_network  # and with it torch, which takes seconds
 
-        check_network(params, counts.labels if counts else UNKNOWN_LABELS)
+        check_network(params, counts.labels)
     Workspace(params).write_text("params_checked", "params.yaml is valid\n")
     print(f"valid: {params.heading}")
 

@@ -11,9 +11,10 @@ from singlefilter.pipeline.architecture import layer_shapes
 from singlefilter.pipeline.artifacts import Workspace, feature_bytes
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Backbone, Params, no_row
-from singlefilter.sources.load import UNKNOWN_LABELS, check_source
+from singlefilter.sources.load import check_source
 from stages import run
 
+SOME_LABELS = 2  # where they are unknown
 THOUSAND = 1_000  # images, whose bytes are given before there is a data set
 ARCH = {"metavar": "ROW", "help": "the row of archs to list (params.yaml's arch)"}
 NETWORKS = {"action": "store_true", "help": "list torchvision's networks that a row of archs can name, and no layers"}
@@ -28,12 +29,12 @@ def main(params: Params, arch: str | None, networks: bool) -> None:
             raise InputError(f"--arch: {no_row(arch, 'archs', params.archs)}")
         params = params.model_copy(update={"arch": arch})
     labels, images = labels_and_images(params)
-    table = list_layers(params.chosen_arch.backbone, labels, params.chosen_dataset.image_size)
+    table = list_layers(params.chosen_arch.backbone, labels or SOME_LABELS, params.chosen_dataset.image_size)
     positions = table["positions"].clip(upper=1 if params.features.pooled else None)
     shapes = zip(table["filters"], positions, strict=True)
     megabytes = [feature_bytes([shape], images or THOUSAND) / 1e6 for shape in shapes]
     table[f"MB for {images or THOUSAND:,} images"] = [f"{each:,.1f}" for each in megabytes]
-    print(f"{params.arch} with images of {params.chosen_dataset.image_size} pixels and {labels} labels")
+    print(f"{params.arch} with images of {params.chosen_dataset.image_size} pixels and {labels or 'unknown'} labels")
     print(table.to_string(index=False))
     taken = "numbers" if params.chosen_arch.backbone.is_chain else "numbers, or names that have a letter"
     in_use = ", ".join(map(str, params.chosen_arch.examined_layers))
@@ -41,14 +42,14 @@ def main(params: Params, arch: str | None, networks: bool) -> None:
 
 
 def labels_and_images(params: Params) -> tuple[int, int]:
-    """Count the data set's labels and images; before it is there, the labels that it will have, and 0."""
+    """Count the data set's labels and images; before it is there, the labels that it will have, and 0 if unknown."""
     with suppress(InputError), Workspace(params).read("dataset") as file:
         data = read_dataset(file)
         return len(data.class_names), data.image_count
     with suppress(InputError):
         if counts := check_source(params.dataset, params.chosen_dataset):
             return counts.labels, 0
-    return UNKNOWN_LABELS, 0
+    return 0, 0
 
 
 def list_layers(backbone: Backbone, labels: int, image_size: int) -> pd.DataFrame:

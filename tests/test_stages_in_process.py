@@ -179,6 +179,18 @@ def test_a_network_with_weights_from_a_file_is_examined_as_it_comes(project):
         check_params.main(params)
 
 
+def test_of_images_that_are_not_here_neither_labels_nor_network_are_known(project, capsys):
+    images = Path("data/images/tiny")
+    images.rename("elsewhere")
+    params = params_of("mine", [1], **OF_FILE | {"module": "networks/mine.py:none"})
+    with pytest.raises(InputError, match="data/images/tiny/train is no folder"):
+        check_params.main(params)
+    list_layers.main(params_of("mine", [1], **OF_FILE), arch=None, networks=False)
+    assert capsys.readouterr().out.startswith("mine with images of 32 pixels and unknown labels\n")
+    images.with_name("tiny.dvc").touch()
+    check_params.main(params)
+
+
 def test_layers_are_listed_with_their_sizes(project, capsys):
     params = params_of("mine", [1], **OF_FILE)
     list_layers.main(params, arch=None, networks=False)

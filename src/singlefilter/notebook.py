@@ -1,6 +1,7 @@
 """The Python API: the steps of the pipeline on arrays, tensors and modules, without files."""
 
 import io
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
@@ -85,7 +86,7 @@ def load_dataset(source: str | Path = "digits", image_size: int = 32, mirror: st
             raise InputError(f"image_size: is {image_size}; the images of {source} have 32")
         row = Dataset(source=source, image_size=image_size, flip=False, translation=0)
         return load_source(source, row, Path(mirror) if mirror else None, DOWNLOADS)
-    if not isinstance(source, str | Path) or not Path(source).is_dir():
+    if not isinstance(source, str | os.PathLike) or not Path(source).is_dir():
         raise InputError(f"source: {str(source)!r} is no folder, and none of {', '.join(PUBLISHED)}")
     return load_class_folders(Path(source).absolute().name, Path(source), image_size)
 

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -339,6 +340,26 @@ def test_tokens_before_images_are_refused_although_there_are_as_many_as_images_i
     ):
         network.layer_outputs(torch.zeros(7, 3, 8, 8), ["encoder"])
     assert network.layer_outputs(torch.zeros(7, 3, 8, 8), ["patches"])["patches"].shape == (7, 16, 2, 1)
+
+
+def test_tokens_before_images_are_refused_before_anything_is_trained(own, make_params):
+    own.write_text(OF_TENSORS)
+    params = own_params(make_params)
+    backbone = params.chosen_arch.backbone.model_copy(update={"module": "networks/mine.py:OfTwoTokens"})
+    for layer, is_refused in (("patches", False), ("encoder", True)):
+        arch = params.chosen_arch.model_copy(update={"backbone": backbone, "examined_layers": (layer,)})
+        with pytest.raises(InputError, match="'encoder' puts out") if is_refused else nullcontext():
+            check_network(params.model_copy(update={"archs": {"tiny": arch}}), 2)
+
+
+def test_a_lazy_layer_that_no_image_passes_is_refused(own):
+    own.write_text(
+        "from torch import nn\n\ndef make_network(labels, image_size):\n"
+        "    made = nn.Sequential(nn.Flatten(), nn.LazyLinear(labels))\n    made[1].unused = nn.LazyLinear(3)\n"
+        "    return made\n"
+    )
+    with pytest.raises(InputError, match="1.unused.weight gets no shape, since images do not pass through it"):
+        AnyNetwork(own_row(), 3, 8)
 
 
 def test_what_is_written_is_read_again(own, tmp_path):

@@ -63,6 +63,21 @@ def test_weights_that_are_no_numbers_are_refused(value, saved):
     assert told.startswith(f"weights: features.3.squeeze.bias in {path} holds NaN or infinite values; ")
 
 
+def test_infinite_values_may_be_meant_where_nothing_is_trained_and_nan_nowhere(saved):
+    made, path = saved
+    for name, values in (("features.3.squeeze.bias", -torch.inf), ("features.4.squeeze.bias", torch.nan)):
+        state = made.state_dict()
+        state[name][1] = values
+        torch.save(state, path)
+        built = network({"file": str(path), "sha256": digest(path)})
+        built.module.requires_grad_(False)
+        if values == -torch.inf:
+            load_weights(built)
+        else:
+            with pytest.raises(InputError, match=f"weights: {name} in .* holds NaN"):
+                load_weights(built)
+
+
 def test_an_output_layer_of_other_labels_stays_as_drawn(saved):
     made, path = saved
     torch.manual_seed(5)

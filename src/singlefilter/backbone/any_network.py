@@ -198,6 +198,9 @@ def _give_lazy_layers_their_shapes(module: nn.Module, image_size: int) -> None:
     """Pass grey images through a network with layers such as nn.LazyLinear, which take their shapes from them."""
     if any(map(is_lazy, [*module.parameters(), *module.buffers()])):
         module.eval()(torch.zeros(IMAGES, 3, image_size, image_size))
+    for name, values in [*module.named_parameters(), *module.named_buffers()]:
+        if is_lazy(values):
+            raise InputError(f"{name} gets no shape, since images do not pass through it; leave it out")
 
 
 def _layers_of(backbone: Backbone, module: nn.Module, image_size: int) -> Layers:

@@ -1,5 +1,6 @@
 """Checks of a row with `torchvision` or `module`, before a stage runs."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 
 import torch
@@ -10,7 +11,7 @@ from singlefilter.backbone.layers import IMAGES, WithoutMemory
 from singlefilter.backbone.modules import FAILURES
 from singlefilter.backbone.weights import load_weights, published_address
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import Arch, Params, WeightsFile
+from singlefilter.pipeline.params import Arch, LayerName, Params, WeightsFile
 
 
 def check_network(params: Params, labels: int) -> None:
@@ -42,9 +43,24 @@ def _check(arch: Arch, labels: int, image_size: int) -> None:
     elif row.weights not in (None, "random"):
         published_address(network, row.weights)
     if row.module:
+        _check_layers(network, arch.examined_layers)
         _check_storing(network)
     if row.module and row.epochs:
         _check_training(network)
+
+
+@torch.no_grad()
+def _check_layers(network: AnyNetwork, layers: Sequence[LayerName]) -> None:
+    """Pass grey images through a user's network as extract_features does, more of them than when it was built."""
+    images = torch.zeros(IMAGES + 1, 3, network.image_size, network.image_size)
+    try:
+        network.eval().layer_outputs(images, layers)
+    except InputError:
+        raise
+    except FAILURES as error:  # whatever the network raises
+        raise InputError(
+            f"{network_name(network.backbone)}: fails on {len(images)} images ({first_line(error)}); mend it"
+        ) from error
 
 
 def _check_storing(network: AnyNetwork) -> None:

@@ -106,7 +106,7 @@ def find_layers(module: nn.Module, image_size: int) -> Layers:
                 filters_first = output  # filters and positions are as many either way
             found[name] = tuple(filters_first.shape), len(weighted), counter.get_total_flops()
 
-    with _all_counted(), _watching(module.eval(), ended), FlopCounterMode(display=False) as counter:
+    with _all_counted(module), _watching(module.eval(), ended), FlopCounterMode(display=False) as counter:
         output = module(torch.zeros(IMAGES, 3, image_size, image_size, device=device))
     output_layer = weighted[-1] if weighted else ""
     places: dict[str, Place] = {}
@@ -122,12 +122,12 @@ def find_layers(module: nn.Module, image_size: int) -> Layers:
 
 
 @contextmanager
-def _all_counted() -> Iterator[None]:
-    """Have attention and recurrent layers computed product by product: in one fused operation they are not counted."""
+def _all_counted(module: nn.Module) -> Iterator[None]:
+    """Have attention and LSTMs computed product by product: in one fused operation they are not counted."""
     mha, mkldnn = torch.backends.mha, torch.backends.mkldnn
     before = mha.get_fastpath_enabled(), mkldnn.enabled
     mha.set_fastpath_enabled(False)
-    mkldnn.enabled = False
+    mkldnn.enabled &= not any(isinstance(layer, nn.LSTM) for layer in module.modules())
     try:
         with sdpa_kernel(SDPBackend.MATH):
             yield

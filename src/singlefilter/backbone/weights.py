@@ -3,13 +3,13 @@
 import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.error import URLError
 
 import torch
 import torchvision
-from torch import Tensor
+from torch import Tensor, nn
 
 from singlefilter.backbone.any_network import AnyNetwork, network_name
 from singlefilter.backbone.modules import WITHOUT_FURTHER_OUTPUTS
@@ -43,9 +43,18 @@ def load_weights(network: AnyNetwork) -> None:
     else:
         path = _published(network, asked)
     _put(network, _read(path), path)
-    for name, values in network.module.named_parameters():
-        if not values.isfinite().all():
-            raise InputError(f"weights: {name} in {path} holds NaN or infinite values; use weights of another training")
+    for name in _of_no_numbers(network.module):
+        raise InputError(f"weights: {name} in {path} holds NaN or infinite values; use weights of another training")
+
+
+def _of_no_numbers(module: nn.Module) -> Iterator[str]:
+    """Name what holds NaN, and what is infinite although it is trained; of the rest it may be meant, as in a mask."""
+    for name, values in module.state_dict().items():
+        if isinstance(values, Tensor) and values.is_floating_point() and values.isnan().any():
+            yield name
+    for name, values in module.named_parameters():
+        if values.requires_grad and values.isinf().any():
+            yield name
 
 
 def _require_digest(path: Path, expected: str, remedy: str) -> None:

@@ -23,8 +23,9 @@ from singlefilter.pipeline.params_files import load_params
 LOG = Path("logs/stages.jsonl")
 NO_MEMORY = ("alloc", "could not create a primitive")  # what errors of PyTorch, HDF5 and oneDNN say then
 NO_PEER = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL")  # and of gloo and NCCL
-IN_COPY = """
-This is an experiment's copy of the project. It has what Git knows of: git add what is new, and queue it again."""
+IN_COPY = (
+    " (in an experiment's copy of the project, which has what Git knows of: if a file is missing, git add it first)"
+)
 
 
 def run(
@@ -33,7 +34,7 @@ def run(
     arguments: Mapping[str, Mapping[str, Any]] | None = None,
     joined: Callable[[], AbstractContextManager[None]] | None = None,
 ) -> None:
-    """Run a stage from the command line: read params.yaml, call the stage, and turn a user's mistake into one line.
+    """Run a stage from the command line: read params.yaml, call the stage, and turn a user's mistake into a message.
 
     Args:
         main: The stage, called with the parameters, and with the command line's arguments by name. It may return the
@@ -71,10 +72,10 @@ def run(
 
 @contextmanager
 def errors_in_one_line(speaker: str) -> Iterator[None]:
-    """End the process with one line for what the user or the machine can mend; a bug keeps its traceback.
+    """End the process with a message for what the user or the machine can mend; a bug keeps its traceback.
 
     Args:
-        speaker: Who says it, at the line's beginning.
+        speaker: Who says it, at its beginning.
     """
     try:
         yield

@@ -25,7 +25,6 @@ class Counts(NamedTuple):
     training_images: int
 
 
-UNKNOWN_LABELS = 2  # how many are taken where the images are not here
 COUNTS = {"digits": Counts(10, 1_497), "cifar10": Counts(10, 50_000), "cifar100": Counts(100, 50_000)}
 
 
