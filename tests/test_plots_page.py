@@ -309,7 +309,7 @@ def write_tables(
     for depth, layer in enumerate(layers, 1):
         empty = layer == without_clusters
         statistics = {"noise": 9 / depth + samples, "clusters": 0 if empty else 1 + 1 / depth}
-        statistics |= {"cluster_size": None if empty else 3 - 2 / depth, "snr_largest": depth}
+        statistics |= {"cluster_size": None if empty else 3 - 2 / depth, "snr_counted": depth}
         rates = {"accuracy": 0.9 - 0.2 / depth, "train_accuracy": 1 - 0.1 / depth, "validation_accuracy": None}
         columns = {"layer": layer, "depth": layer / layers[-1], "filters": 8, "samples": samples}
         for name, value in (rates | statistics).items():

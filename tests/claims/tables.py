@@ -53,7 +53,7 @@ class Tables:
             means = {"noise": noise, "clusters": 1, "cluster_size": SIZE[numbers], "appearances": 150}
             means |= {7: LAYER7, 10: LAYER10}.get(layer, {})
             means |= {"appearances_variation": 0.05, "field_gap": 0.01, "fields_beside_clusters": -0.2}
-            means |= {"snr": 6, "signal": 150, "first_noise": 25, "first_noise_largest": 30}
+            means |= {"signal": 150, "first_noise": 25, "first_noise_largest": 30}
             means |= {"snr_counted": 4.5, "snr_counted_with_noise": 4, "second_noise": -9}
             means |= {"one_decision_share": 1, "few_decisions_share": 0.8, "single_accuracy": 0.1}
             means |= {"full_columns": 2, "full_columns_share": 0.8}

@@ -18,6 +18,13 @@ def test_success_rates_have_students_interval_over_samples():
     assert judged[["measured", "low", "high"]].tolist() == pytest.approx([0.94, 0.94 - half, 0.94 + half], abs=1e-9)
 
 
+def test_a_spread_over_samples_has_the_interval_of_chi_square():
+    judged = row(judge(tables(seeds=(0, 1, 2, 3)).run()), "sr.spread.vgg16")
+    low, high = (0.004 * math.sqrt(3 / quantile) for quantile in (9.348404, 0.215795))  # of 3 degrees of freedom
+    assert judged[["measured", "low", "high"]].tolist() == pytest.approx([0.004, low, high], rel=1e-5)
+    assert judged["interval_over"] == "samples"
+
+
 def test_statistics_have_their_tables_interval_and_differences_that_of_both():
     table = judge(tables().run())
     assert row(table, "noise.vgg16.layer2")[["low", "high"]].tolist() == [19.5, 20.5]

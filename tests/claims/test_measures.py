@@ -44,7 +44,7 @@ def test_clusters_of_single_labels_alone_have_no_counted_ratio_to_judge():
 
 def test_a_first_noise_that_disturbs_nothing_holds_by_construction():
     run = tables()
-    run.layers[13] |= {"first_noise": -12.3, "first_noise_largest": 40, "snr": math.nan}
+    run.layers[13] |= {"first_noise": -12.3, "first_noise_largest": 40}
     judged = row(judge(run.run()), "snr")
     assert (judged["measured"], judged["verdict"], judged["tells"]) == (math.inf, HOLDS, "no")
     assert judged["beside"] == "signal 150, first noise: mean -12.3, largest 40"

@@ -232,9 +232,12 @@ def test_features_that_the_disk_cannot_hold_are_refused_before_the_first_is_writ
     assert path_of("features", seed=0, layer=1).stat().st_mtime_ns == before
 
 
-def test_a_filter_is_faded_below_a_ten_thousandth_of_the_median(tmp_path):
+@pytest.mark.parametrize("alone", [2, 2e6])  # one filter that is far stronger than all others makes none of them faded
+def test_a_filter_is_faded_below_a_ten_thousandth_of_the_strong_ones_however_few_these_are(tmp_path, alone):
+    largest = np.array([alone, *[2] * 19, *[1.98e-4] * 58, *[2.02e-4] * 2, *[0] * 20], dtype=np.float32)
     with h5py.File(tmp_path / "layer.h5", "w") as file:
         file.attrs["class_names"] = ["a"]
-        write_scales(file, np.ones(5, dtype=np.float32))
-        write_largest(file, np.array([2, 2, 2, 1.98e-4, 2.02e-4], dtype=np.float32))
-        assert LayerFeatures(file, tmp_path / "layer.h5").faded.tolist() == [False, False, False, True, False]
+        write_scales(file, np.ones(100, dtype=np.float32))
+        write_largest(file, largest)
+        faded = LayerFeatures(file, tmp_path / "layer.h5").faded
+    assert faded.tolist() == [*[False] * 20, *[True] * 58, *[False] * 2, *[True] * 20]

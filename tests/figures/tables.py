@@ -61,7 +61,7 @@ COURSES = {
     "first_noise": (-2, -10),
     "first_noise_largest": (20, 29),
     "second_noise": (-8, -80),
-    "snr_largest": (0.8, 3.1),
+    "snr_rms": (0.8, 3.1),
     "one_decision_share": (0.2, 1),
 }
 STATISTICS = ("noise", "clusters", "cluster_size")

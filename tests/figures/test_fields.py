@@ -73,7 +73,7 @@ def test_signal_to_noise_shows_the_counted_and_the_measured_of_every_layer():
     np.testing.assert_allclose(drawn, [[[2, 5.5], [13, 4.8]], [[2, 1.2], [13, 3.7]], [[2, 0.8], [13, 3.1]]])
     drawn = [curve.lines[0].get_ydata().tolist() for axes in (measured, counted) for curve in axes.containers]
     np.testing.assert_allclose(drawn, [[15, 90], [20, 29], [-2, -10], [-8, -80], [22, 147], [4, 31], [14, 8.5]])
-    assert legend(ratios) == ["counted: S / I", "counted: S / (I + E)", "measured: signal / largest first noise"]
+    assert legend(ratios) == ["counted: S / I", "counted: S / (I + E)", "measured: own / other outputs"]
     assert [text.split(":")[0] for text in legend(measured)] == ["signal", "first noise", "first noise", "second noise"]
     assert [text.split(",")[0] for text in legend(counted)] == ["S", "I", "E"]
     for axes in (ratios, measured, counted):
@@ -127,7 +127,7 @@ def test_ratios_are_on_a_logarithmic_axis_unless_one_is_not_positive():
     table = layers()
     ratios, sums, *_ = plot_signal_to_noise(table, np.eye(10), list("abcdefghij"), {}, HEADING).axes
     assert (ratios.get_yscale(), sums.get_yscale()) == ("log", "linear")
-    table["snr_largest_mean"] = [-1.15, 2]
+    table["snr_rms_mean"] = [-1.15, 2]
     table["signal_mean"] = [-30, 50]
     ratios, sums, *_ = plot_signal_to_noise(table, np.eye(10), list("abcdefghij"), {}, HEADING).axes
     assert ratios.get_yscale() == "linear"

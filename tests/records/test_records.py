@@ -5,6 +5,7 @@ import json
 import math
 import sys
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 
 from singlefilter.claims.claims import CLAIMS
 from singlefilter.claims.intervals import Number
-from singlefilter.claims.judge import judge
+from singlefilter.claims.judge import judge, summarise_claims
 from singlefilter.filters.store import LayerMatrices, write_layer
 from singlefilter.pipeline.artifacts import Workspace, digest_of_determinants
 from singlefilter.pipeline.errors import InputError
@@ -23,6 +24,7 @@ from singlefilter.pipeline.yaml_files import load_yaml
 from singlefilter.records import what_ran
 from singlefilter.records.compare import comparison_table, comparison_text
 from singlefilter.records.store import read_control, read_record
+from singlefilter.statistics.over_samples import summarise
 from stages import compare_runs, record_run, run
 from tests.claims.tables import Tables, tables
 
@@ -501,7 +503,7 @@ def test_claims_of_each_run_are_counted_and_those_of_several_judged():
     assert cells(text, "`vgg6` | 11")[1:4] == ["11", "0", "76"]
     reason = "at the bound, must be > 0 (vgg16 over vgg6)"
     *found, chosen = cells(text, "`snr.order`")[3:]
-    assert found == ["0 [-0.7071, 0.7071]", "–", "does not hold", reason, "no control"]
+    assert found == ["0 [-0.05082, 0.05082]", "–", "does not hold", reason, "no control"]  # 12.706205 · 0.004
     assert chosen.startswith("vgg6: heads on augmented images for 200 epochs; vgg16: heads on augmented images")
     assert "fewer filters" not in text
 
@@ -587,14 +589,24 @@ def test_a_record_that_is_not_whole_is_refused():
 # ---- What the project holds
 
 
-def test_recorded_claims_are_what_the_code_judges():
+def test_recorded_claims_and_summaries_are_what_the_code_makes_of_the_tables():
     for folder in sorted([*(ROOT / RECORDS).glob("*/"), *(ROOT / CONTROLS).glob("*/")]):
-        if (folder / "params.yaml").exists():
-            written = pd.read_csv(folder / "claims.csv")
-            run = read_record(folder)
-            with contextlib.chdir(ROOT):
-                judged = judge(run, read_control(run.params.dataset, run.params.arch))
-            assert record_run.verdicts(written) == record_run.verdicts(judged), folder
+        if not (folder / "params.yaml").exists():
+            continue
+        run = read_record(folder)
+        with contextlib.chdir(ROOT):
+            judged = judge(run, read_control(run.params.dataset, run.params.arch))
+        written = pd.read_csv(folder / "claims.csv", keep_default_na=False, dtype=str)
+        as_written = pd.read_csv(StringIO(judged.to_csv(index=False)), keep_default_na=False, dtype=str)
+        numbers = ["measured", "low", "high", "control", "null"]
+        for table in (written, as_written):
+            table[numbers] = table[numbers].replace("", "nan").astype(float)
+        pd.testing.assert_frame_equal(written, as_written, rtol=1e-4, atol=1e-5, obj=str(folder))
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        assert summary.pop("claims") == summarise_claims(judged), folder
+        for key, expected in summarise(run.layers, run.last_epochs).items():
+            assert summary.pop(key) == pytest.approx(expected, rel=1e-4), (folder, key)
+        assert not summary, folder
 
 
 def test_every_record_has_all_parameters_so_that_its_command_runs():

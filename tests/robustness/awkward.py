@@ -232,7 +232,7 @@ def table_flaws(case: Case, folder: Path) -> Iterator[str]:
     for layer in case.silenced:
         if layers.loc[layer, "silent_filters_mean"] != layers.loc[layer, "filters"]:
             yield f"layer {layer} is not silent"
-        if layers.loc[layer, ["noise_mean", "clusters_mean", "cluster_size_mean", "snr_largest_mean"]].notna().any():
+        if layers.loc[layer, ["noise_mean", "clusters_mean", "cluster_size_mean", "snr_rms_mean"]].notna().any():
             yield f"layer {layer}, of silent filters, has statistics"
 
 

@@ -23,7 +23,7 @@ STATISTICS = [
     *("full_columns", "full_columns_share"),
     *("fields_in_clusters", "fields_beside_clusters", "fields_off_clusters", "field_gap", "field_gap_absolute"),
     *("signal_counted", "interference_counted", "noise_counted", "snr_counted", "snr_counted_with_noise"),
-    *("signal", "first_noise", "first_noise_largest", "second_noise", "second_noise_others", "snr", "snr_largest"),
+    *("signal", "first_noise", "first_noise_largest", "second_noise", "second_noise_others"),
     *("total_signal", "total_noise_rms", "snr_rms", "margin"),
     *("one_decision_share", "few_decisions_share", "single_accuracy"),
 ]
@@ -194,7 +194,7 @@ def test_nulls_are_averaged_over_samples_and_compared():
     table = nulls_table(rows)
     names = ["layer", "null", "statistic", "samples", "draws", "measured", "null_mean", "null_std", "z"]
     assert table.columns.tolist() == names
-    assert table.iloc[0].tolist() == [2, "ones", "noise", 2, 100, 19.0, 16.0, 1.5, 2.0]
+    assert table.iloc[0].tolist() == [2, "ones", "noise", 2, 100, 19.0, 16.0, 1.5, pytest.approx(2 * 2**0.5)]
     assert table.iloc[1].tolist()[:-1] == [2, "ones", "clusters", 2, 100, 1.0, 1.5, 0.0]
     assert np.isnan(table["z"][1])
 
@@ -234,7 +234,7 @@ def test_the_summary_names_first_and_last_layer_and_the_whole_network():
         "first_layer": {"accuracy": 0.9, "noise": 1.0},
         "last_layer": {
             **{"accuracy": 0.92, "train_accuracy": 0.98, "noise": 2.0, "clusters": 1.4, "cluster_size": 3.0},
-            **{"silent_filters": 3.0, "faded_filters": 1.0, "validation_accuracy": 0.86, "snr_largest": 6.0},
+            **{"silent_filters": 3.0, "faded_filters": 1.0, "validation_accuracy": 0.86, "snr_counted": 6.0},
         },
     }
 
@@ -244,7 +244,7 @@ def test_the_summary_has_no_key_for_a_number_that_does_not_exist():
     summary = summarise(layers_table(samples, no_intervals()), last_epochs([0.93]))
     assert sorted(summary) == ["accuracy", "first_layer", "last_layer", "samples"]
     assert sorted(summary["last_layer"]) == [
-        *("accuracy", "clusters", "faded_filters", "noise", "silent_filters", "snr_largest", "train_accuracy"),
+        *("accuracy", "clusters", "faded_filters", "noise", "silent_filters", "snr_counted", "train_accuracy"),
     ]
     json.dumps(summary, allow_nan=False)
 

@@ -123,7 +123,7 @@ def plain_signal(sums, images, threshold) -> dict[str, float]:
     """Signal and noise by the words of Fig. 6, filter by filter and label by label."""
     labels, unit = np.flatnonzero(images), np.mean(plain_groups(sums, images, threshold)["in"])
     fields, silent, _ = normalise_fields(sums, images)
-    found = {name: [] for name in ("signal", "first", "largest", "own", "others", "ratio")}
+    found = {name: [] for name in ("signal", "first", "largest", "own", "others")}
     for i in labels:
         inside, outside = np.zeros(len(images)), np.zeros(len(images))
         for matrix in fields[~silent]:
@@ -138,16 +138,13 @@ def plain_signal(sums, images, threshold) -> dict[str, float]:
         found["largest"].append(max(inside[others]) / unit)
         found["own"].append(outside[i] / unit)
         found["others"].append(np.mean(outside[others]) / unit)
-        found["ratio"].append(inside[i] / max(inside[others]) if max(inside[others]) > 0 else np.nan)
-    means = {name: float(np.nanmean(values)) for name, values in found.items()}
+    means = {name: float(np.mean(values)) for name, values in found.items()}
     return {
         "signal": means["signal"],
         "first_noise": means["first"],
         "first_noise_largest": means["largest"],
         "second_noise": means["own"],
         "second_noise_others": means["others"],
-        "snr": means["signal"] / means["first"] if means["first"] > 0 else np.nan,
-        "snr_largest": means["ratio"],
     }
 
 
@@ -169,7 +166,6 @@ def test_fields_whose_rows_sum_to_zero_have_a_negative_first_noise_whatever_was_
     found = values_of(measure(sums))
     assert found["first_noise"] == pytest.approx(-found["signal"] / 4)
     assert found["second_noise_others"] == pytest.approx(-found["second_noise"] / 4)
-    assert np.isnan(found["snr"]) and found["snr_largest"] > 1
 
 
 def test_signal_noise_and_margin_of_a_sum_of_fields():

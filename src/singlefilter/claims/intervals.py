@@ -1,6 +1,6 @@
 """Numbers with their 95 % intervals, and the populations that these are about.
 
-* samples: Student's t over trained networks.
+* samples: Student's t over trained networks; of their standard deviation, χ².
 * filters: the bootstrap of the tables, other filters within these samples.
 * test images: Wilson's binomial interval of the success rate of one sample on other images.
 """
@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
-from scipy.special import ndtri, stdtrit
+from scipy.special import chdtri, ndtri, stdtrit
 
 CONFIDENCE = 0.95
 SAMPLES, FILTERS, TEST_IMAGES = "samples", "filters", "test images"  # the populations of intervals
+_TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
 
 
 class Number(NamedTuple):
@@ -67,6 +68,14 @@ def with_t_interval(row: Mapping[str, float], name: str, samples: int) -> Number
     """A table's mean over samples, with the interval that follows from its standard deviation."""
     mean, std = (float(row.get(f"{name}_{end}", math.nan)) for end in ("mean", "std"))
     return _t_interval(mean, std, samples)
+
+
+def spread_over_samples(std: float, samples: int) -> Number:
+    """A standard deviation over samples (ddof 1), with the interval that it has if they are normally distributed."""
+    if samples < 2 or math.isnan(std):
+        return Number(std)
+    low, high = (std * math.sqrt((samples - 1) / float(chdtri(samples - 1, tail))) for tail in _TAILS)
+    return Number(std, low, high, population=SAMPLES)
 
 
 def _t_interval(mean: float, std: float, samples: int) -> Number:

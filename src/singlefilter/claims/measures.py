@@ -13,6 +13,7 @@ from singlefilter.claims.intervals import (
     binomial,
     difference,
     over_samples,
+    spread_over_samples,
     with_t_interval,
     worst,
 )
@@ -56,7 +57,10 @@ def smallest_growth(run: Run, layers: Sequence[int]) -> Number:
 def largest_spread(run: Run, layers: Sequence[int]) -> Number:
     """The largest standard deviation over samples of the heads' success rates."""
     spreads = [
-        Number(float(run.by_layer[layer].get("accuracy_std", math.nan)), where=f"layer {layer}") for layer in layers
+        spread_over_samples(float(run.by_layer[layer].get("accuracy_std", math.nan)), run.samples)._replace(
+            where=f"layer {layer}"
+        )
+        for layer in layers
     ]
     return worst(spreads, lambda spread: spread.value)
 
@@ -151,7 +155,7 @@ def signal_over_first_noise(run: Run, layer: int) -> Number:
     beside = f"signal {signal:.4g}, first noise: mean {mean:.4g}, largest {largest:.4g}"
     if mean <= 0:
         return Number(math.inf, beside=beside)
-    return Number(signal / mean, beside=beside)  # of means: the interval of snr is that of a mean of ratios
+    return Number(signal / mean, beside=beside)
 
 
 def training_beside_test(run: Run, layer: int, name: str) -> Number:
@@ -214,8 +218,9 @@ def accuracy_difference(run: Run, other: Run) -> Number:
 
 
 def last_layers(run: Run, other: Run, name: str) -> Number:
-    """A statistic of the last examined layer of one run less another's."""
-    return difference(*(statistic(each, each.params.chosen_arch.examined_layers[-1], name) for each in (run, other)))
+    """A statistic of the last examined layer of one run less another's: of networks, so by what samples differ in."""
+    last = [each.by_layer[each.params.chosen_arch.examined_layers[-1]] for each in (run, other)]
+    return difference(*(with_t_interval(row, name, each.samples) for row, each in zip(last, (run, other), strict=True)))
 
 
 def smallest_rise(*runs: Run, name: str) -> Number:

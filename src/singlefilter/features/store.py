@@ -9,7 +9,9 @@ import numpy as np
 
 from singlefilter.pipeline.params import LayerName
 
-FADED = 1e-4  # of the layer's median: below it, a filter's largest output tells nothing (method, section 5)
+# A filter tells nothing whose largest output is below this share of that quantile of the layer's (method, section 5):
+# a high one, since most filters may have faded, and not the largest, which may stand alone.
+FADED, STRONG = 1e-4, 0.9
 
 
 def write_outputs(
@@ -75,7 +77,7 @@ class LayerFeatures:
         self.scales = file["scales"][()]
         self.place: dict[str, float] = json.loads(file.attrs.get("place", "{}"))
         largest = file["largest"][()]
-        self.faded = largest < FADED * np.median(largest)
+        self.faded = largest < FADED * np.quantile(largest, STRONG, method="lower")
 
     def whole(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Give the features of a split, float16 (N, F, S), and the labels, int64 (N,)."""

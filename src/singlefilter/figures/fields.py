@@ -46,7 +46,7 @@ _ROWS = {
 _RATIOS = {
     "snr_counted": (TRAIN, "s", "--", "counted: S / I"),
     "snr_counted_with_noise": (VALIDATION, "^", ":", "counted: S / (I + E)"),
-    "snr_largest": (TEST, "o", "-", "measured: signal / largest first noise"),
+    "snr_rms": (TEST, "o", "-", "measured: own / other outputs"),
 }
 _MEASURED = {
     "signal": (TEST, "o", "-", "signal: on the label's own output"),
@@ -119,6 +119,7 @@ def plot_signal_to_noise(
         "E, the noise: the fields above the threshold outside of clusters, on another given label.",
         "Measured: sums of fields, in units of the mean field in clusters. Signal and first noise are of the filters",
         "whose clusters hold the label, on its own output and on the others; the second noise is of the other filters.",
+        "The measured ratio is of all filters: the sum on the own output over the root mean square of the others.",
         "Without bias, a filter's fields sum to about 0, so the mean first noise is negative whatever was learnt.",
         "Last panel: the sums of the input label whose own one is the median, in the first sample.",
         bars_text(layers["samples"].max()),

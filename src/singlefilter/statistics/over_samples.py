@@ -22,7 +22,7 @@ _STATISTICS = (  # those that get an interval
     *("full_columns", "full_columns_share"),
     *("fields_in_clusters", "fields_beside_clusters", "fields_off_clusters", "field_gap", "field_gap_absolute"),
     *("signal_counted", "interference_counted", "noise_counted", "snr_counted", "snr_counted_with_noise"),
-    *("signal", "first_noise", "first_noise_largest", "second_noise", "second_noise_others", "snr", "snr_largest"),
+    *("signal", "first_noise", "first_noise_largest", "second_noise", "second_noise_others"),
     *("total_signal", "total_noise_rms", "snr_rms", "margin"),
     *("one_decision_share", "few_decisions_share", "single_accuracy"),
 )
@@ -39,7 +39,7 @@ _OF_LAST_LAYER = (
     "cluster_size",
     "silent_filters",
     "faded_filters",
-    "snr_largest",
+    "snr_counted",
 )
 
 
@@ -165,7 +165,7 @@ def nulls_table(samples: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per layer, null and statistic: these, samples, draws, the means of measured, null_mean and null_std, and
-        z = (measured - null_mean) / null_std, NaN where null_std is 0.
+        z = (measured - null_mean) / null_std · √samples, NaN where null_std is 0.
     """
     groups = samples.groupby(["layer", "null", "statistic"], sort=False)
     table = pd.concat(
@@ -176,8 +176,8 @@ def nulls_table(samples: pd.DataFrame) -> pd.DataFrame:
         ],
         axis=1,
     ).reset_index()
-    differences = (table["measured"] - table["null_mean"]).to_numpy()
-    return table.assign(z=ratio(differences, table["null_std"].to_numpy()))
+    differences = (table["measured"] - table["null_mean"]) * np.sqrt(table["samples"])  # of means over the samples
+    return table.assign(z=ratio(differences.to_numpy(), table["null_std"].to_numpy()))
 
 
 def histograms_table(samples: pd.DataFrame) -> pd.DataFrame:

@@ -136,23 +136,18 @@ def signal_of_clusters(inside: OutputSums, outside: OutputSums, unit: np.ndarray
         signal: `inside` on the label itself, mean over labels.
         first_noise, first_noise_largest: `inside` on the other outputs: mean, and the largest, mean over labels.
         second_noise, second_noise_others: `outside` on the label itself, which is the paper's, and on the others, mean.
-        snr: Signal over first noise; NaN where that is not positive.
-        snr_largest: Signal over the largest first noise, mean over the labels of which that is positive. Our own.
         Each float64 (D,), NaN where it is not a number.
 
     Source: method, section 5; Fig. 6C.
     """
     unit = np.where(unit > 0, unit, np.nan)[:, np.newaxis]  # (D, 1)
-    largest = np.where(inside.largest > 0, inside.largest, np.nan)  # (D, R)
-    found = {
+    return {
         "signal": row_means(inside.own / unit),
         "first_noise": row_means(inside.mean / unit),
         "first_noise_largest": row_means(inside.largest / unit),
         "second_noise": row_means(outside.own / unit),
         "second_noise_others": row_means(outside.mean / unit),
     }
-    first_noise = np.where(found["first_noise"] > 0, found["first_noise"], np.nan)
-    return found | {"snr": found["signal"] / first_noise, "snr_largest": _mean_of_numbers(inside.own / largest)}
 
 
 def signal_of_all(total: OutputSums, label_count: int) -> dict[str, np.ndarray]:
@@ -277,12 +272,6 @@ class FieldSums:
 def _concatenate(parts: list[OutputSums]) -> OutputSums:
     """Put the sums of one input label after another together."""
     return OutputSums(*(np.concatenate(values, axis=1) for values in zip(*parts, strict=True)))
-
-
-def _mean_of_numbers(values: np.ndarray) -> np.ndarray:
-    """Average what is a number in each row, (D, R) -> (D,); NaN over nothing."""
-    numbers = ~np.isnan(values)
-    return ratio(np.where(numbers, values, 0).sum(axis=1), numbers.sum(axis=1))
 
 
 def _full_columns(above: np.ndarray) -> np.ndarray:
