@@ -5,7 +5,7 @@ from pathlib import Path
 
 from singlefilter.data.dataset import hold_out
 from singlefilter.data.store import table_of_names, write_dataset
-from singlefilter.pipeline.artifacts import DOWNLOADS, Workspace, path_of
+from singlefilter.pipeline.artifacts import DOWNLOADS, Workspace, in_project, path_of
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params
 from singlefilter.sources.load import load_source
@@ -15,7 +15,9 @@ from stages import run
 def main(params: Params) -> None:
     mirror = os.environ.get("DATASET_MIRROR")
     try:
-        data = load_source(params.dataset, params.chosen_dataset, Path(mirror) if mirror else None, DOWNLOADS)
+        data = load_source(
+            params.dataset, params.chosen_dataset, Path(mirror) if mirror else None, in_project(DOWNLOADS)
+        )
         data = hold_out(data, params.validation.images, params.validation.seed)
     except InputError as error:
         raise InputError(f"{error}; if {path_of('dataset')} is gone, bring it back: dvc checkout download") from error

@@ -91,7 +91,7 @@ def draw(
     yield "cluster_sizes", plot_cluster_sizes(layers, *about)
     yield "label_appearances", plot_label_appearances(tables["labels"], *about)
     yield "decisions", plot_decisions(sample.decisions, single_positions(params), names, heading)
-    yield "filters", plot_filters(sample.fields, names, params.threshold, heading)
+    yield "filters", plot_filters(sample.fields, params.chosen_arch.examined_layers, names, params.threshold, heading)
     yield "field_histograms", plot_field_histograms(tables["histograms"], layers, params.threshold, heading)
     yield "signal_to_noise", plot_signal_to_noise(layers, sample.totals, names, paper, heading)
     yield "nulls", plot_nulls(tables["nulls"], params.threshold, heading)

@@ -5,6 +5,7 @@ Jobs share the project's DVC cache and checkpoints. Ctrl-C ends them; the same c
 
 import itertools
 import re
+import shutil
 import signal
 import subprocess
 from argparse import ArgumentTypeError
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params, no_row
-from singlefilter.spread.copies import DVC, copy_project, only_one, remove_copy, require_known_images
+from singlefilter.spread.copies import DVC, copy_project, only_one, require_known_images
 from singlefilter.spread.jobs import Job, local, slurm, succeeds, visible_gpus
 from stages import run
 
@@ -26,17 +27,17 @@ SEEDS_END, MOST_SAMPLES = 2**32, 1000
 def main(params: Params, cluster: str, at_once: int, arch: list[str], seeds: list[int], options: list[str]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)  # an exception, so that jobs are ended first
-    archs, samples = arch or [params.arch], [*(seeds or params.seeds)]
+    archs, samples, is_sweep = arch or [params.arch], [*(seeds or params.seeds)], bool(arch or seeds)
     require_usable(params, cluster, archs, samples, options)
     experiments = [["exp", "run", "--temp", "-S", f"arch={name}", "-S", f"seeds={samples}"] for name in archs]
     jobs: list[Job] = []
     try:
-        if arch or seeds:
+        if is_sweep:
             require_known_images(params.dataset)
         with slurm(LOGS / "slurm", options) if cluster == "slurm" else local(at_once, visible_gpus()) as submit:
             for name, seed in itertools.product(archs, samples):
                 jobs.append(job_of(name, seed))
-                copy_project(jobs[-1].folder, {"arch": name, "seeds": samples})
+                copy_project(jobs[-1].folder, {"arch": name, "seeds": samples}, tracked_alone=is_sweep)
             dvc("repro", "download")
             print(f"{len(jobs)} jobs; each prints to its file in {LOGS}", flush=True)
             handles = [submit(job) for job in jobs]
@@ -45,13 +46,13 @@ def main(params: Params, cluster: str, at_once: int, arch: list[str], seeds: lis
             raise InputError(
                 f"{len(failed)} of {len(jobs)} failed; the others are kept; the same command runs the rest"
             )
-        for command in experiments if arch or seeds else [["repro"]]:
+        for command in experiments if is_sweep else [["repro"]]:
             dvc(*command)
     except KeyboardInterrupt:
         raise InputError("stopped, and its jobs are ended; the same command goes on from their checkpoints") from None
     finally:
         for job in jobs:
-            remove_copy(job.folder)
+            shutil.rmtree(job.folder, ignore_errors=True)
 
 
 def require_usable(
@@ -71,7 +72,7 @@ def require_usable(
 def job_of(arch: str, seed: int) -> Job:
     """Give the job of a sample, which runs in a copy of the project; an earlier one's log is removed."""
     name = f"{arch}-seed{seed}"
-    job = Job(name, seed, (COPIES / name).absolute(), (LOGS / f"{name}.log").absolute())
+    job = Job(name, seed, Path.cwd(), (COPIES / name).absolute(), (LOGS / f"{name}.log").absolute())
     job.log.parent.mkdir(parents=True, exist_ok=True)
     job.log.unlink(missing_ok=True)
     return job

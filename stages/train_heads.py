@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-from singlefilter.data.store import read_dataset
 from singlefilter.features.of_sample import open_features, training_features
 from singlefilter.heads.store import write_heads
 from singlefilter.heads.train import correct, images_per_evaluation, train_heads
@@ -25,7 +24,7 @@ def main(params: Params, seed: int) -> float:
         warn_if_slow(device, params.precision)
     checkpoint = Checkpoint.of_stage(files, "train_heads", device, seed=seed)
     with files.read("dataset") as file:
-        label_count = len(read_dataset(file).class_names)
+        label_count = len(file.attrs["class_names"])
     weights = train_heads(features, labels, label_count, params, seed, checkpoint)
     if leads():
         accuracies = {layer: measure_head(files, params, seed, layer, head) for layer, head in weights.items()}

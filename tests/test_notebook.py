@@ -17,6 +17,7 @@ from torch import nn
 import singlefilter
 from singlefilter import notebook
 from singlefilter.pipeline.errors import InputError
+from singlefilter.training.augment import scale
 from tests.hand_made_filters import clipped_filters
 from tests.tiny_project import ROOT
 
@@ -25,7 +26,9 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 def test_the_face_has_these_names_and_each_has_an_example():
     assert dir(singlefilter) == sorted(singlefilter.__all__)
-    assert all(getattr(singlefilter, name).__doc__.count(">>> ") for name in singlefilter.__all__)
+    functions = [name for name in singlefilter.__all__ if name != "InputError"]
+    assert all(getattr(singlefilter, name).__doc__.count(">>> ") for name in functions)
+    assert singlefilter.InputError is InputError
     with pytest.raises(AttributeError, match="has no attribute 'find_cluster'; it has load_dataset, "):
         _ = singlefilter.find_cluster
 
@@ -149,6 +152,28 @@ def test_extracting_features_leaves_the_images_and_the_modes_of_the_module_as_th
     with pytest.raises(InputError, match="^the network fails on images"):
         singlefilter.extract_features(network, images[:, :2], ["0"])
     assert [module.training for module in network.modules()] == [True, True, False, True]
+
+
+def test_extracting_features_leaves_the_module_on_its_device(monkeypatch):
+    places = []
+
+    class Recorder(nn.Linear):
+        def to(self, device):
+            places.append(device)
+            return self
+
+    there = torch.device("cpu:0")
+    monkeypatch.setattr(notebook, "chosen_device", lambda: there)
+    singlefilter.extract_features(Recorder(3, 2), np.ones((2, 3), np.float32), [""])
+    assert places == [there, torch.device("cpu")]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_pixels_are_passed_in_the_modules_own_precision(dtype):
+    network = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU()).to(dtype)
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 6, 3), np.uint8)
+    expected = network(scale(torch.from_numpy(pixels)).to(dtype)).float()
+    torch.testing.assert_close(singlefilter.extract_features(network, pixels, ["1"])["1"], expected)
 
 
 def test_clusters_of_hand_made_filters():

@@ -4,6 +4,8 @@ The functions for notebooks; each takes arrays, tensors or modules, and needs no
 
 load_dataset, train_backbone, extract_features, train_heads, filter_matrices, find_clusters, layer_statistics,
 plot_filter, show_filter
+
+What they raise is InputError.
 """
 
 import logging
@@ -21,6 +23,7 @@ __all__ = [
     "layer_statistics",
     "plot_filter",
     "show_filter",
+    "InputError",
 ]
 
 # Matplotlib warns at length of a home that it cannot write to, as soon as it is imported, and does without one.

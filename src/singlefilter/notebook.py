@@ -179,14 +179,14 @@ def extract_features(
     values = inputs_of(network, images)
     device = chosen_device()
     found: dict[int | str, list[Tensor]] = {layer: [] for layer in names}
-    with _evaluating(network.to(device)):
+    with _evaluating(network, device):
         for start in range(0, len(values), IMAGES_PER_PASS):
             # A copy: the first module may work in place.
             batch = values[start : start + IMAGES_PER_PASS].to(device, copy=True)
             outputs = _outputs(network, batch, names.values())
             for layer, name in names.items():
-                found[layer].append(outputs[name].float())
-    return {layer: torch.cat(parts).cpu() for layer, parts in found.items()}
+                found[layer].append(outputs[name].float().cpu())
+    return {layer: torch.cat(parts) for layer, parts in found.items()}
 
 
 @as_arguments()
@@ -399,9 +399,13 @@ def _printing(verbose: bool) -> AbstractContextManager[Any]:
 
 def _outputs(network: nn.Module, batch: Tensor, names: Collection[str]) -> dict[str, Tensor]:
     """Give what the modules of these names put out for some images, each (n, F, …)."""
+    images = batch
+    if batch.dtype == torch.uint8:
+        scaled = scale(batch)
+        images = scaled.to(next(network.parameters(), scaled).dtype)
     with tapped(network, names) as outputs:
         try:
-            network(scale(batch) if batch.dtype == torch.uint8 else batch)
+            network(images)
         except RuntimeError as error:
             reason = str(error).partition("\n")[0]
             raise InputError(
@@ -420,12 +424,14 @@ def _outputs(network: nn.Module, batch: Tensor, names: Collection[str]) -> dict[
 
 
 @contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    """Have a network in eval mode within the block, and each of its modules as it was afterwards."""
+def _evaluating(network: nn.Module, device: torch.device) -> Iterator[None]:
+    """Have a network in eval mode on a device within the block, and as and where it was afterwards."""
     in_training = [module for module in network.modules() if module.training]
-    network.eval()
+    before = next(network.parameters(), torch.empty(0)).device
+    network.to(device).eval()
     try:
         yield
     finally:
+        network.to(before)
         for module in in_training:
             module.training = True

@@ -14,7 +14,7 @@ from singlefilter.backbone import train as training
 from singlefilter.backbone.network import Network
 from singlefilter.backbone.store import write_network
 from singlefilter.backbone.train import Epoch, evaluate, history_table, new_network, train
-from singlefilter.data.dataset import Data, hold_out
+from singlefilter.data.dataset import Data, Split, hold_out
 from singlefilter.data.store import write_dataset
 from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.errors import InputError
@@ -236,7 +236,7 @@ def test_divergence_leaves_no_out_and_no_checkpoint(data, make_params, tmp_path,
 
 @pytest.mark.parametrize("images_per_pass", [5, 13, 500])
 def test_evaluate_equals_a_plain_loop_over_images(images_per_pass, data, make_params, monkeypatch):
-    monkeypatch.setattr(training, "IMAGES_PER_PASS", images_per_pass)
+    monkeypatch.setattr(training, "PIXELS_PER_PASS", images_per_pass * data.test.images.shape[1] ** 2)
     network = new_network(data, make_params(), 1)
     network.train()
     with torch.no_grad():
@@ -249,6 +249,20 @@ def test_evaluate_equals_a_plain_loop_over_images(images_per_pass, data, make_pa
         hits += fields.index(max(fields)) == label
     assert found == hits / 13
     assert 0 < found < 1
+
+
+@pytest.mark.parametrize(("size", "images"), [(32, 500), (224, 10), (1024, 1)])
+def test_a_pass_of_the_evaluation_has_fewer_images_the_larger_they_are(size, images):
+    passes = []
+
+    class Network(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            passes.append(len(images))
+            return torch.zeros(len(images), 2)
+
+    split = Split(np.zeros((images + 1, size, size, 3), np.uint8), np.zeros(images + 1, np.int64))
+    assert evaluate(Network(), split, CPU, "float32") == 1
+    assert passes == [images, 1]
 
 
 def test_history_is_written_as_csv_with_empty_fields_before_training(tmp_path):

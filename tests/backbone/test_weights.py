@@ -53,6 +53,16 @@ def test_a_file_gives_all_weights(saved):
     assert all(torch.equal(values, found[name]) for name, values in made.state_dict().items())
 
 
+def test_a_file_is_the_projects_where_an_experiment_runs_in_a_copy(saved, tmp_path, monkeypatch):
+    made, path = saved
+    (tmp_path / "copy").mkdir()
+    monkeypatch.chdir(tmp_path / "copy")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    found = loaded({"file": path.name, "sha256": digest(path)}).module.state_dict()
+    assert all(torch.equal(values, found[name]) for name, values in made.state_dict().items())
+    assert f"{tmp_path / 'other.pt'} is missing" in refusal({"file": "other.pt", "sha256": digest(path)})
+
+
 @pytest.mark.parametrize("value", [torch.nan, -torch.inf])
 def test_weights_that_are_no_numbers_are_refused(value, saved):
     made, path = saved

@@ -164,6 +164,23 @@ def test_filters_are_narrowed_and_counted_by_what_the_matrices_say(page, run):
     assert shown_filters(page) == [1]
 
 
+def test_a_size_that_another_layer_has_not_stays_the_one_that_is_chosen(page):
+    go(page, f"#layer=1&size={len(NAMES)}")
+    assert shown_filters(page) == []
+    assert page.inner_text("#size option:checked") == f"a cluster of {len(NAMES)} labels (0)"
+    page.select_option("#size", "-1")
+    assert len(shown_filters(page)) == 12
+
+
+def test_a_filter_that_the_gallery_has_not_is_among_all_others_and_is_linked_without_what_narrows(page):
+    go(page, f"#layer=2&state=silent&filter={SILENT + 1}")
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("#panel h2") == f"layer 2, filter {SILENT + 2}"
+    go(page, "#view=images&on=1&kind=all&image=3")
+    page.locator("#panel table a").first.click()
+    assert len(shown_filters(page)) == 12 and page.locator("#list [aria-current]").count() == 1
+
+
 def test_the_slider_has_the_statistics_of_each_threshold(page, run):
     table = run.tables["thresholds"].set_index(["seed", "layer", "split", "walk", "threshold"]).sort_index()
     for threshold in SWEPT_THRESHOLDS:
@@ -277,6 +294,9 @@ def test_a_decision_adds_up_to_the_heads_outputs(page, run, seed):
         difference = outputs[number, decided] - outputs[number, label]
         assert float(parts[-1][-1].replace("−", "-")) == pytest.approx(difference, abs=0.1)
         assert len(parts) == features.shape[1]
+        go(page, f"#sample={seed}&layer=1&image={number}")  # the decision is the last layer's, whatever is chosen
+        saved = saved_table(page)
+        assert saved[["sample", "layer", "image"]].drop_duplicates().to_numpy().tolist() == [[seed, 2, number]]
     go(page, f"#sample={seed}&view=images")
     (listed,) = page.eval_on_selector_all("#list .thumbnails", PICTURED)
     assert [image for image, _ in listed] == mistaken.tolist()
@@ -395,6 +415,7 @@ def test_keys_go_to_the_next_filter_layer_and_back(page):
         ("#image=17", "image 17: "),
         ("#view=images&image=3", "image 3: "),
         ("#layer=99&filter=99&threshold=7&sample=x&view=none&on=77&size=-4&sort=what", None),
+        ("#fliter=5&CONSTRUCTOR=1", None),
         ("#filter=1.5&label=-1&image=1e9&for=900&%E0%A4%A", None),
         ("#filter=&label=two&show=nothing&how=so&state=constructor&kind=none&view=constructor", None),
     ],
@@ -472,6 +493,10 @@ def test_few_and_many_labels_are_drawn(browser, labels, filters, tmp_path, monke
         for address in ("#", "#filter=2", silent, "#layer=1&show=fields", "#view=labels", "#label=1", "#image=17"):
             go(page, address)
             assert page.locator("#list canvas, #list [data-number], #list .thumbnails").count() > 0
+        outputs = [cells[0] for cells in rows_of(page, "Outputs of the head")]  # of image 17
+        assert len(outputs) in (min(labels, 20), 21)  # its own label may be none of the largest
+        assert [name for name in outputs if name.endswith(" (its label)")]
+        assert ("of 100)" in page.inner_text("#panel")) == (labels == 100)
         go(page, "#filter=2")
         words = page.inner_text("#panel .words")
         row = run.tables["filters"].query("layer == 2 and filter == 2").iloc[0]
@@ -649,6 +674,9 @@ def test_the_focus_stays_in_its_part_of_the_page(page):
     page.get_by_role("link", name="Labels").focus()
     page.keyboard.press("Enter")
     assert focused(page) == ("controls", "Labels")
+    page.keyboard.press("ArrowRight")  # the tab's address names a label now
+    assert focused(page)[0] == "controls"
+    page.keyboard.press("Escape")
     page.locator("#list table a").first.focus()
     page.keyboard.press("Enter")  # leads to the filters with both labels
     assert focused(page)[0] == "list"
@@ -824,6 +852,14 @@ def test_more_clusters_than_a_call_takes_arguments_are_counted(page):
         }"""
     )
     assert page.inner_text("#size option:last-child") == "a cluster of 2 labels (200000)"
+
+
+def test_a_gallery_is_printed_whole(page):
+    page.set_viewport_size({"width": 400, "height": 200})
+    page.reload()
+    go(page, "#layer=2")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("#list .gallery canvas").count() == 12
 
 
 def test_what_is_chosen_is_printed_whole(page):

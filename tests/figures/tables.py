@@ -280,7 +280,7 @@ class Tables:
         yield "cluster_sizes", layers.plot_cluster_sizes(table, *about)
         yield "label_appearances", layers.plot_label_appearances(self.labels, *about)
         yield "decisions", matrices.plot_decisions(decided, self.layers[-1:], names, HEADING)
-        yield "filters", matrices.plot_filters(shown, names, 0.3, HEADING)
+        yield "filters", matrices.plot_filters(shown, [*shown], names, 0.3, HEADING)
         yield "field_histograms", fields.plot_field_histograms(self.histograms, table, 0.3, HEADING)
         yield "signal_to_noise", fields.plot_signal_to_noise(table, totals, names, paper, HEADING)
         yield "nulls", nulls_and_thresholds.plot_nulls(self.nulls, 0.3, HEADING)

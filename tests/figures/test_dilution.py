@@ -149,3 +149,13 @@ def test_other_diluted_layers_have_curves_beside_the_last_ones():
     first = next(line for line in axes.lines if line.get_label() == "layer 10, head as trained")
     np.testing.assert_allclose(first.get_xydata().astype(float), [[0, 0.85], [8, 0.45]])
     assert len(axes.containers) == 2  # those of the last layer alone have bars
+
+
+def test_each_diluted_layer_has_a_marker_of_its_own():
+    axes = draw(measurements(retrained=True, layers=(4, 7, 10, 13))).axes[0]
+    markers = {}
+    for line in axes.lines:
+        if str(line.get_label()).startswith("layer "):
+            markers.setdefault(line.get_label().split(",")[0], set()).add(line.get_marker())
+    assert all(len(of_layer) == 1 for of_layer in markers.values())
+    assert len(set.union(*markers.values())) == len(markers) == 3

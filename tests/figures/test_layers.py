@@ -121,6 +121,7 @@ def test_cluster_sizes_go_from_layer_to_layer_and_end_with_the_largest_size_that
 def test_cluster_sizes_of_many_layers_are_those_of_six():
     figure = plot_cluster_sizes(Tables(layers=tuple(range(1, 14))).layers_table, 0.3, {}, HEADING)
     assert [axes.get_title().split(":")[0] for axes in figure.axes] == [f"layer {n}" for n in (1, 3, 6, 8, 11, 13)]
+    assert figure.get_label().endswith("Means over samples. Shown are 6 of the 13 examined layers.")
 
 
 def test_cluster_sizes_without_a_cluster_say_so():

@@ -65,8 +65,9 @@ def test_permuted_cells_tell_clusters_from_noise():
 
 def test_filters_show_fields_clipped_and_permuted_with_their_labels():
     fields = fields_of(ONES)
-    figure = plot_filters({2: None, 7: (5, fields)}, NAMES, 0.3, HEADING)
+    figure = plot_filters({2: None, 7: (5, fields)}, [2, 4, 7], NAMES, 0.3, HEADING)
     silent, shown = figure.subfigs
+    assert "Shown are 2 of the 3 examined layers." in figure.get_label()
     assert silent.get_suptitle() == "layer 2: all filters are silent"
     assert shown.get_suptitle() == "layer 7, filter 5: noise 3, clusters (a, d), (b)"
     left, middle, right = shown.axes[:3]
@@ -82,12 +83,12 @@ def test_filters_show_fields_clipped_and_permuted_with_their_labels():
 def test_the_first_row_of_a_matrix_is_on_top():
     for labels, places in ((6, 6), (20, 20), (60, 21)):
         fields = fields_of([(0, 5)], labels)
-        axes = plot_filters({7: (5, fields)}, [str(label) for label in range(labels)], 0.3, HEADING).axes[0]
+        axes = plot_filters({7: (5, fields)}, [7], [str(label) for label in range(labels)], 0.3, HEADING).axes[0]
         assert axes.get_ylim() == (places - 0.5, -0.5) and axes.get_xlim() == (-0.5, places - 0.5)
 
 
 def test_filters_paint_clusters_white_noise_yellow_and_the_rest_dark():
-    figure = plot_filters({7: (5, fields_of(ONES))}, NAMES, 0.3, HEADING)
+    figure = plot_filters({7: (5, fields_of(ONES))}, [7], NAMES, 0.3, HEADING)
     mesh = figure.axes[2].collections[0]
     dark, noise, cluster = mesh.cmap(mesh.norm(np.array([0, 1, 2])))[:, :3]
     assert cluster.tolist() == [1, 1, 1]
@@ -97,7 +98,7 @@ def test_filters_paint_clusters_white_noise_yellow_and_the_rest_dark():
 
 def test_filters_are_square():
     shown = {1: None, 2: (0, Tables().fields(2)), 4: (1, fields_of(ONES, 10))}
-    figure = plot_filters(shown, Tables().class_names, 0.3, HEADING)
+    figure = plot_filters(shown, [*shown], Tables().class_names, 0.3, HEADING)
     figure.draw_without_rendering()
     for part in figure.subfigs[1:]:
         for axes in part.axes[:3]:
@@ -108,7 +109,7 @@ def test_filters_are_square():
 
 def test_only_the_first_filters_panels_are_named_and_only_the_last_ones_have_a_label_below():
     shown = {layer: (0, fields_of(ONES)) for layer in (1, 2, 3)} | {4: None}
-    figure = plot_filters(shown, NAMES, 0.3, HEADING)
+    figure = plot_filters(shown, [*shown], NAMES, 0.3, HEADING)
     drawn = figure.subfigs[:3]
     assert [part.axes[1].get_title() for part in drawn] == ["clipped at 0.3", "", ""]
     assert [part.axes[1].get_xlabel() for part in drawn] == ["", "", "output label"]
@@ -122,7 +123,7 @@ def test_of_many_labels_those_of_clusters_and_of_the_largest_fields_are_shown_an
         fields[label, 50] = 0.9
     fields[3, 4] = 0.2  # not above the threshold
     fields[5, 6] = 0.4  # above it, and less than those that are shown
-    figure = plot_filters({1: (0, fields)}, [f"class {label}" for label in range(100)], 0.3, HEADING)
+    figure = plot_filters({1: (0, fields)}, [1], [f"class {label}" for label in range(100)], 0.3, HEADING)
     left, middle, right = figure.axes[:3]
     shown = [50, *range(60, 78), 99]
     assert ticks(left.xaxis) == ticks(left.yaxis) == [*map(str, shown), "others"]
@@ -133,14 +134,16 @@ def test_of_many_labels_those_of_clusters_and_of_the_largest_fields_are_shown_an
     assert clipped[20, 20] == 1 and clipped[20, :20].sum() == 0
     assert permuted[:2, :2].tolist() == [[2, 2], [2, 2]] and permuted[20, 20] == 1
     assert "Of 100 labels the 20 that matter most are drawn" in figure.get_label()
-    assert figure.subfigs[0].get_suptitle() == "layer 1, filter 0: noise 19, clusters (class 50, class 99)"
+    assert "Shown are" not in figure.get_label()
+    about = "noise 19, clusters (50 class 50, 99 class 99)"  # with the numbers, which the axes bear
+    assert figure.subfigs[0].get_suptitle() == f"layer 1, filter 0: {about}"
 
 
 def test_colour_bar_says_where_fields_are_below_its_scale():
     for lowest, extend in ((-1.5, "min"), (-1.0, "neither")):
         fields = fields_of(ONES)
         fields[2, 2] = lowest
-        figure = plot_filters({1: (0, fields)}, NAMES, 0.3, HEADING)
+        figure = plot_filters({1: (0, fields)}, [1], NAMES, 0.3, HEADING)
         assert figure.axes[0].collections[0].colorbar.extend == extend
 
 
@@ -148,7 +151,7 @@ def test_fields_of_a_label_without_images_are_left_blank():
     fields = fields_of(ONES)
     fields[5] = np.nan
     fields[2, 2] = -1.5
-    figure = plot_filters({1: (0, fields)}, NAMES, 0.3, HEADING)
+    figure = plot_filters({1: (0, fields)}, [1], NAMES, 0.3, HEADING)
     assert figure.axes[0].collections[0].colorbar.extend == "min"
     assert cells(figure.axes[0]).mask[5].all() and cells(figure.axes[0]).mask.sum() == 6
     rendered(figure)
@@ -156,7 +159,7 @@ def test_fields_of_a_label_without_images_are_left_blank():
 
 
 def test_names_with_a_comma_are_in_quotes():
-    figure = plot_filters({1: (0, fields_of(ONES))}, ["a, b", "犬", "c", "d", "e", "f"], 0.3, HEADING)
+    figure = plot_filters({1: (0, fields_of(ONES))}, [1], ["a, b", "犬", "c", "d", "e", "f"], 0.3, HEADING)
     assert ticks(figure.axes[0].yaxis)[:3] == ['"a, b"', "label 1", "c"]
     assert figure.subfigs[0].get_suptitle() == 'layer 1, filter 0: noise 3, clusters ("a, b", d), (label 1)'
 
@@ -164,7 +167,7 @@ def test_names_with_a_comma_are_in_quotes():
 def test_fields_are_white_at_zero_and_of_two_colours_above_and_below():
     fields = fields_of(ONES)
     fields[2] = np.nan
-    figure = plot_filters({1: (0, fields)}, NAMES, 0.3, HEADING)
+    figure = plot_filters({1: (0, fields)}, [1], NAMES, 0.3, HEADING)
     mesh = figure.axes[0].collections[0]
     negative, zero, positive, unknown = mesh.cmap(mesh.norm(np.ma.masked_invalid([-1, 0, 1, np.nan])))
     assert zero.min() > 0.95

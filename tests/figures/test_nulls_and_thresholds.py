@@ -91,5 +91,6 @@ def test_thresholds_of_one_sample_have_no_bars():
 
 
 def test_thresholds_of_many_layers_are_those_of_seven():
-    entries = legend(plot_thresholds(Tables(layers=tuple(range(1, 14))).thresholds, HEADING))
-    assert entries[:7] == [f"layer {layer}" for layer in (1, 3, 5, 7, 9, 11, 13)]
+    figure = plot_thresholds(Tables(layers=tuple(range(1, 14))).thresholds, HEADING)
+    assert legend(figure)[:7] == [f"layer {layer}" for layer in (1, 3, 5, 7, 9, 11, 13)]
+    assert figure.get_label().endswith("Shown are 7 of the 13 examined layers.")

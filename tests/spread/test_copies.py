@@ -23,7 +23,7 @@ def test_a_row_whose_name_is_a_boolean_to_older_readers_of_yaml_stays_a_name(tmp
     Path(".dvc/config").touch()
     listed = {"git": "params.yaml\0catalog.yaml\0.dvc/config\0"}
     monkeypatch.setattr(copies, "_said_by", lambda program, *_: listed.get(program, "cache\n"))
-    copies.copy_project(Path("copy"), {"seeds": [5]})
+    copies.copy_project(Path("copy"), {"seeds": [5]}, tracked_alone=False)
     assert yaml.safe_load(Path("copy/params.yaml").read_text(encoding="utf-8"))["arch"] == "on"
     copied = load_params(Path("copy/params.yaml"))
     assert (copied.arch, copied.seeds) == ("on", (5,))
@@ -45,18 +45,34 @@ def project(tmp_path, monkeypatch):
 
 def test_the_copys_dvc_has_the_projects_cache_whatever_is_in_its_path(project):
     copied = Path(".dvc/tmp/spread/copy")
-    copies.copy_project(copied, {})
+    copies.copy_project(copied, {}, tracked_alone=False)
     (project / ".dvc/cache/mark").touch()
     said = subprocess.run([*copies.DVC, "cache", "dir"], cwd=copied, check=True, capture_output=True, encoding="utf-8")
     cache = copied / said.stdout.removesuffix("\n")
     assert (cache / "mark").is_file()
-    copies.remove_copy(copied)
-    assert not copied.exists() and (project / ".dvc/cache/mark").is_file()
+    shutil.rmtree(copied)
+    assert (project / ".dvc/cache/mark").is_file()  # what is removed of the cache is a link
+
+
+@pytest.mark.parametrize("tracked_alone", [True, False])
+def test_a_copy_has_the_images_of_its_data_set_and_if_wanted_what_git_would_track(tracked_alone, project):
+    for name in ("networks/tracked.py", "networks/new.py", "data/images/digits/a.png", "data/images/other/b.png"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    Path(".gitignore").write_text("/data/images\n", encoding="utf-8")
+    subprocess.run(["git", "add", "networks/tracked.py", "params.yaml", "catalog.yaml", ".dvc"], check=True)
+    copies.copy_project(Path(".dvc/tmp/spread/copy"), {}, tracked_alone)
+    copied = Path(".dvc/tmp/spread/copy")
+    found = {
+        path.relative_to(copied).as_posix() for part in ("networks", "data") for path in (copied / part).rglob("*.*")
+    }
+    expected = {"networks/tracked.py", "data/images/digits/a.png"}
+    assert found == (expected if tracked_alone else expected | {"networks/new.py"})
 
 
 def test_files_whose_names_are_no_utf_8_are_copied(project):
     for name in (b"caf\xe9.txt", b"caf\xc3\xa9.txt"):
         Path(os.fsdecode(name)).write_bytes(name)
-    copies.copy_project(Path(".dvc/tmp/spread/copy"), {})
+    copies.copy_project(Path(".dvc/tmp/spread/copy"), {}, tracked_alone=False)
     copied = Path(".dvc/tmp/spread/copy").glob("caf*.txt")
     assert sorted(map(Path.read_bytes, copied)) == [b"caf\xc3\xa9.txt", b"caf\xe9.txt"]

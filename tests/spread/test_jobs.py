@@ -60,7 +60,7 @@ def make_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         (folder / "dvc.py").write_text(DVC + does, encoding="utf-8")
         for pipe in ("begun", "go_on"):
             os.mkfifo(folder / pipe)
-        return Job(f"job{seed}", seed, folder, tmp_path / f"job{seed}.log")
+        return Job(f"job{seed}", seed, tmp_path, folder, tmp_path / f"job{seed}.log")
 
     return make
 
@@ -133,6 +133,24 @@ def test_slurm_runs_a_job_with_the_options_that_are_given(make_job, cluster, tmp
     script = (cluster / "jobs/1/script").read_text(encoding="utf-8")
     assert all(f"#SBATCH --{option}\n" in script for option in ("gres=gpu:1", "time=240", "exclusive"))
     assert job.log.read_text(encoding="utf-8") == "['repro', 'dilute_filters@4', 'filter_images@4'] 1 None\n"
+
+
+def test_a_job_that_sbatch_refuses_is_a_line_with_its_words(make_job, cluster, tmp_path):
+    (cluster / "sbatch").write_text(
+        "#!/bin/sh\necho 'invalid partition specified: typo' >&2\nexit 1\n", encoding="utf-8"
+    )
+    with (
+        pytest.raises(InputError, match="(?s)^sbatch refuses job4: .*invalid partition specified: typo"),
+        slurm(tmp_path / "logs", ["--time=1", "--partition=typo"]) as submit,
+    ):
+        submit(make_job(4))
+
+
+def test_a_job_says_where_the_project_is(make_job, tmp_path):
+    job = make_job(0, "print(os.environ['DVC_ROOT'])")
+    with local(1, []) as submit:
+        assert submit(job).result() == 0
+    assert job.log.read_text(encoding="utf-8").splitlines()[-1] == str(tmp_path)
 
 
 @pytest.mark.parametrize("timeout", [True, False])

@@ -11,7 +11,6 @@ from subprocess import PIPE
 
 import pytest
 
-from singlefilter.pipeline.command import LOG
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params
 from singlefilter.spread import jobs
@@ -36,10 +35,12 @@ def run_spread(make_params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Run spread with jobs that end with the given statuses; give the commands of DVC that it runs itself."""
     monkeypatch.chdir(tmp_path)
     commands: list[str] = []
+    kinds_of_copies: list[bool] = []
     monkeypatch.setattr(spread, "dvc", lambda *arguments: commands.append(" ".join(arguments)))
     monkeypatch.setattr(spread, "require_known_images", lambda dataset: None)
 
-    def copy_project(folder: Path, changes: object) -> None:
+    def copy_project(folder: Path, changes: object, tracked_alone: bool) -> None:
+        kinds_of_copies.append(tracked_alone)
         folder.mkdir(parents=True)
         (tmp_path / "logs/spread").mkdir(parents=True, exist_ok=True)
 
@@ -63,12 +64,13 @@ def run_spread(make_params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert not left
         return commands
 
-    run.commands = commands
+    run.commands, run.tracked_alone = commands, kinds_of_copies
     return run
 
 
 def test_the_rest_of_the_chain_runs_after_the_samples(run_spread):
     assert run_spread(0, 0) == ["repro download", "repro"]
+    assert run_spread.tracked_alone == [False, False]  # dvc repro has what is not tracked, too
     assert not [*spread.COPIES.iterdir()]
 
 
@@ -80,6 +82,7 @@ def test_a_sweep_ends_in_an_experiment_for_each_network(run_spread):
     ]
     run_spread.commands.clear()
     assert run_spread(0, seeds=[9])[1:] == ["exp run --temp -S arch=tiny -S seeds=[9]"]
+    assert run_spread.tracked_alone == [True] * 5  # as in DVC's experiments
 
 
 def test_a_failed_sample_is_named_with_its_log_and_the_others_end(run_spread, capsys):
@@ -107,6 +110,8 @@ def test_what_cannot_run_is_refused_before_anything_is_copied(run_spread, make_p
         run_spread(seeds=[1, 2, 1])
     with pytest.raises(InputError, match="^--time=3 --exclusive: is for sbatch; leave it out, or add --cluster slurm"):
         spread.main(make_params(), "local", 2, [], [], ["--time=3", "--exclusive"])
+    with pytest.raises(InputError, match="^-p: give sbatch's options as --name=value or --name, such as"):
+        spread.main(make_params(), "slurm", 2, [], [], ["--time=3", "-p", "gpu"])
     with pytest.raises(InputError, match="^--time: is ''; give the minutes"):
         spread.main(make_params(), "slurm", 2, [], [], ["--exclusive"])
     assert not run_spread.commands and not spread.COPIES.exists()
@@ -159,7 +164,7 @@ def test_a_network_twice_is_refused(run_spread):
 
 
 def test_no_copy_stays_if_one_cannot_be_made(run_spread, monkeypatch):
-    def copy(folder: Path, changes: dict[str, object]) -> None:
+    def copy(folder: Path, changes: dict[str, object], tracked_alone: bool) -> None:
         folder.mkdir(parents=True)
         if folder.name == "tiny-seed7":
             raise InputError("no room")
@@ -170,22 +175,8 @@ def test_no_copy_stays_if_one_cannot_be_made(run_spread, monkeypatch):
     assert not [*spread.COPIES.iterdir()]
 
 
-def test_what_the_copies_stages_took_is_in_the_projects_log(run_spread, monkeypatch):
-    def copy(folder: Path, changes: dict[str, object]) -> None:
-        for log in (folder / LOG, LOG):
-            log.parent.mkdir(parents=True, exist_ok=True)
-        (folder / LOG).write_text(f"{folder.name}\n", encoding="utf-8")
-        spread.LOGS.mkdir(parents=True, exist_ok=True)
-
-    monkeypatch.setattr(spread, "copy_project", copy)
-    LOG.parent.mkdir()
-    LOG.write_text("before\n", encoding="utf-8")
-    run_spread(0, 0)
-    assert LOG.read_text(encoding="utf-8") == "before\ntiny-seed4\ntiny-seed7\n"
-
-
 def test_a_job_that_ends_before_it_has_begun_has_no_log(run_spread, capsys):
-    job = Job("tiny-seed4", 4, Path("copy").absolute(), Path("none.log").absolute())
+    job = Job("tiny-seed4", 4, Path.cwd(), Path("copy").absolute(), Path("none.log").absolute())
     assert not jobs.succeeds(job, Ended(RuntimeError("cancelled")))
     assert capsys.readouterr().out == (
         "tiny-seed4: failed (cancelled); none.log ends with:\nnothing: it did not begin\n"

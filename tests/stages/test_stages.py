@@ -50,7 +50,15 @@ def test_the_log_adds_what_stopped_processes_took():
     assert 1000 <= json.loads(LOG.read_text(encoding="utf-8"))["seconds"] < 1060
 
 
-@pytest.mark.parametrize("folder, is_copy", [(".dvc/tmp/exps/tmp5", True), ("exps/tmp5", False)])
+@pytest.mark.parametrize(
+    "folder, is_copy",
+    [
+        (".dvc/tmp/exps/tmp5", True),
+        (".dvc/tmp/exps/standalone/tmp5", True),
+        (".dvc/tmp/spread/vgg6-seed0", True),
+        ("exps/tmp5", False),
+    ],
+)
 def test_a_mistake_in_an_experiments_copy_says_that_git_has_to_know_new_files(folder, is_copy, tmp_path, monkeypatch):
     copy = tmp_path / folder
     copy.mkdir(parents=True)
@@ -63,10 +71,19 @@ def test_a_mistake_in_an_experiments_copy_says_that_git_has_to_know_new_files(fo
 
     with pytest.raises(SystemExit) as ended:
         run(stage, per_sample=True)
-    hint = (
-        " (in an experiment's copy of the project, which has what Git knows of: if a file is missing, git add it first)"
-    )
+    hint = " (in an experiment's copy of the project, which has what Git knows; if a file of it is missing, git add it)"
     assert ended.value.code == f"example: networks/mine.py is missing{hint if is_copy else ''}"
+
+
+def test_an_experiment_in_a_copy_adds_to_the_projects_log(tmp_path, monkeypatch):
+    (tmp_path / "copy").mkdir()
+    for name in ("params.yaml", "catalog.yaml"):
+        shutil.copy(name, "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    run(lambda params, seed: None, per_sample=True)
+    assert json.loads((tmp_path / LOG).read_text(encoding="utf-8"))["seed"] == 3
+    assert not LOG.exists()
 
 
 @pytest.mark.parametrize("used", [True, False])

@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 import torch
 
+from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.errors import InputError
 from singlefilter.training import checkpoint as checkpoints
 from singlefilter.training.checkpoint import Checkpoint, code_digest
@@ -116,6 +117,40 @@ def test_remove_leaves_nothing_of_this_run_and_all_of_others(checkpoint, tmp_pat
 
 def test_remove_of_a_run_that_saved_nothing_does_nothing(checkpoint):
     checkpoint.remove()
+
+
+@pytest.mark.parametrize("changed", ["nothing", "device", "torch", "code", "seed"])
+def test_a_stage_goes_on_only_from_states_of_its_own_code_sample_and_kind_of_machine(
+    changed, make_params, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+
+    def of_stage(device: str = "cpu", seed: int = 0) -> Checkpoint:
+        return Checkpoint.of_stage(Workspace(make_params()), "train_backbone", torch.device(device), seed=seed)
+
+    of_stage().save({"done": 3})
+    if changed == "torch":
+        monkeypatch.setattr(torch, "__version__", "1.0")
+    if changed == "code":
+        monkeypatch.setattr(checkpoints, "code_digest", lambda: "other")
+    found = of_stage("cuda" if changed == "device" else "cpu", seed=int(changed == "seed")).load()
+    assert found == ({"done": 3} if changed == "nothing" else None)
+
+
+def test_a_run_in_a_copy_of_the_project_has_its_states_in_the_project(make_params, tmp_path, monkeypatch):
+    """DVC removes an experiment's copy, also of one that was stopped."""
+    copy = tmp_path / ".dvc/tmp/exps/tmp5"
+    copy.mkdir(parents=True)
+    for folder, project in ((copy, tmp_path), (tmp_path, None), (tmp_path, tmp_path)):
+        monkeypatch.chdir(folder)
+        monkeypatch.delenv("DVC_ROOT", raising=False)
+        if project:
+            monkeypatch.setenv("DVC_ROOT", str(project))
+        checkpoint = Checkpoint.of_stage(Workspace(make_params()), "train_backbone", torch.device("cpu"), seed=0)
+        if folder == copy:
+            checkpoint.save({"done": 3})
+        assert checkpoint.load() == {"done": 3}
+    assert not [*copy.iterdir()]
 
 
 def test_states_are_saved_no_more_often_than_is_due(tmp_path, monkeypatch):

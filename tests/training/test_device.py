@@ -51,7 +51,7 @@ def test_each_process_that_torchrun_starts_has_a_gpu_of_its_own(monkeypatch):
         chosen_device()
 
 
-@pytest.mark.parametrize("name", ["gpu", "", "cpu0", "cuda:99", "meta", "xla:0"])
+@pytest.mark.parametrize("name", ["gpu", "", "cpu0", "cuda:99", "meta", "mps", "xla:0"])
 def test_device_that_is_not_here_is_refused_by_name(monkeypatch, name):
     monkeypatch.setenv("SINGLEFILTER_DEVICE", name)
     with pytest.raises(InputError) as raised:
@@ -68,17 +68,18 @@ def test_float32_means_float32_on_a_gpu_too(monkeypatch):
     assert not torch.backends.cudnn.allow_tf32
 
 
-@pytest.mark.parametrize(("value", "deterministic"), [(None, False), ("0", False), ("1", True)])
-def test_environment_chooses_algorithms_that_add_in_a_fixed_order(value, deterministic, monkeypatch):
+@pytest.mark.parametrize(("value", "before"), [(None, False), ("0", False), ("1", False), (None, True), ("1", True)])
+def test_environment_chooses_algorithms_that_add_in_a_fixed_order_and_else_the_caller(value, before, monkeypatch):
     monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
     if value:
         monkeypatch.setenv("SINGLEFILTER_DETERMINISTIC", value)
-    torch.backends.cudnn.deterministic = torch.backends.cudnn.benchmark = not deterministic
+    torch.use_deterministic_algorithms(before)
+    torch.backends.cudnn.deterministic = torch.backends.cudnn.benchmark = before
     chosen_device()
-    assert torch.are_deterministic_algorithms_enabled() == deterministic
-    assert torch.backends.cudnn.deterministic == deterministic
-    assert not torch.backends.cudnn.benchmark
-    assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == (":4096:8" if deterministic else None)
+    chosen = value == "1"
+    assert torch.are_deterministic_algorithms_enabled() == torch.backends.cudnn.deterministic == (before or chosen)
+    assert torch.backends.cudnn.benchmark == (before and not chosen)
+    assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == (":4096:8" if chosen else None)
 
 
 def test_a_choice_of_algorithms_that_is_none_is_refused(monkeypatch):

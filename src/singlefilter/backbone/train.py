@@ -23,7 +23,7 @@ from singlefilter.training.device import autocast
 from singlefilter.training.sgd import all_finite, nesterov, optimiser_state, restore_optimiser, set_rates
 from singlefilter.training.step import Step
 
-IMAGES_PER_PASS = 500  # in evaluation; bounds the memory of the activations
+PIXELS_PER_PASS = 500 * 32**2  # in evaluation, and at least one image; bounds the memory of the activations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,9 +124,10 @@ def evaluate(network: Trainable, split: Split, device: torch.device, precision: 
     """Measure a network's success rate: the fraction of images whose label has the largest output field."""
     network.eval()
     correct = torch.zeros((), dtype=torch.int64, device=device)
-    for start in range(ranks.rank() * IMAGES_PER_PASS, len(split.labels), ranks.count() * IMAGES_PER_PASS):
-        images = torch.from_numpy(split.images[start : start + IMAGES_PER_PASS]).to(device)
-        labels = torch.from_numpy(split.labels[start : start + IMAGES_PER_PASS]).to(device)
+    images_per_pass = max(PIXELS_PER_PASS // split.images[0, ..., 0].size, 1)
+    for start in range(ranks.rank() * images_per_pass, len(split.labels), ranks.count() * images_per_pass):
+        images = torch.from_numpy(split.images[start : start + images_per_pass]).to(device)
+        labels = torch.from_numpy(split.labels[start : start + images_per_pass]).to(device)
         with autocast(device, precision):
             correct += (network(scale(images)).argmax(1) == labels).sum()
     ranks.add(correct)

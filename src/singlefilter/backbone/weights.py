@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from singlefilter.backbone.any_network import AnyNetwork, network_name
 from singlefilter.backbone.modules import WITHOUT_FURTHER_OUTPUTS
+from singlefilter.pipeline.artifacts import in_project
 from singlefilter.pipeline.errors import InputError, UnusableFile
 from singlefilter.pipeline.params import WeightsFile
 
@@ -36,7 +37,7 @@ def load_weights(network: AnyNetwork) -> None:
     if asked is None or asked == "random":
         return
     if isinstance(asked, WeightsFile):
-        path = Path(asked.file)
+        path = in_project(Path(asked.file))
         _require_digest(
             path, asked.sha256, "put the right file there, or, if it is the right one, change weights.sha256"
         )

@@ -103,6 +103,11 @@ def choose_layers(layers: Sequence[LayerName], most: int = 5) -> list[LayerName]
     return [layers[place] for place in np.linspace(0, len(layers) - 1, most).round().astype(int)]
 
 
+def chosen_text(chosen: Sequence[LayerName], layers: Sequence[LayerName]) -> str:
+    """The caption's sentence on layers that are not shown, if there are any."""
+    return f"Shown are {len(chosen)} of the {len(layers)} examined layers." if len(chosen) < len(layers) else ""
+
+
 def label_success_rates(axes: Axes) -> None:
     """Name the axis of success rates that are drawn, and say where it starts if it is above 0."""
     low = axes.get_ylim()[0]

@@ -1,6 +1,7 @@
 """Success rates of heads of which filters or weights are removed (Discussion)."""
 
 from collections.abc import Sequence
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ _RANDOM = {
     "random": (TEST, "o", "-", "head as trained"),
     "random_retrained": (TRAIN, "s", "--", "head trained anew on the others"),
 }
+_MARKERS_OF_OTHERS = "v^D<>Pp*"  # of the layers other than the last
 # kinds by weights that are left -> name
 _WEIGHTS = {
     "none": "all",
@@ -67,7 +69,7 @@ def plot_dilution(
         "Upper right: weights; those of clusters lead from a filter to the labels that are in its clusters.",
         "Below: for each label the filters that have a cluster with it, and as many others;",
         "left the success rate on the label's own images, right on all other images.",
-        "Clusters are those of the training set. Bars: standard deviation over samples and draws.",
+        "Clusters are those of the training set. Bars: standard deviation over samples, above over draws, too.",
         others_text(len(class_names)),
     )
     grid = figure.add_gridspec(2, 2)
@@ -103,10 +105,11 @@ def means_over_samples(rows: pd.DataFrame, by: str, name: str = "accuracy") -> p
 def _draw_random(axes: Axes, rows: pd.DataFrame, others: pd.DataFrame, paper: tuple[int, float] | None) -> None:
     """Draw the success rate against the number of filters removed at random; thin and pale of the other layers."""
     entries: list[Artist] = []
+    markers = dict(zip(others["layer"].unique(), cycle(_MARKERS_OF_OTHERS)))
     for (layer, kind), of_layer in others[others["kind"].isin(_RANDOM)].groupby(["layer", "kind"]):
-        _, marker, line, name = _RANDOM[kind]
+        _, _, line, name = _RANDOM[kind]
         means = means_over_samples(of_layer, "removed_filters")["mean"]
-        look = {"color": OTHERS, "marker": marker, "linestyle": line, "linewidth": 1, "markersize": 3}
+        look = {"color": OTHERS, "marker": markers[layer], "linestyle": line, "linewidth": 1, "markersize": 3}
         entries += axes.plot(means.index, means, label=f"{layer_name(layer)}, {name}", **look)
     for kind, (colour, marker, line, name) in _RANDOM.items():
         of_kind = rows[rows["kind"] == kind]

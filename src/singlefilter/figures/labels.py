@@ -75,6 +75,13 @@ def drawable_names(class_names: Sequence[str]) -> list[str]:
     return [f'"{name}"' if "," in name else name for name in names]
 
 
+def numbered_names(class_names: Sequence[str]) -> list[str]:
+    """The classes' names for a heading, with their numbers before them where axes bear these."""
+    names = drawable_names(class_names)
+    few = len(class_names) <= NAMED_LABELS
+    return names if few else [f"{label} {name}" for label, name in enumerate(names)]
+
+
 def _shorten(name: str) -> str:
     """Names that are alike differ at their end as often as at their beginning: both are kept."""
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 6]}…{name[-5:]}"

@@ -15,6 +15,7 @@ from singlefilter.figures.axes import (
     PAPER_NAME,
     STATISTICS,
     choose_layers,
+    chosen_text,
     draw_curve,
     draw_paper_line,
     label_layers,
@@ -133,7 +134,8 @@ def plot_cluster_sizes(layers: pd.DataFrame, threshold: float, paper: Paper, hea
     rows = -(-len(chosen) // columns)
     figure = new_figure(1.1 + 2.1 * rows)
     about = f"Shares of the layer's clusters, and their mean size; test set, threshold {threshold:g}."
-    title(figure, "Cluster sizes of each layer", heading, about)
+    means = "Means over samples." if (layers["samples"] > 1).any() else ""
+    title(figure, "Cluster sizes of each layer", heading, about, means, chosen_text(chosen, layers["layer"]))
     panels = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
     for axes, layer, of_layer in zip(panels, chosen, shares, strict=False):
         mean = layers.set_index("layer").loc[layer]

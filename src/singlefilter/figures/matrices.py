@@ -12,12 +12,12 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.gridspec import GridSpec
 from numpy.typing import NDArray
 
-from singlefilter.figures.axes import layer_name
+from singlefilter.figures.axes import chosen_text, layer_name
 from singlefilter.figures.labels import (
-    drawable_names,
     label_axis,
     label_texts,
     largest_labels,
+    numbered_names,
     others_text,
     with_others,
 )
@@ -96,12 +96,15 @@ def plot_decisions(shown: Shown, single: Collection[LayerName], class_names: Seq
     return figure
 
 
-def plot_filters(shown: Shown, class_names: Sequence[str], threshold: float, heading: str) -> Figure:
+def plot_filters(
+    shown: Shown, examined: Sequence[LayerName], class_names: Sequence[str], threshold: float, heading: str
+) -> Figure:
     """Draw of one filter per layer the fields, the clipped and the permuted matrix (Fig. 4).
 
     Args:
         shown: For each layer the filter's number and its normalised fields, float64 (K, K), input label by output
             label; None where all filters are silent.
+        examined: All layers, of which some may not be shown.
         class_names: K names.
         threshold: Clips the fields.
         heading: What the run is.
@@ -113,6 +116,7 @@ def plot_filters(shown: Shown, class_names: Sequence[str], threshold: float, hea
         "Fields of one filter per layer",
         heading,
         _CHOICE,
+        chosen_text([*shown], examined),
         "Fields: means over the images of each input label (grey: there is none), divided by the filter's largest.",
         f"Clipped: white above the threshold, {threshold:g}, which is the line in the colour bars.",
         "Permuted: the same cells, the labels of each cluster side by side; clusters white, noise yellow.",
@@ -245,7 +249,7 @@ def _draw_decisions(
     if decided:
         favourite = int(counts.sum(axis=0).argmax())
         share = 100 * counts[:, favourite].sum() / decided
-        about = f"picks {drawable_names(class_names)[favourite]} for {share:.0f} %\nof {decided:,} decided images"
+        about = f"picks {numbered_names(class_names)[favourite]} for {share:.0f} %\nof {decided:,} decided images"
     shown = largest_labels(counts.sum(axis=0).astype(np.float64))
     shares = decision_shares(with_others(counts, shown, np.sum, axes=2))
     limit = "\none position: all images alike" if single else ""
@@ -295,6 +299,6 @@ def _name_panels(parts: Sequence[SubFigure], threshold: float) -> None:
 
 
 def _describe_filter(name: str, ones_outside: int, members: Sequence[Sequence[int]], class_names: Sequence[str]) -> str:
-    texts = drawable_names(class_names)
+    texts = numbered_names(class_names)
     names = [f"({', '.join(texts[label] for label in labels)})" for labels in members]
     return f"{name}: noise {ones_outside}, clusters {', '.join(names) or 'none'}"

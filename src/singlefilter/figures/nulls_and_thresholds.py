@@ -8,7 +8,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from singlefilter.figures.axes import STATISTICS, choose_layers, layer_name, tick_layers
+from singlefilter.figures.axes import STATISTICS, choose_layers, chosen_text, layer_name, tick_layers
 from singlefilter.figures.style import (
     NETWORK,
     OTHER,
@@ -68,7 +68,8 @@ def plot_thresholds(table: pd.DataFrame, heading: str) -> Figure:
         table: thresholds.csv; one row per layer, split, walk and threshold.
         heading: What the run is.
     """
-    layers = choose_layers([*dict.fromkeys(table["layer"])], MOST_LAYERS)
+    examined = [*dict.fromkeys(table["layer"])]
+    layers = choose_layers(examined, MOST_LAYERS)
     figure = new_figure(4.6)
     title(
         figure,
@@ -77,6 +78,7 @@ def plot_thresholds(table: pd.DataFrame, heading: str) -> Figure:
         "Each layer's statistics at other thresholds, of the training set's fields,",
         "and with clusters searched from the last label to the first (reversed walk).",
         bars_text(2 if table["noise_std"].notna().any() else 1),
+        chosen_text(layers, examined),
     )
     panels = figure.subplots(1, 3)
     colours = matplotlib.colormaps[matplotlib.rcParams["image.cmap"]](np.linspace(0, _MOST_STEPS, len(layers)))

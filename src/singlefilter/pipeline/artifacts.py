@@ -7,6 +7,7 @@ made with, and the checksums of the files that they were made from.
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -102,6 +103,15 @@ ARTIFACTS = {
 def path_of(name: str, **place: Any) -> Path:
     """Give the path of an artifact, such as path_of("features", seed=0, layer=13)."""
     return Path(ARTIFACTS[name].path.format(**place))
+
+
+def in_project(path: Path) -> Path:
+    """Give a file that neither Git nor DVC keeps: where an experiment runs in a copy of the project, the project's own.
+
+    DVC tells what it runs the project's folder, and removes the copy.
+    """
+    project = Path(os.environ.get("DVC_ROOT", ""))
+    return path if project.resolve() == Path.cwd() else project / path
 
 
 def feature_bytes(shapes: Iterable[tuple[int, int]], images: int) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from singlefilter.pipeline.artifacts import STAGES, digest_of_determinants
+from singlefilter.pipeline.artifacts import STAGES, digest_of_determinants, in_project
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import remove_unfinished
 from singlefilter.pipeline.launcher import launch, launched, rank
@@ -23,9 +23,7 @@ from singlefilter.pipeline.params_files import load_params
 LOG = Path("logs/stages.jsonl")
 NO_MEMORY = ("alloc", "could not create a primitive")  # what errors of PyTorch, HDF5 and oneDNN say then
 NO_PEER = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL")  # and of gloo and NCCL
-IN_COPY = (
-    " (in an experiment's copy of the project, which has what Git knows of: if a file is missing, git add it first)"
-)
+IN_COPY = " (in an experiment's copy of the project, which has what Git knows; if a file of it is missing, git add it)"
 
 
 def run(
@@ -80,7 +78,7 @@ def errors_in_one_line(speaker: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        is_copy = Path.cwd().parent.as_posix().endswith(".dvc/tmp/exps")
+        is_copy = "/.dvc/tmp/" in Path.cwd().as_posix()
         sys.exit(f"{speaker}: {error}{IN_COPY if is_copy else ''}")
     except MemoryError as error:
         sys.exit(f"{speaker}: too little memory{f': {error}' if str(error) else ''}")
@@ -141,9 +139,10 @@ def _log(entry: dict[str, object]) -> None:
     if torch := sys.modules.get("torch"):
         device = torch.cuda.get_device_name() if torch.cuda.is_initialized() else "cpu"  # only if the stage used it
         entry |= {"torch": str(torch.__version__), "device": device}
+    path = in_project(LOG)
     try:
-        LOG.parent.mkdir(exist_ok=True)
-        with LOG.open("a", encoding="utf-8") as log:
+        path.parent.mkdir(exist_ok=True)
+        with path.open("a", encoding="utf-8") as log:
             log.write(json.dumps(entry) + "\n")
     except OSError as error:  # all outs are written: that counts
-        print(f"{LOG} cannot be written ({error}); the stage is done all the same", file=sys.stderr)
+        print(f"{path} cannot be written ({error}); the stage is done all the same", file=sys.stderr)

@@ -6,14 +6,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from singlefilter.pipeline.artifacts import CHECKPOINTS, IMAGES
-from singlefilter.pipeline.command import LOG
+from singlefilter.pipeline.artifacts import IMAGES
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params_files import load_params
 from singlefilter.pipeline.yaml_files import load_yaml
@@ -45,42 +44,34 @@ def only_one(lock: Path) -> Iterator[None]:
         yield
 
 
-def copy_project(folder: Path, changes: Mapping[str, Any]) -> None:
-    """Copy what Git tracks or would track, and all images, to a folder that shares DVC's cache and the checkpoints.
+def copy_project(folder: Path, changes: Mapping[str, Any], tracked_alone: bool) -> None:
+    """Copy what Git tracks or would track, and the data set's images, to a folder that shares DVC's cache.
 
     Args:
         folder: On the project's disk; what it held is removed.
         changes: Values of params.yaml that the copy has instead of the project's.
+        tracked_alone: Whether it has only what Git tracks already, as DVC's experiments have: of other files, DVC would
+            find other dependencies there.
 
     Raises:
         InputError: The project is not under Git and DVC, or the copy's parameters are not allowed.
     """
     cache = Path(_said_by(*DVC, "cache", "dir").removesuffix("\n")).absolute()
-    listed = _said_by("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    untracked = [] if tracked_alone else ["--others", "--exclude-standard"]
+    listed = _said_by("git", "ls-files", "-z", "--cached", *untracked).split("\0")
+    images = IMAGES / load_params().dataset
     shutil.rmtree(folder, ignore_errors=True)
-    for path in {*map(Path, listed), *IMAGES.rglob("*")}:
+    for path in {*map(Path, listed), *images.rglob("*")}:
         if path.is_file():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, folder / path)
     (folder / ".dvc/config.local").write_text(CONFIG, encoding="utf-8")
     cache.mkdir(parents=True, exist_ok=True)
     (folder / ".dvc/cache").symlink_to(cache)
-    CHECKPOINTS.mkdir(exist_ok=True)
-    (folder / CHECKPOINTS).symlink_to(CHECKPOINTS.absolute())
     params = folder / "params.yaml"
     values = load_yaml(params.read_text(encoding="utf-8"))
     params.write_text(yaml.safe_dump(values | dict(changes)), encoding="utf-8")
     load_params(params)
-
-
-def remove_copy(folder: Path) -> None:
-    """Remove a copy; what its stages took, and on what, goes to the project's log, where record_run looks for it."""
-    with suppress(OSError):  # a log is no reason to keep a copy
-        content = (folder / LOG).read_bytes()
-        LOG.parent.mkdir(exist_ok=True)
-        with LOG.open("ab") as log:
-            log.write(content)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def require_known_images(dataset: str) -> None:

@@ -31,12 +31,14 @@ class Job:
     Attributes:
         name: What it is called.
         seed: The sample.
+        project: The project, an absolute path.
         folder: The copy, an absolute path.
         log: What DVC and its stages print, an absolute path.
     """
 
     name: str
     seed: int
+    project: Path
     folder: Path
     log: Path
     process: subprocess.Popen[bytes] | None = None
@@ -51,7 +53,7 @@ class Job:
         if cores := os.environ.get("SLURM_CPUS_PER_TASK"):
             environment |= {"OMP_NUM_THREADS": cores}
         command = [*DVC, "repro", *(f"{stage}@{self.seed}" for stage in LAST_STAGES)]
-        settings = environment | os.environ
+        settings = environment | os.environ | {"DVC_ROOT": str(self.project)}  # as DVC says it in copies of its own
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
@@ -139,8 +141,11 @@ def slurm(logs: Path, options: Sequence[str]) -> Iterator[Submit]:
         options: Of sbatch, such as --gres=gpu:1; --time, in minutes, must be among them.
 
     Raises:
-        InputError: submitit is not installed, there is no SLURM here, or no time is given.
+        InputError: submitit is not installed, there is no SLURM here, no time is given, or sbatch refuses a job.
     """
+    for option in options:
+        if not option.startswith("--"):
+            raise InputError(f"{option}: give sbatch's options as --name=value or --name, such as --gres=gpu:1")
     given = {key: value or True for key, _, value in (option.lstrip("-").partition("=") for option in options)}
     minutes = given.pop("time", "")
     if not str(minutes).isdecimal():
@@ -159,7 +164,10 @@ def slurm(logs: Path, options: Sequence[str]) -> Iterator[Submit]:
     submitted: list[Any] = []
 
     def submit(job: Job) -> Handle:
-        submitted.append(executor.submit(job))
+        try:
+            submitted.append(executor.submit(job))
+        except RuntimeError as error:  # submitit's, with sbatch's words
+            raise InputError(f"sbatch refuses {job.name}: {error}") from error
         return submitted[-1]
 
     try:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from singlefilter.pipeline.artifacts import CHECKPOINTS, Workspace
+from singlefilter.pipeline.artifacts import CHECKPOINTS, Workspace, in_project
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import replacing
 from singlefilter.pipeline.params import LayerName
@@ -51,7 +51,7 @@ class Checkpoint:
             **place: The seed, and what else tells this training from others of the stage, such as the layer.
         """
         machine = {"device": device.type, "torch": torch.__version__, "code": code_digest()}
-        return cls(CHECKPOINTS / stage, files.determinants(stage, **place) | machine)
+        return cls(in_project(CHECKPOINTS) / stage, files.determinants(stage, **place) | machine)
 
     def save_if_due(self, state: Mapping[str, Any]) -> None:
         """Save the state unless the last one was saved only seconds ago."""

@@ -10,7 +10,7 @@ import torch
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.launcher import launched
 
-KINDS = ("cpu", "cuda", "mps")  # PyTorch has others, such as meta, that compute nothing
+KINDS = ("cpu", "cuda")  # mps has no float64, in which success rates and matrices are measured
 
 
 def chosen_device() -> torch.device:
@@ -49,17 +49,15 @@ def chosen_device() -> torch.device:
 def _set_arithmetic() -> None:
     """Have float32 computed as float32, and, with SINGLEFILTER_DETERMINISTIC=1, all sums added in a fixed order.
 
-    On a processor they always are.
+    On a processor they always are. Without the variable, what a caller of the Python API has set stays.
     """
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32
-    fixed_order = deterministic()
-    if fixed_order:
+    if deterministic():
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it PyTorch refuses matrix products
         torch.utils.deterministic.fill_uninitialized_memory = False  # nothing reads it: time for nothing
-    if fixed_order != torch.are_deterministic_algorithms_enabled():  # setting it imports PyTorch's compiler
-        torch.use_deterministic_algorithms(fixed_order)
-    torch.backends.cudnn.deterministic = fixed_order
-    torch.backends.cudnn.benchmark = False  # a search may find others in the next run; a Step's shapes are worth one
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False  # a search may find others in the next run
 
 
 def deterministic() -> bool:

@@ -2,7 +2,7 @@
 
 import { readData } from "explorer/data.js";
 import { drawFilter } from "explorer/filter.js";
-import { chosenFilters, drawAll, drawGallery, SHOWS, SORTS, STATES, WAYS } from "explorer/gallery.js";
+import { drawAll, drawGallery, listedFilters, SHOWS, SORTS, STATES, WAYS } from "explorer/gallery.js";
 import { choice, h } from "explorer/html.js";
 import { drawImage, drawImages, KINDS, listedImages } from "explorer/images.js";
 import { drawLabel, drawLabels } from "explorer/labels.js";
@@ -14,6 +14,7 @@ import { formatState, parseState } from "explorer/state.js";
 const VIEWS = { filters: "Filters", labels: "Labels", images: "Images" };
 const WORDS = { view: VIEWS, sort: SORTS, show: SHOWS, how: WAYS, state: STATES, kind: KINDS };
 const CHOSEN = { filters: "filter", labels: "label", images: "image" };
+const OPTIONAL = [...Object.values(CHOSEN), "for", "against"]; // what an address may name that has no default
 const place = (id) => document.getElementById(id);
 
 /** Read the page's data, and draw what its address names. */
@@ -26,6 +27,7 @@ export async function start() {
   globalThis.addEventListener("hashchange", () => explorer.followAddress());
   document.addEventListener("click", (event) => explorer.followLink(event));
   document.addEventListener("keydown", (event) => explorer.followKey(event));
+  globalThis.addEventListener("beforeprint", () => drawAll(place("list"), explorer));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => explorer.draw());
   explorer.follow(location.hash || formatState(run.about.start ?? {}, {}));
   globalThis.explorer = explorer; // for those who look at the page with a browser's tools
@@ -75,6 +77,9 @@ class Explorer {
     within("image", run.labels?.length ?? 0);
     for (const key of ["label", "on", "both", "as", "for", "against"]) within(key, run.names.length);
     within("size", run.names.length + 1);
+    for (const key of Object.keys(asked)) {
+      if (!Object.hasOwn(defaults, key) && !OPTIONAL.includes(key)) delete state[key];
+    }
     const missing = Object.keys(asked).filter((key) => asked[key] !== state[key]);
     if (state.label !== undefined && !/view=/.test(fragment)) state.view = "labels";
     if (state.image !== undefined && !/view=/.test(fragment) && run.pictures) state.view = "images";
@@ -128,7 +133,7 @@ class Explorer {
     const { state, sample, layer, run } = this;
     const key = CHOSEN[state.view];
     const lists = {
-      filter: () => chosenFilters(this).map(({ filter }) => filter),
+      filter: () => listedFilters(this),
       label: () => run.names.map((_, label) => label),
       image: () => listedImages(this),
     };

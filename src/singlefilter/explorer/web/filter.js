@@ -2,7 +2,7 @@
 
 import { clip, measureNull, NO_FIELD, NULLS, order, randomNumbers } from "explorer/clusters.js";
 import { cellsOf, matrix, ofCell, ofField, ofShare, palette } from "explorer/draw.js";
-import { chosenFilters, inWords } from "explorer/gallery.js";
+import { inWords, listedFilters, sizeOf } from "explorer/gallery.js";
 import { digits, h, list, number, percent, steps, table } from "explorer/html.js";
 import { thumbnails } from "explorer/images.js";
 
@@ -16,7 +16,7 @@ export function drawFilter(view) {
   const words = `${inWords(found, run.names)}${found.silent ? "" : `; noise ${found.noise}`}`;
   return [
     h("h2", {}, `${layer.title}, filter ${filter}`),
-    steps(view, "filter", chosenFilters(view).map(({ filter }) => filter)),
+    steps(view, "filter", listedFilters(view)),
     h("p", { class: "words" }, `At the threshold ${state.threshold} it ${words}.`),
     matrices(view, "test"),
     images(view),
@@ -165,7 +165,7 @@ function nulls({ layer, level, run, state }, found) {
     const write = ([mean, deviation]) => `${number(mean)} ± ${number(deviation)}`;
     return [text, write(of.noise), write(of.clusters), write(of.size)];
   });
-  const own = ["this filter", number(found.noise, 0), number(found.clusters.length, 0), number(found.size)];
+  const own = ["this filter", number(found.noise, 0), number(found.clusters.length, 0), number(sizeOf(found))];
   const caption = `Against chance: ${draws} random matrices that keep a part of this one (mean ± standard deviation)`;
   return table(caption, ["", "noise", "clusters", "cluster size"], [own, ...rows]);
 }

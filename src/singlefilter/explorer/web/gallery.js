@@ -14,6 +14,7 @@ export const SORTS = {
 export const SHOWS = { permuted: "permuted", clipped: "clipped", fields: "fields" };
 export const STATES = { any: "all filters", silent: "silent", heard: "not silent", faded: "faded" };
 export const WAYS = { cluster: "in a cluster", column: "a column that is on" };
+export const ALL = { on: -1, both: -1, size: -1, state: "any" }; // narrows to nothing
 const LISTED = 1000; // so many are drawn; more would be slow
 
 /** Give the filters of the chosen layer that pass what is narrowed to, but for one choice, in the chosen order. */
@@ -32,11 +33,21 @@ export function chosenFilters(view, but = undefined) {
   return sorted(view, layer.at(level).filter((found) => tests.every((test) => test(found))));
 }
 
+/** Give the filters that follow each other: those of the gallery, or all if the one that is shown is not in it. */
+export function listedFilters(view) {
+  const chosen = chosenFilters(view).map(({ filter }) => filter);
+  const { filter } = view.state;
+  return filter === undefined || chosen.includes(filter) ? chosen : view.layer.at(view.level).map((of) => of.filter);
+}
+
 /** Whether one of the clusters has a label, and another one too unless that is -1. */
 const hasTogether = (clusters, one, other) =>
   clusters.some((labels) => labels.includes(one) && (other < 0 || labels.includes(other)));
 
 const hasSize = (clusters, size) => size === 0 ? !clusters.length : clusters.some((labels) => labels.length === size);
+
+/** Give a filter's labels per cluster, NaN over nothing. */
+export const sizeOf = ({ clusters, size }) => clusters.length ? size : NaN;
 
 function isIn({ layer }, { filter, silent }, name) {
   return { any: true, silent, heard: !silent, faded: layer.isFaded(filter) }[name] ?? true;
@@ -100,7 +111,7 @@ function choices(view) {
   const sizes = chosenFilters(view, "size");
   const largest = layer.at(level).flatMap(({ clusters }) => clusters).reduce(
     (most, of) => Math.max(most, of.length),
-    0,
+    Math.max(0, state.size), // which may be another layer's
   );
   const sizeOptions = Array.from({ length: largest + 1 }, (_, size) => [
     size,
@@ -147,7 +158,7 @@ function item(view, found) {
   const about = `filter ${filter} ${inWords(found, run.names)}${silent ? "" : `; noise ${noise}`}`;
   const value = {
     noise: () => silent ? "silent" : `noise ${noise}`,
-    size: () => `size ${number(found.size, 1)}`,
+    size: () => `size ${number(sizeOf(found), 1)}`,
     loss: () => `${number(100 * layer.array("accuracy_loss")?.[filter], 2)} points`,
     label: () => state.on < 0 ? "" : digits(layer.array("own")[filter * run.names.length + state.on]),
   }[state.sort];

@@ -1,10 +1,12 @@
 /** The test images, and one image: how the last head's decision adds up. */
 
+import { ALL } from "explorer/gallery.js";
 import { choice, count, digits, h, steps, table } from "explorer/html.js";
 
 export const KINDS = { mistaken: "mistaken", right: "right", all: "all" };
 const LISTED = 200; // images at a time
 const PARTS = 10; // filters for each side of a decision
+const OUTPUTS = 20; // the largest, and the label's own
 const SIDE = 48; // pixels, of a picture in a list
 
 /** Say what an image is: its number, its name, its label, and what a head decides if it is mistaken. */
@@ -202,24 +204,31 @@ function decision(view, last) {
     return fields.sort((one, two) => two.field - one.field).slice(0, 3).filter(({ field }) => field > 0);
   };
   const link = (filter, text = `filter ${filter}`) =>
-    h("a", { href: view.address({ view: "filters", layer: last.name, filter }) }, text);
+    h("a", { href: view.address({ ...ALL, view: "filters", layer: last.name, filter }) }, text);
   const most = Math.max(...[...outputs].map(Math.abs));
-  const rows = names.map((name, of) => [of, name, outputs[of]]).sort((one, two) => two[2] - one[2]).slice(0, 20).map((
-    [of, name, output],
-  ) => [
-    of === run.labels[state.image] ? h("strong", {}, `${name} (its label)`) : name,
+  const ranked = names.map((name, of) => [of, name, outputs[of]]).sort((one, two) => two[2] - one[2]);
+  const own = run.labels[state.image];
+  const shown = ranked.filter(([of], place) => place < OUTPUTS || of === own);
+  const rows = shown.map(([of, name, output]) => [
+    of === own ? h("strong", {}, `${name} (its label)`) : name,
     digits(output),
     meter(output, most),
     best(of).flatMap(({ filter, field }) => [link(filter, `${filter}`), ` ${digits(field)}  `]),
   ]);
   return h("section", {}, [
     h("h3", {}, `How the decision adds up`),
-    table(`Outputs of the head on ${last.title}: sums of the fields of ${count(last.filters, "filter")}`, [
-      "label",
-      "output",
-      "",
-      "filters that speak most for it",
-    ], rows),
+    table(
+      `Outputs of the head on ${last.title}${few(shown, ranked)}: sums of the fields of ${
+        count(last.filters, "filter")
+      }`,
+      [
+        "label",
+        "output",
+        "",
+        "filters that speak most for it",
+      ],
+      rows,
+    ),
     h("form", { class: "choices" }, [
       choice("for", "why", optionsBut(other), mine, (value) => view.go({ for: Number(value) })),
       choice("against", "and not", optionsBut(mine), other, (value) => view.go({ against: Number(value) })),
@@ -233,6 +242,9 @@ function decision(view, last) {
     ),
   ]);
 }
+
+/** Say how many of something are shown, if not all are. */
+const few = (shown, all) => shown.length < all.length ? ` (${shown.length} of ${all.length})` : "";
 
 /** Give the rows of a decision: the filters that matter most, and all others together, adding up to the difference. */
 function decisionRows(parts) {

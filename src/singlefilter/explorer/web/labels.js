@@ -2,6 +2,7 @@
 
 import { NO_FIELD } from "explorer/clusters.js";
 import { matrix, ofShare, palette } from "explorer/draw.js";
+import { ALL } from "explorer/gallery.js";
 import { count, digits, h, number, percent, steps, table } from "explorer/html.js";
 
 const PAIRS = 12; // that are listed
@@ -160,7 +161,7 @@ export function drawLabel(view) {
   ];
   const filters = filtersOf(view, label);
   const listed = filters.slice(0, FILTERS).map((found) => [
-    h("a", { href: view.address({ view: "filters", filter: found.filter }) }, `filter ${found.filter}`),
+    h("a", { href: view.address({ ...ALL, view: "filters", filter: found.filter }) }, `filter ${found.filter}`),
     digits(found.field),
     found.clusters.map((labels) => labels.map((of) => run.names[of]).join(" + ")).join("; "),
     number(found.noise, 0),

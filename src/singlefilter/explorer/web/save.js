@@ -65,10 +65,13 @@ function imageTable(view) {
 }
 
 function partTable(view) {
-  const { names } = view.run;
+  const { run: { names }, sample } = view;
+  const last = sample.layers[sample.layers.length - 1];
   const [mine, other] = comparedLabels(view);
   const parts = explain(view, view.state.image, mine, other)?.parts ?? [];
   const rows = parts.map((part) => [
+    sample.name,
+    last.name,
     view.state.image,
     part.filter,
     names[mine],
@@ -77,7 +80,10 @@ function partTable(view) {
     part.others,
     part.difference,
   ]);
-  return { heads: ["image", "filter", "label", "field", "other", "other_field", "difference"], rows };
+  return {
+    heads: ["sample", "layer", "image", "filter", "label", "field", "other", "other_field", "difference"],
+    rows,
+  };
 }
 
 /** Write a number with seven digits, which float32 has. */
