@@ -24,6 +24,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND"]
 
+# The files that take longest, in the order in which workers get them: one that came last would keep a worker alone.
+LONGEST = ("test_chain", "test_spread", "test_own_images", "test_ranks", "test_resume")
+
 TINY = {
     "dataset": "tiny",
     "arch": "tiny",
@@ -72,6 +75,18 @@ TINY = {
         }
     },
 }
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.option.loadscopereorder = False  # of xdist, which would begin with the files of the most tests
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        is_long = item.get_closest_marker("chain") and item.path.stem in LONGEST
+        return LONGEST.index(item.path.stem) if is_long else len(LONGEST)
+
+    items.sort(key=place)
 
 
 @pytest.fixture

@@ -178,7 +178,6 @@ def test_a_second_repro_runs_nothing_even_where_unchanged_files_were_touched(fin
 CHANGES: dict[str, tuple[Callable[[Place], None], list[str], list[str]]] = {
     name: (partial(Place.set_params, changes=changes), [], expected)
     for name, changes, expected in [
-        ("figure style", {"figures.dpi": 60}, ["figures"]),
         ("the heads' learning rate", {"archs.tiny.heads.learning_rate": 0.01}, HEADS_ON),
         ("images of filters", {"explorer.images": 3}, ["filter_images@0", "explorer"]),
         ("one more seed", {"seeds": [0, 1]}, [*SAMPLE_1, "cluster_stats", "figures", "explorer"]),

@@ -64,6 +64,9 @@ def test_experiments_there_run_what_depends_on_their_change_in_the_workspace_and
     assert second.dvc("exp", "run", "--queue", "-S", "validation.images=5", "train_backbone@0").code == 0
     copy = second.dvc("exp", "run", "--run-all")  # in a copy, as --temp has it
     assert (copy.code, copy.ran) == (0, ["check_params", "download", "train_backbone@0"]), copy.output
+    # DVC has told the copy where the project is.
+    log = (second.folder / "logs/stages.jsonl").read_text(encoding="utf-8")
+    assert '{"stage": "train_backbone"' in log
 
 
 def test_a_folder_elsewhere_is_copied_by_import_url(first, tmp_path):

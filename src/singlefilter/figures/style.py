@@ -124,8 +124,10 @@ def save(figure: Figure, path: Path, form: str) -> None:
     """
     # The library's version and the date would change the bytes.
     metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[form]
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+        figure.set_layout_engine(None)  # with any engine, each writing would draw the figure twice
     figure.savefig(path, format=form, metadata=metadata)
-    figure.set_layout_engine("none")
 
 
 def title(figure: Figure, what: str, heading: str, *caption: str) -> None:
