@@ -73,7 +73,7 @@ def test_signal_to_noise_shows_the_counted_and_the_measured_of_every_layer():
     np.testing.assert_allclose(drawn, [[[2, 5.5], [13, 4.8]], [[2, 1.2], [13, 3.7]], [[2, 0.8], [13, 3.1]]])
     drawn = [curve.lines[0].get_ydata().tolist() for axes in (measured, counted) for curve in axes.containers]
     np.testing.assert_allclose(drawn, [[15, 90], [20, 29], [-2, -10], [-8, -80], [22, 147], [4, 31], [14, 8.5]])
-    assert legend(ratios) == ["counted: S / I", "counted: S / (I + E)", "measured: own / other outputs"]
+    assert legend(ratios) == ["counted: S / I", "counted: S / (I + E)", "measured: own output / rms of others"]
     assert [text.split(":")[0] for text in legend(measured)] == ["signal", "first noise", "first noise", "second noise"]
     assert [text.split(",")[0] for text in legend(counted)] == ["S", "I", "E"]
     for axes in (ratios, measured, counted):

@@ -46,7 +46,7 @@ _ROWS = {
 _RATIOS = {
     "snr_counted": (TRAIN, "s", "--", "counted: S / I"),
     "snr_counted_with_noise": (VALIDATION, "^", ":", "counted: S / (I + E)"),
-    "snr_rms": (TEST, "o", "-", "measured: own / other outputs"),
+    "snr_rms": (TEST, "o", "-", "measured: own output / rms of others"),
 }
 _MEASURED = {
     "signal": (TEST, "o", "-", "signal: on the label's own output"),
