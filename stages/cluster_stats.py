@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 
+import h5py
 import pandas as pd
 
 from singlefilter.claims.judge import judge, summarise_claims
@@ -84,10 +85,11 @@ def places_and_costs(files: Workspace, params: Params, label_count: int) -> pd.D
 def measure(files: Workspace, params: Params) -> dict[str, pd.DataFrame]:
     """Give the tables of layer.measure_layer of all samples and layers, in this order, with columns seed and layer."""
     parts: dict[str, list[pd.DataFrame]] = defaultdict(list)
-    items = [(seed, layer) for seed in params.seeds for layer in params.chosen_arch.examined_layers]
-    for seed, layer in progress(items, "clusters", "layer"):
-        for name, table in measure_sample(files, params, seed, layer).items():
-            parts[name].append(table.assign(seed=seed, layer=layer))
+    for seed in params.seeds:
+        with files.read("matrices", seed=seed) as file:
+            for layer in progress(params.chosen_arch.examined_layers, f"clusters, sample {seed}", "layer"):
+                for name, table in tables_of_layer(file, layer, params.threshold, seed).items():
+                    parts[name].append(table.assign(seed=seed, layer=layer))
     joined = {name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()}
     return {name: table.assign(layer=as_ordered_category(table["layer"], params)) for name, table in joined.items()}
 
@@ -98,15 +100,14 @@ def as_ordered_category(layers: pd.Series, params: Params) -> pd.Series:
     return layers if isinstance(examined[0], int) else layers.astype(pd.CategoricalDtype(examined, ordered=True))
 
 
-def measure_sample(files: Workspace, params: Params, seed: int, layer: LayerName) -> dict[str, pd.DataFrame]:
+def tables_of_layer(file: h5py.File, layer: LayerName, threshold: float, seed: int) -> dict[str, pd.DataFrame]:
     """Give the tables of one layer of one sample, the success rates of its head beside its statistics.
 
     These are the whole head's, and what it loses on the test set without each single filter.
     """
-    with files.read("matrices", seed=seed) as file:
-        matrices = read_layer(file, layer)
-        test, train = matrices.splits["test"], matrices.splits["train"]
-        tables = measure_layer(test, train, matrices.faded, matrices.class_names, params.threshold, layer, seed)
+    matrices = read_layer(file, layer)
+    test, train = matrices.splits["test"], matrices.splits["train"]
+    tables = measure_layer(test, train, matrices.faded, matrices.class_names, threshold, layer, seed)
     accuracies = {
         "accuracy": matrices.accuracies["test_accuracy"],
         "train_accuracy": matrices.accuracies["train_accuracy"],

@@ -26,10 +26,10 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return place
 
 
-@pytest.fixture(scope="module")
-def second(first: Place) -> Place:
+@pytest.fixture
+def second(first: Place, tmp_path: Path) -> Place:
     """A clone that holds what Git has, and nothing of DVC's."""
-    folder = first.folder.with_name("second")
+    folder = tmp_path / "second"
     subprocess.run(["git", "clone", "--quiet", first.folder, folder], check=True)
     return Place(folder, first.environment)
 

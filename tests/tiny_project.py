@@ -193,7 +193,8 @@ def make_place(folder: Path, environment: Mapping[str, str]) -> Place:
 
 def own_environment(dvc_settings: Path) -> dict[str, str]:
     """An environment in which nothing of the user's own settings counts."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "GIT_", "DATASET_"))}
+    users = ("DVC_", "GIT_", "DATASET_", "SINGLEFILTER_")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(users)}
     return kept | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "DVC_GLOBAL_CONFIG_DIR": str(dvc_settings),

@@ -265,6 +265,18 @@ def test_a_pass_of_the_evaluation_has_fewer_images_the_larger_they_are(size, ima
     assert passes == [images, 1]
 
 
+def test_a_log_that_cannot_be_written_does_not_end_the_training(data, make_params, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "logs").write_text("in the way", encoding="utf-8")
+    params = make_params()
+    with Workspace(params).write("dataset") as file:
+        write_dataset(file, data)
+    train_backbone.main(params, seed=0)
+    assert (tmp_path / "models/backbone/seed0.h5").is_file()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines and all("logs" in line and line.endswith("; training goes on all the same") for line in lines)
+
+
 def test_history_is_written_as_csv_with_empty_fields_before_training(tmp_path):
     rows = [Epoch(0, None, None, None, None, 0.25, None, None), Epoch(1, 0.028, 1e-5, 2.5, 0.125, 1.0, 0.75, 0.5)]
     write_table(tmp_path / "history" / "seed0.csv", history_table(rows))

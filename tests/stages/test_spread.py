@@ -158,6 +158,13 @@ def test_no_jobs_at_once_are_refused(text):
         spread.read_count(text)
 
 
+def test_a_command_of_dvc_that_fails_ends_spread(monkeypatch):
+    monkeypatch.setattr(spread, "DVC", [sys.executable, "-c", "import sys; sys.exit(len(sys.argv) - 1)"])
+    spread.dvc()
+    with pytest.raises(InputError, match="^dvc repro download failed, as it says above$"):
+        spread.dvc("repro", "download")
+
+
 def test_a_network_twice_is_refused(run_spread):
     with pytest.raises(InputError, match="^--arch: tiny,tiny repeats a row; each is run once"):
         run_spread(arch=["tiny", "tiny"])
