@@ -13,7 +13,6 @@ from singlefilter.backbone.network import Network
 from singlefilter.backbone.store import write_network
 from singlefilter.data.dataset import Split
 from singlefilter.data.store import write_dataset
-from singlefilter.features import of_sample
 from singlefilter.features.store import LayerFeatures, write_largest, write_scales
 from singlefilter.heads import train as heads
 from singlefilter.heads.store import read_head, write_heads
@@ -219,14 +218,15 @@ def test_the_stage_measures_every_head_on_every_set(counts, make_params, stage_i
         assert len({*accuracies.values()}) == len(counts)
 
 
-def test_features_that_leave_too_little_memory_stay_in_their_files_and_give_the_same_heads(
+def test_features_stay_in_their_files_and_give_the_heads_that_they_give_in_memory(
     make_params, stage_inputs, monkeypatch
 ):
     stage_inputs({"train": 22, "test": 41})
-    stage.main(make_params(), 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(LayerFeatures, "mapped", lambda file, split: file.whole(split)[0])
+        stage.main(make_params(), 0)
     whole = Path("models/heads/seed0.h5").read_bytes()
     Path("models/heads/seed0.h5").unlink()
-    monkeypatch.setattr(of_sample, "SHARE_OF_MEMORY", 0)
     mapped = Mock(side_effect=LayerFeatures.mapped, autospec=True)
     monkeypatch.setattr(LayerFeatures, "mapped", lambda *arguments: mapped(*arguments))
     stage.main(make_params(), 0)

@@ -19,12 +19,11 @@ from singlefilter.features.store import LayerFeatures
 from singlefilter.heads.train import Features, StoredFeatures
 from singlefilter.pipeline.artifacts import Workspace, path_of
 from singlefilter.pipeline.params import LayerName, Params
-from singlefilter.training import ranks
 from singlefilter.training.augment import scale
 from singlefilter.training.device import free_memory
 
 CPU = torch.device("cpu")
-SHARE_OF_MEMORY = 0.5  # that the features of a sample may take
+SHARE_OF_MEMORY = 0.5  # that features may take, of a GPU's, or of the processor's in dilution
 
 
 @contextmanager
@@ -101,29 +100,27 @@ def training_features(
         moves = (row.translation, row.flip, params.precision) if augmented else (0, False, "float32")
         return AugmentedFeatures(network, pixels, layers, *moves, device), labels
     paths = {layer: path_of("features", seed=seed, layer=layer) for layer in layers}
-    storage = device if _fit(paths.values(), device) else CPU
-    # On one processor several ranks share what the system keeps of the files.
-    in_memory = storage.type == "cuda" or (ranks.count() == 1 and _fit(paths.values(), CPU))
+    on_gpu = device.type != "cpu" and _fit(paths.values(), device)
     features, scales = {}, {}
     for layer, path in paths.items():
         with files.read("features", seed=seed, layer=layer) as file:
             stored = LayerFeatures(file, path)
-            features[layer] = _features_tensor(stored, "train", in_memory).to(storage)
+            features[layer] = torch.from_numpy(stored.whole("train")[0]).to(device) if on_gpu else _mapped(stored)
         scales[layer] = torch.from_numpy(stored.scales).to(device)
-    return StoredFeatures(features, scales, storage == device), labels
+    return StoredFeatures(features, scales, on_gpu or device.type == "cpu"), labels
 
 
-def _features_tensor(file: LayerFeatures, split: str, in_memory: bool) -> Tensor:
-    """Give a split's features as they are stored, float16 (N, F, S); rows are read when they are used, or all now."""
-    features = file.whole(split)[0] if in_memory else file.mapped(split)
+def _mapped(file: LayerFeatures) -> Tensor:
+    """Give the training set's features, float16 (N, F, S), left in their file: rows are read when they are used.
+
+    The system keeps in memory what there is room for, once for all processes.
+    """
+    features = file.mapped("train")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # nor is it written to
         return torch.from_numpy(features)
 
 
-def _fit(paths: Iterable[Path], device: torch.device) -> bool:
-    """Tell whether files of features leave enough of a device's memory for the rest.
-
-    If not, each batch is read when it is used, and brought to a GPU from there.
-    """
-    return sum(path.stat().st_size for path in paths if path.exists()) <= SHARE_OF_MEMORY * free_memory(device)
+def _fit(paths: Iterable[Path], gpu: torch.device) -> bool:
+    """Tell whether files of features leave enough of a GPU's memory for the rest; if not, batches are brought there."""
+    return sum(path.stat().st_size for path in paths if path.exists()) <= SHARE_OF_MEMORY * free_memory(gpu)

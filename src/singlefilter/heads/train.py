@@ -53,7 +53,8 @@ class StoredFeatures:
     """Outputs for the plain images, as extract_features stores them.
 
     Args:
-        features: For each layer float16 (N, F, S), all on the device of the heads, or all in main memory.
+        features: For each layer float16 (N, F, S), all on the device of the heads, or all in main memory
+            or files.
         scales: For each layer what its filters are multiplied by, float32 (F,), on the heads' device; without, nothing
             is.
         on_device: Whether the features are on the heads' device.

@@ -101,9 +101,9 @@ def main_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def free_memory(device: torch.device) -> int:
-    """Count the bytes of memory that a device has for features: what is free on a GPU, all that a processor has."""
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else main_memory()
+def free_memory(gpu: torch.device) -> int:
+    """Count the bytes of memory that are free on a GPU."""
+    return torch.cuda.mem_get_info(gpu)[0]
 
 
 def warn_if_slow(device: torch.device, precision: str) -> None:
