@@ -14,10 +14,9 @@ from stages import run
 
 def main(params: Params) -> None:
     mirror = os.environ.get("DATASET_MIRROR")
+    folder = in_project(Path(mirror)) if mirror else None
     try:
-        data = load_source(
-            params.dataset, params.chosen_dataset, Path(mirror) if mirror else None, in_project(DOWNLOADS)
-        )
+        data = load_source(params.dataset, params.chosen_dataset, folder, DOWNLOADS)
         data = hold_out(data, params.validation.images, params.validation.seed)
     except InputError as error:
         raise InputError(f"{error}; if {path_of('dataset')} is gone, bring it back: dvc checkout download") from error

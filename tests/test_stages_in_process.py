@@ -296,6 +296,27 @@ def test_pooled_features_are_means_over_positions(project):
         train_heads.main(params, 0)
 
 
+@pytest.mark.parametrize(
+    ("mirror", "expected"), [("here/cifar", "{project}/here/cifar"), ("/there", "/there"), ("", None)]
+)
+def test_a_relative_mirror_is_the_projects_where_an_experiment_runs_in_a_copy(mirror, expected, tmp_path, monkeypatch):
+    (tmp_path / "copy").mkdir()
+    monkeypatch.chdir(tmp_path / "copy")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("DATASET_MIRROR", mirror)
+    asked = []
+
+    def load(name: str, row: object, folder: Path | None, downloads: Path) -> None:
+        asked.append((folder and str(folder), str(downloads)))
+        raise InputError("that is all")
+
+    monkeypatch.setattr(download, "load_source", load)
+    with pytest.raises(InputError, match="^that is all"):
+        download.main(chain_params())
+    # What is downloaded is the copy's own: two experiments may download at once.
+    assert asked == [(expected and expected.format(project=tmp_path), "data/downloads")]
+
+
 @pytest.mark.parametrize("fits", [True, False])
 def test_features_that_do_not_fit_the_device_stay_in_their_files(fits, project, monkeypatch):
     params = chain_params("plain")

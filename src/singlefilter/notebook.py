@@ -425,11 +425,11 @@ def _outputs(network: nn.Module, batch: Tensor, names: Collection[str]) -> dict[
 
 @contextmanager
 def _evaluating(network: nn.Module, device: torch.device) -> Iterator[None]:
-    """Have a network in eval mode on a device within the block, and as and where it was afterwards."""
+    """Have a network in eval mode on a device within the block; afterwards as it was, where its first weight was."""
     in_training = [module for module in network.modules() if module.training]
     before = next(network.parameters(), torch.empty(0)).device
-    network.to(device).eval()
     try:
+        network.to(device).eval()
         yield
     finally:
         network.to(before)

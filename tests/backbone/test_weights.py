@@ -60,6 +60,8 @@ def test_a_file_is_the_projects_where_an_experiment_runs_in_a_copy(saved, tmp_pa
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     found = loaded({"file": path.name, "sha256": digest(path)}).module.state_dict()
     assert all(torch.equal(values, found[name]) for name, values in made.state_dict().items())
+    (tmp_path / "copy" / path.name).write_bytes(b"what the copy has counts")
+    assert "has the SHA-256" in refusal({"file": path.name, "sha256": digest(path)})
     assert f"{tmp_path / 'other.pt'} is missing" in refusal({"file": "other.pt", "sha256": digest(path)})
 
 

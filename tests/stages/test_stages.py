@@ -55,7 +55,7 @@ def test_the_log_adds_what_stopped_processes_took():
     [
         (".dvc/tmp/exps/tmp5", True),
         (".dvc/tmp/exps/standalone/tmp5", True),
-        (".dvc/tmp/spread/vgg6-seed0", True),
+        (".dvc/tmp/spread/vgg6-seed0", False),
         ("exps/tmp5", False),
     ],
 )
@@ -71,7 +71,7 @@ def test_a_mistake_in_an_experiments_copy_says_that_git_has_to_know_new_files(fo
 
     with pytest.raises(SystemExit) as ended:
         run(stage, per_sample=True)
-    hint = " (in an experiment's copy of the project, which has what Git knows; if a file of it is missing, git add it)"
+    hint = " (in an experiment's copy of the project, which has what Git knows; if a file is missing in it, git add it)"
     assert ended.value.code == f"example: networks/mine.py is missing{hint if is_copy else ''}"
 
 

@@ -37,7 +37,8 @@ def load_weights(network: AnyNetwork) -> None:
     if asked is None or asked == "random":
         return
     if isinstance(asked, WeightsFile):
-        path = in_project(Path(asked.file))
+        path = Path(asked.file)
+        path = path if path.exists() else in_project(path)
         _require_digest(
             path, asked.sha256, "put the right file there, or, if it is the right one, change weights.sha256"
         )

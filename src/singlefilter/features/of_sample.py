@@ -22,7 +22,6 @@ from singlefilter.pipeline.params import LayerName, Params
 from singlefilter.training.augment import scale
 from singlefilter.training.device import free_memory
 
-CPU = torch.device("cpu")
 SHARE_OF_MEMORY = 0.5  # that features may take, of a GPU's, or of the processor's in dilution
 
 

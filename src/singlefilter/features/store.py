@@ -9,9 +9,9 @@ import numpy as np
 
 from singlefilter.pipeline.params import LayerName
 
-# A filter tells nothing whose largest output is below this share of that quantile of the layer's (method, section 5):
-# a high one, since most filters may have faded, and not the largest, which may stand alone.
-FADED, STRONG = 1e-4, 0.9
+# A filter tells nothing whose largest output is below this share of that of the layer's third strongest (method,
+# section 5): most filters may have faded, and one or two may stand alone.
+FADED, STRONG = 1e-4, 3
 
 
 def write_outputs(
@@ -77,7 +77,7 @@ class LayerFeatures:
         self.scales = file["scales"][()]
         self.place: dict[str, float] = json.loads(file.attrs.get("place", "{}"))
         largest = file["largest"][()]
-        self.faded = largest < FADED * np.quantile(largest, STRONG, method="lower")
+        self.faded = largest < FADED * np.sort(largest)[-STRONG:][0]
 
     def whole(self, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Give the features of a split, float16 (N, F, S), and the labels, int64 (N,)."""

@@ -106,9 +106,9 @@ def path_of(name: str, **place: Any) -> Path:
 
 
 def in_project(path: Path) -> Path:
-    """Give a file that neither Git nor DVC keeps: where an experiment runs in a copy of the project, the project's own.
+    """Give the path, in the project itself, of a file that neither Git nor DVC keeps.
 
-    DVC tells what it runs the project's folder, and removes the copy.
+    Where a stage runs in a copy, which is removed, DVC and spread name the project's folder in DVC_ROOT.
     """
     project = Path(os.environ.get("DVC_ROOT", ""))
     return path if project.resolve() == Path.cwd() else project / path

@@ -1,6 +1,7 @@
 """A stage run from the command line: its arguments, its errors, its log."""
 
 import argparse
+import fcntl
 import json
 import os
 import platform
@@ -23,7 +24,7 @@ from singlefilter.pipeline.params_files import load_params
 LOG = Path("logs/stages.jsonl")
 NO_MEMORY = ("alloc", "could not create a primitive")  # what errors of PyTorch, HDF5 and oneDNN say then
 NO_PEER = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "NCCL")  # and of gloo and NCCL
-IN_COPY = " (in an experiment's copy of the project, which has what Git knows; if a file of it is missing, git add it)"
+IN_COPY = " (in an experiment's copy of the project, which has what Git knows; if a file is missing in it, git add it)"
 
 
 def run(
@@ -78,7 +79,7 @@ def errors_in_one_line(speaker: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        is_copy = "/.dvc/tmp/" in Path.cwd().as_posix()
+        is_copy = "/.dvc/tmp/exps/" in Path.cwd().as_posix()
         sys.exit(f"{speaker}: {error}{IN_COPY if is_copy else ''}")
     except MemoryError as error:
         sys.exit(f"{speaker}: too little memory{f': {error}' if str(error) else ''}")
@@ -143,6 +144,7 @@ def _log(entry: dict[str, object]) -> None:
     try:
         path.parent.mkdir(exist_ok=True)
         with path.open("a", encoding="utf-8") as log:
+            fcntl.lockf(log, fcntl.LOCK_EX)  # other machines of a cluster may write to it
             log.write(json.dumps(entry) + "\n")
     except OSError as error:  # all outs are written: that counts
         print(f"{path} cannot be written ({error}); the stage is done all the same", file=sys.stderr)

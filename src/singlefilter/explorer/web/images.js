@@ -218,7 +218,7 @@ function decision(view, last) {
   return h("section", {}, [
     h("h3", {}, `How the decision adds up`),
     table(
-      `Outputs of the head on ${last.title}${few(shown, ranked)}: sums of the fields of ${
+      `Outputs of the head on ${last.title}${howMany(shown, ranked)}: sums of the fields of ${
         count(last.filters, "filter")
       }`,
       [
@@ -244,7 +244,7 @@ function decision(view, last) {
 }
 
 /** Say how many of something are shown, if not all are. */
-const few = (shown, all) => shown.length < all.length ? ` (${shown.length} of ${all.length})` : "";
+const howMany = (shown, all) => shown.length < all.length ? ` (${shown.length} of ${all.length})` : "";
 
 /** Give the rows of a decision: the filters that matter most, and all others together, adding up to the difference. */
 function decisionRows(parts) {
