@@ -56,7 +56,7 @@ def require_memory(stored: LayerFeatures, outputs: int, layer: LayerName) -> Non
     if needed > SHARE_OF_MEMORY * main_memory():
         raise InputError(
             f"{layer_text(layer)}: dilution needs {needed / 1e9:,.1f} GB for the test set's features, more than "
-            f"{SHARE_OF_MEMORY:.0%} of the memory; set features.pooled: true, or examine a smaller layer last"
+            f"{SHARE_OF_MEMORY:.0%} of the memory; set features.pooled: true, or dilute a smaller layer"
         )
 
 

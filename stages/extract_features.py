@@ -28,7 +28,7 @@ def main(params: Params, seed: int) -> None:
         outs = {layer: stack.enter_context(files.write("features", seed=seed, layer=layer)) for layer in written}
         for layer, out in outs.items():
             if not network.backbone.is_chain:
-                write_place(out, network.place_of(layer))
+                write_place(out, network.depth_and_costs(layer))
         write_features(outs, layers, network, data, chosen_device(), f"features, sample {seed}", streamed)
 
 

@@ -39,7 +39,7 @@ def measure_head(files: Workspace, params: Params, seed: int, layer: LayerName, 
     found = {}
     with open_features(files, params, seed, layer, head.device) as stored:
         scaled = head * torch.from_numpy(stored.scales).to(head.device)[:, None]
-        for split in ("train", *stored.held_out):
+        for split in ("train", *stored.unseen):
             parts = stored.stream(split, images_per_evaluation(head))
             right = sum(correct(*(torch.from_numpy(part).to(head.device) for part in pair), scaled) for pair in parts)
             found[f"{split}_accuracy"] = right / len(stored.labels(split))

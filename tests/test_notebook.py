@@ -133,6 +133,33 @@ class ImagesSecond(nn.Module):
         return self.total(self.encoder(values.movedim(1, 0)).sum())
 
 
+@pytest.mark.parametrize("error", [AssertionError("Wrong height!\nmore"), KeyError("tokens"), ValueError()])
+def test_what_a_module_raises_is_named(error):
+    class Fails(nn.ReLU):
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            raise error
+
+    said = {AssertionError: "AssertionError: Wrong height!", KeyError: "KeyError: 'tokens'", ValueError: "ValueError: "}
+    with pytest.raises(InputError) as raised:
+        singlefilter.extract_features(nn.Sequential(Fails()), torch.zeros(2, 3), ["0"])
+    expected = f"the network fails on images that are float32 (2, 3) ({said[type(error)]}); needed are "
+    assert str(raised.value).startswith(expected)
+
+
+def test_without_a_test_set_nothing_is_measured(monkeypatch, capsys):
+    def refused(*_: object) -> float:
+        raise AssertionError("measured")
+
+    images = np.zeros((4, 8, 8, 3), np.uint8)
+    arguments = {"convolutions": [2, "M"], "epochs": 1, "translation": 1, "verbose": True}
+    singlefilter.train_backbone(images, [0, 1, 0, 1], **arguments, test=(images, [1, 1, 1, 1]))
+    assert "on the test set 0." in capsys.readouterr().out
+    monkeypatch.setattr("singlefilter.backbone.train.evaluate", refused)
+    singlefilter.train_backbone(images, [0, 1, 0, 1], **arguments)
+    printed = capsys.readouterr().out
+    assert "accuracy" in printed and "test set" not in printed
+
+
 @pytest.mark.parametrize("images", [20, 250])
 @pytest.mark.parametrize(("layer", "kind"), [("encoder", r"float32 \(7, 4, {}\)"), ("total", r"float32 \(\)")])
 def test_a_layer_whose_outputs_are_not_those_of_each_image_is_refused(layer, kind, images):

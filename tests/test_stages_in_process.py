@@ -292,7 +292,7 @@ def test_pooled_features_are_means_over_positions(project):
     layers = pd.read_csv("metrics/layers.csv")
     assert layers["multiply_accumulates"].tolist() == [27 * 4 * 64 + 4 * 3, 27 * 4 * 64 + 36 * 6 * 16 + 6 * 3]
     assert figures.single_positions(pooled) == [1, 2] and figures.single_positions(params) == []
-    with pytest.raises(InputError, match="is of another run: made with unusual_features.pooled True, where none"):
+    with pytest.raises(InputError, match="is of another run: made with features.pooled True, where False"):
         train_heads.main(params, 0)
 
 
@@ -343,7 +343,7 @@ def test_dilution_says_how_much_memory_it_lacks(project, monkeypatch):
     train_backbone.main(params, 0)
     heads_and_matrices(params)
     monkeypatch.setattr(dilute_filters, "main_memory", lambda: 1000)
-    with pytest.raises(InputError, match=r"layer 2: dilution needs 0\.0 GB .* set features\.pooled: true, or examine"):
+    with pytest.raises(InputError, match=r"layer 2: dilution needs 0\.0 GB .* set features\.pooled: true, or dilute"):
         dilute_filters.main(params, 0)
 
 

@@ -38,6 +38,7 @@ from singlefilter.backbone.network import Network
 from singlefilter.backbone.train import new_network, train
 from singlefilter.data.dataset import Data, Split
 from singlefilter.explorer.panel import Panel, show_layer
+from singlefilter.features.extract import IMAGES_PER_PASS
 from singlefilter.figures.matrices import plot_one_filter
 from singlefilter.figures.style import use_style
 from singlefilter.filters.clusters import Clusters, list_clusters, normalise_fields
@@ -55,7 +56,6 @@ from singlefilter.statistics import cluster_means
 from singlefilter.training.augment import scale
 from singlefilter.training.device import chosen_device
 
-IMAGES_PER_PASS = 200  # through a network; bounds the memory
 VGG6 = (64, "M", 128, "M", 256, "M", 512, "M", 512, "M")  # Fig. 7A
 
 
@@ -117,8 +117,7 @@ def train_backbone(
         translation: The largest translation of an image in a step, in pixels.
         precision: float32 or bf16.
         seed: Of the initial weights, and of the order and augmentation of the images.
-        test: Images and labels, or a split such as data.test, on which the success rate is measured after each epoch,
-            as verbose prints it; by default those of the training.
+        test: Images and labels, or a split such as data.test; verbose prints the success rate on them.
         verbose: Whether to print the loss and success rates of each epoch.
         **rates: learning_rate (0.028), momentum (0.975) and weight_decay (0.0015).
 
@@ -141,7 +140,7 @@ def train_backbone(
     backbone = {"convolutions": list_of("convolutions", convolutions), "convolutional_rates": rates}
     params = params_of(backbone, {}, epochs, split.images.shape[1], flip, translation, precision, seed)
     names = tuple(map(str, range(int(split.labels.max()) + 1)))
-    data = Data("images", names, split, split if test is None else test_of(split, test))
+    data = Data("images", names, split, None if test is None else test_of(split, test))
     device = chosen_device()
     # Both seed PyTorch's generator, from which the caller draws, too.
     with _printing(verbose), torch.random.fork_rng([device] if device.type == "cuda" else []):
@@ -406,8 +405,10 @@ def _outputs(network: nn.Module, batch: Tensor, names: Collection[str]) -> dict[
     with tapped(network, names) as outputs:
         try:
             network(images)
-        except RuntimeError as error:
-            reason = str(error).partition("\n")[0]
+        except InputError:
+            raise
+        except Exception as error:  # whatever the network raises
+            reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
             raise InputError(
                 f"the network fails on images that are {kind_of(batch)} ({reason}); needed are {INPUTS}"
             ) from error

@@ -159,7 +159,7 @@ def test_layers_are_given_by_name_or_number_as_pictures(own):
     assert outputs[2].shape == (2, 4, 8, 8) and outputs[5].shape == (2, 256, 1, 1)
     assert torch.equal(outputs[2], by_name["1"]) and torch.equal(outputs[5], by_name["4"])
     assert network.output_shapes([2, 5]) == {2: (4, 64), 5: (256, 1)}
-    place = network.place_of(5)
+    place = network.depth_and_costs(5)
     assert place["depth"] == 1 and place["positions"] == 1
     macs = 64 * 4 * 27  # of the convolution; the head that follows is as large as the output layer
     assert place["multiply_accumulates"] == macs + 256 * 3 and place["multiply_accumulates_share"] == 1
@@ -175,7 +175,7 @@ def test_refusals_name_what_is_allowed(own):
     raised = refusal(module="networks/mine.py:raises")
     assert f"raises(10, 32): IndexError in line {line} of networks/mine.py: " in raised
     pictures = refusal(module="networks/mine.py:gives_pictures")
-    assert "puts out (7, 30, 30) an image, where (10,), a field for each label, is needed" in pictures
+    assert "puts out (7, 30, 30) per image; needed is (10,), a field for each label: end it" in pictures
     own.write_text("def make_network(labels:\n")
     assert re.search(r"networks/mine\.py: SyntaxError in line 1", refusal(module="networks/mine.py:make_network"))
 
@@ -469,7 +469,7 @@ def gives_both(labels, image_size):
     with pytest.raises(InputError) as refused:
         check()
     assert f"networks/mine.py:gives_both: in training mode it {expected}" in str(refused.value)
-    assert str(refused.value).endswith("mend it, or set epochs: 0")
+    assert str(refused.value).endswith("fix it, or set epochs: 0")
     check(epochs=0)
 
 

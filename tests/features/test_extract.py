@@ -122,10 +122,10 @@ def test_a_validation_set_is_written_beside_the_others(network, data, written, t
             np.testing.assert_allclose(found.astype(np.float64), expected.numpy(), rtol=2**-10, atol=1e-5)
             np.testing.assert_array_equal(labels, split.labels)
     with open_features(tmp_path / "held", 1) as file:
-        assert sorted(file.held_out) == ["test", "validation"]
+        assert sorted(file.unseen) == ["test", "validation"]
         assert file.whole("validation")[0].shape == (6, 4, 16)
     with open_features(written, 1) as file:
-        assert file.held_out == ["test"]
+        assert file.unseen == ["test"]
 
 
 def test_the_stage_writes_the_features_of_its_samples_network(network, data, make_params, tmp_path, monkeypatch):

@@ -209,4 +209,4 @@ def test_the_text_of_layers_has_a_line_a_layer():
 
 def test_the_text_of_layers_leaves_out_what_does_not_exist():
     table = text_rows().assign(accuracy_std=np.nan, cluster_size_mean=np.nan)
-    assert layers_text(table).splitlines()[1].split() == ["13", "0.9100", "1.50", "1.20", "–", "3.5", "of", "8"]
+    assert layers_text(table).splitlines()[1].split() == ["13", "0.9100", "1.50", "1.20", "n/a", "3.5", "of", "8"]

@@ -66,7 +66,7 @@ def make_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_job_runs_its_sample_with_its_share_of_the_machine(make_job, monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {*range(4, 10)}, raising=False)
     made = [make_job(seed, "sys.exit(3 * (place / '.dvc/tmp/rwlock').exists())") for seed in range(3)]
     with local(2, ["0", "GPU-5"]) as submit:
         assert [handle.result() for handle in [submit(job) for job in made]] == [0, 0, 0]
@@ -96,6 +96,12 @@ def test_as_many_run_at_once_as_are_allowed(make_job):
             for job in (first, second):
                 act(job)
         assert [handle.result() for handle in handles] == [0, 0, 1]
+
+
+def test_a_job_that_is_ended_before_it_has_a_process_ends_as_soon_as_it_has_one(make_job):
+    job = make_job(0, WAITING)
+    job.end()
+    assert job() == -signal.SIGTERM
 
 
 def test_jobs_that_run_are_ended_with_their_stages_and_the_others_never_start(make_job):

@@ -23,6 +23,7 @@ def settings_restored(monkeypatch):
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
     yield
     torch.use_deterministic_algorithms(False)
+    torch.set_float32_matmul_precision("highest")
 
 
 def test_choosing_a_device_does_not_import_the_compiler():
@@ -61,11 +62,13 @@ def test_device_that_is_not_here_is_refused_by_name(monkeypatch, name):
     )
 
 
-def test_float32_means_float32_on_a_gpu_too(monkeypatch):
+def test_float32_means_float32_whatever_was_set_before(monkeypatch):
     monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
     torch.backends.cudnn.allow_tf32 = True
+    torch.set_float32_matmul_precision("medium")
     chosen_device()
     assert not torch.backends.cudnn.allow_tf32
+    assert torch.get_float32_matmul_precision() == "highest" and not torch.backends.cuda.matmul.allow_tf32
 
 
 @pytest.mark.parametrize(("value", "before"), [(None, False), ("0", False), ("1", False), (None, True), ("1", True)])

@@ -61,7 +61,7 @@ class AnyNetwork(nn.Module):
         """The last layer with weights, which has rates of its own."""
         return self.module.get_submodule(self.layers.output_layer)
 
-    def place_of(self, layer: LayerName, positions: int | None = None) -> dict[str, float]:
+    def depth_and_costs(self, layer: LayerName, positions: int | None = None) -> dict[str, float]:
         """Say where a layer is, and what an image's way up to there costs, as layers.csv has it.
 
         Args:
@@ -168,8 +168,8 @@ class AnyNetwork(nn.Module):
             new = nn.Conv2d(old.in_channels, self.labels, 1, bias=old.bias is not None)
         else:
             raise InputError(
-                f"{network_name(self.backbone)}: puts out {_shape_text(shape[1:])} an image, where ({self.labels},), a "
-                "field for each label, is needed; end it with a linear layer"
+                f"{network_name(self.backbone)}: puts out {_shape_text(shape[1:])} per image; needed is "
+                f"({self.labels},), a field for each label: end it with a linear layer"
             )
         self.module.set_submodule(name, new)
         try:
@@ -221,7 +221,7 @@ def _refusal(backbone: Backbone, labels: int, image_size: int, error: BaseExcept
         return f"{what}; it takes {size}: write image_size: {size} into the row of datasets"
     return (
         f"{network_name(backbone)}: fails on images ({IMAGES}, 3, {image_size}, {image_size}), and of other sizes "
-        f"({first_line(error)}); mend it"
+        f"({first_line(error)}); fix it"
     )
 
 

@@ -59,7 +59,7 @@ def _check_layers(network: AnyNetwork, layers: Sequence[LayerName]) -> None:
         raise
     except FAILURES as error:  # whatever the network raises
         raise InputError(
-            f"{network_name(network.backbone)}: fails on {len(images)} images ({first_line(error)}); mend it"
+            f"{network_name(network.backbone)}: fails on {len(images)} images ({first_line(error)}); fix it"
         ) from error
 
 
@@ -82,12 +82,12 @@ def _check_training(network: AnyNetwork) -> None:
     try:
         fields = network.train()(torch.zeros(IMAGES, 3, network.image_size, network.image_size))
     except FAILURES as error:  # whatever the network raises
-        raise InputError(f"{what} fails ({first_line(error)}); mend it, or set epochs: 0") from error
+        raise InputError(f"{what} fails ({first_line(error)}); fix it, or set epochs: 0") from error
     if not isinstance(fields, Tensor) or fields.shape != (IMAGES, network.labels):
         found = tuple(fields.shape) if isinstance(fields, Tensor) else type(fields).__name__
         raise InputError(
             f"{what} puts out {found}, where {(IMAGES, network.labels)}, a field for each of {IMAGES} images and "
-            f"{network.labels} labels, is needed; mend it, or set epochs: 0"
+            f"{network.labels} labels, is needed; fix it, or set epochs: 0"
         )
     if not fields.requires_grad:
         raise InputError(

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from singlefilter.pipeline.errors import InputError
 
-IMAGES = 2  # of the pass; what does not put out as many has no output an image
+IMAGES = 2  # of the pass; what does not put out as many has no output per image
 UNCLEAR = "puts out as many columns as filters, and either may come first; examine another layer, or change image_size"
 # By which name modules say how many features they put out, and on which axis these are.
 _FEATURES_AT = {

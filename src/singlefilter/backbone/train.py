@@ -28,10 +28,11 @@ PIXELS_PER_PASS = 500 * 32**2  # in evaluation, and at least one image; bounds t
 
 @dataclasses.dataclass(frozen=True)
 class Epoch:
-    """What an epoch gave; epoch 0 is the state before any training, and has only the accuracies of the held-out sets.
+    """What an epoch gave; epoch 0 is the state before any training, and has only the accuracies of the other splits.
 
-    Training accuracy and loss are means over the epoch's augmented images while the weights change. The validation
-    accuracy is None where nothing is held out, the one without bias where the output layer has none.
+    Training accuracy and loss are means over the epoch's augmented images while the weights change. The test accuracy
+    is None where there is no test set, the validation accuracy where nothing is held out, the one without bias where
+    the output layer has none.
     """
 
     epoch: int
@@ -39,7 +40,7 @@ class Epoch:
     learning_rate_fully_connected: float | None
     loss: float | None
     train_accuracy: float | None
-    test_accuracy: float
+    test_accuracy: float | None
     validation_accuracy: float | None
     test_accuracy_without_bias: float | None
 
@@ -88,9 +89,7 @@ def train(
     run = _Training(ranks.synchronise(network) if epochs else network, data.train, params, seed, device)
     history = run.restore(ranks.from_first(checkpoint.load) if checkpoint else None)
     if not history:
-        history.append(
-            Epoch(0, None, None, None, None, **_held_out_accuracies(network, data, device, params.precision))
-        )
+        history.append(Epoch(0, None, None, None, None, **_accuracies(network, data, device, params.precision)))
     if callback and ranks.leads():
         callback(history)
     first = len(history) - 1
@@ -105,11 +104,10 @@ def train(
                 f"{rates[0]:g} (convolutional) and {rates[1]:g} (fully connected), the loss is {loss:g}; "
                 "lower learning_rate or momentum"
             )
-        accuracies = _held_out_accuracies(network, data, device, params.precision)
+        accuracies = _accuracies(network, data, device, params.precision)
         history.append(Epoch(epoch + 1, *rates, loss, train_accuracy, **accuracies))
-        test_accuracy = accuracies["test_accuracy"]
-        shown = f"loss {loss:.3f}, accuracy {train_accuracy:.3f}, on the test set {test_accuracy:.3f}"
-        bar.set_postfix_str(shown, refresh=False)
+        test = f", on the test set {accuracies['test_accuracy']:.3f}" if data.test else ""
+        bar.set_postfix_str(f"loss {loss:.3f}, accuracy {train_accuracy:.3f}{test}", refresh=False)
         if not ranks.leads():
             continue
         if callback:
@@ -146,15 +144,16 @@ def history_table(history: Iterable[Epoch]) -> pd.DataFrame:
     return pd.DataFrame(map(dataclasses.asdict, history))
 
 
-def _held_out_accuracies(
-    network: Trainable, data: Data, device: torch.device, precision: str
-) -> dict[str, float | None]:
+def _accuracies(network: Trainable, data: Data, device: torch.device, precision: str) -> dict[str, float | None]:
     biased = getattr(network.output_layer, "bias", None) is not None
-    unbiased = without_output_bias(network) if biased else None
+    measured = {
+        "test_accuracy": (network, data.test),
+        "validation_accuracy": (network, data.validation),
+        "test_accuracy_without_bias": (without_output_bias(network), data.test) if biased else (None, None),
+    }
     return {
-        "test_accuracy": evaluate(network, data.test, device, precision),
-        "validation_accuracy": evaluate(network, data.validation, device, precision) if data.validation else None,
-        "test_accuracy_without_bias": evaluate(unbiased, data.test, device, precision) if unbiased else None,
+        name: evaluate(of_network, split, device, precision) if split else None
+        for name, (of_network, split) in measured.items()
     }
 
 

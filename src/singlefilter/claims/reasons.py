@@ -15,7 +15,7 @@ ABOUT, NEEDS = "about ", "needs runs of "  # how the reasons of claims about oth
 
 
 def differences(run: Run) -> list[str]:
-    """Say in what a run differs from the paper's: data, row of archs, epochs, samples, threshold."""
+    """Say what keeps all claims from being judged on a run: data, row of archs, epochs, samples, threshold."""
     need = Need(run.params.arch)
     known = run.params.arch in FIXED
     return [*(_network_reasons(need, run) if known else []), *unmet_conditions(need, run.params)]

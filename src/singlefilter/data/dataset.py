@@ -31,12 +31,15 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """A data set; the name is its row of catalog.yaml's datasets, and validation is what hold_out took from train."""
+    """A data set; the name is its row of catalog.yaml's datasets, and validation is what hold_out took from train.
+
+    Only what trains a network and measures nothing goes without a test set.
+    """
 
     name: str
     class_names: tuple[str, ...]
     train: Split
-    test: Split
+    test: Split | None
     validation: Split | None = None
 
     @property

@@ -36,7 +36,7 @@ def write_features(
 
     The network computes in float32 whatever it was trained in. The outputs are stored as float16, each filter's divided
     by a power of two of its own: weight decay can shrink a filter by many orders of magnitude, beyond what float16
-    holds, while its head, which does not depend on the scale, still reads it (method, section 5).
+    holds, while its head, which does not depend on the scale, still reads it.
 
     Args:
         files: For each examined layer its file, open for writing; features.store has the format. Of several ranks the

@@ -1,4 +1,4 @@
-"""Layers whose outputs are averaged over positions: one number a filter and image."""
+"""Layers whose outputs are averaged over positions: one number per filter and image."""
 
 from collections.abc import Iterable, Sequence
 
@@ -44,6 +44,6 @@ class Pooled(nn.Module):
         """Give filters and positions, (F, 1), of some layers."""
         return {layer: (filters, 1) for layer, (filters, _) in self.network.output_shapes(layers).items()}
 
-    def place_of(self, layer: LayerName) -> dict[str, float]:
+    def depth_and_costs(self, layer: LayerName) -> dict[str, float]:
         """Say where a layer is, and what an image costs up to there, with a head on the means."""
-        return self.network.place_of(layer, positions=1)
+        return self.network.depth_and_costs(layer, positions=1)

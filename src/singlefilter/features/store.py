@@ -9,8 +9,8 @@ import numpy as np
 
 from singlefilter.pipeline.params import LayerName
 
-# A filter tells nothing whose largest output is below this share of that of the layer's third strongest (method,
-# section 5): most filters may have faded, and one or two may stand alone.
+# A filter has faded if its largest output is below FADED times that of the layer's third strongest filter (method,
+# section 5). Most filters may have faded, so no median will do; one or two may be far above all others.
 FADED, STRONG = 1e-4, 3
 
 
@@ -60,7 +60,7 @@ class LayerFeatures:
 
     Attributes:
         class_names: The names of the K labels.
-        held_out: The splits that nothing is trained on: test, and validation if there is one.
+        unseen: The splits that nothing is trained on: test, and validation if there is one.
         scales: Powers of two, float32 (F,), by which what is read of each filter is to be multiplied: the product is
             what the network puts out. Exact in float32, and beyond float16.
         faded: Which filters are far weaker than the layer's others, bool (F,): their weights have got no gradient for
@@ -73,7 +73,7 @@ class LayerFeatures:
     ):
         self._file, self._path, self._computed = file, path, computed
         self.class_names = [str(name) for name in file.attrs["class_names"]]
-        self.held_out = [name for name in ("test", "validation") if name in file]
+        self.unseen = [name for name in ("test", "validation") if name in file]
         self.scales = file["scales"][()]
         self.place: dict[str, float] = json.loads(file.attrs.get("place", "{}"))
         largest = file["largest"][()]

@@ -26,8 +26,7 @@ STATISTICS = {
 
 def draw_curve(axes: Axes, layers: pd.DataFrame, name: str, **look: object) -> ErrorbarContainer:
     """Draw a statistic's mean against the layer; bars of one standard deviation if there is more than one sample."""
-    deviations = layers.get(f"{name}_std")
-    bars = deviations if deviations is not None and (layers["samples"] > 1).any() else None
+    bars = layers[f"{name}_std"] if (layers["samples"] > 1).any() else None
     return axes.errorbar(layer_xs(layers["layer"]), layers[f"{name}_mean"], yerr=bars, **look)
 
 

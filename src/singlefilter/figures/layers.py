@@ -197,9 +197,9 @@ def layers_text(layers: pd.DataFrame) -> str:
     for row in layers.itertuples():
         unusable = f"{row.silent_filters_mean + row.faded_filters_mean:g} of {row.filters:g}"
         lines.append(
-            f"{row.layer:>{width}}  {_mean_and_std_text(row.accuracy_mean, row.accuracy_std):>15}  "
-            f"{_two_decimals(row.noise_mean):>7}  {_two_decimals(row.clusters_mean):>19}  "
-            f"{_two_decimals(row.cluster_size_mean):>12}  {unusable:>15}"
+            f"{row.layer:>{width}}  {mean_text(row.accuracy_mean, row.accuracy_std, 4):>15}  "
+            f"{rounded_text(row.noise_mean, 2):>7}  {rounded_text(row.clusters_mean, 2):>19}  "
+            f"{rounded_text(row.cluster_size_mean, 2):>12}  {unusable:>15}"
         )
     return "\n".join(lines)
 
@@ -297,11 +297,3 @@ def _paper_text(number: float | None) -> str:
 
 def _below(number: float | None) -> str:
     return "" if number is None else f"\npaper: {number:g}"
-
-
-def _mean_and_std_text(mean: float, std: float) -> str:
-    return f"{mean:.4f}" if pd.isna(std) else f"{mean:.4f} ± {std:.4f}"
-
-
-def _two_decimals(number: float) -> str:
-    return "–" if pd.isna(number) else f"{number:.2f}"

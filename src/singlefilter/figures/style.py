@@ -163,9 +163,9 @@ def legend_below(figure: Figure, handles: Sequence[Artist]) -> None:
         legend.remove()
 
 
-def legend_above(axes: Axes, handles: Sequence[Artist], columns: int = 1) -> None:
+def legend_above(axes: Axes, handles: Sequence[Artist]) -> None:
     """Write a legend over its axes, where several axes of a figure have their own."""
-    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, ncols=columns)
+    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
 
 
 def say_why_empty(axes: Axes, why: str) -> None:

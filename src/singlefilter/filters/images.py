@@ -36,7 +36,7 @@ def find_images(
     smallest among the label's own, which shows what the filter misses. Of equal fields, the first image's counts.
 
     Args:
-        batches: Features float16 (n, F, S) with labels int64 (n,), together all images.
+        batches: Features float16 or float32 (n, F, S) with labels int64 (n,), together all images.
         weights: The head, float32 (K, F, S).
         own_labels: Which labels each filter stands for, bool (F, K).
         wanted: How many images are found for each.

@@ -29,7 +29,7 @@ def filter_matrices(
     The whole head's is the sum of these over f, so that the head without filter f has that sum less h[n, f, j].
 
     Args:
-        batches: Features float16 (n, F, S) with labels int64 (n,), together all images of the split.
+        batches: Features float16 or float32 (n, F, S) with labels int64 (n,), together all images of the split.
         weights: The head, float32 (K, F, S).
         device: Where to compute.
     """

@@ -42,7 +42,7 @@ class Features(Protocol):
         Args:
             index: Which images, int64 (n,).
             flips: Which of them are mirrored, bool (n,).
-            shifts: Their shifts in pixels, int64 (n, 2).
+            shifts: Where the window lies on each, as augment takes it, int64 (n, 2).
 
         Yields:
             A layer and its outputs, float32 (n, F * S).
@@ -53,7 +53,7 @@ class StoredFeatures:
     """Outputs for the plain images, as extract_features stores them.
 
     Args:
-        features: For each layer float16 (N, F, S), all on the device of the heads, or all in main memory
+        features: For each layer float16 or float32 (N, F, S), all on the device of the heads, or all in main memory
             or files.
         scales: For each layer what its filters are multiplied by, float32 (F,), on the heads' device; without, nothing
             is.

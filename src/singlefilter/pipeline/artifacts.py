@@ -67,7 +67,7 @@ STAGES = {
         ("dataset",),
         ("epochs_scale", "precision", "chosen_dataset.flip", "chosen_dataset.translation", "chosen_arch.backbone"),
     ),
-    "extract_features": Stage(("dataset", "backbone"), ("unusual_features",)),
+    "extract_features": Stage(("dataset", "backbone"), ("features",)),
     "train_heads": Stage(("dataset", "backbone", "features"), ("chosen_arch.heads", "chosen_arch.examined_layers")),
     "filter_matrices": Stage(("dataset", "backbone", "features", "heads")),
     "dilute_filters": Stage(("dataset", "backbone", "features", "heads", "matrices"), ("threshold", "dilution")),

@@ -71,7 +71,7 @@ def run(
 
 @contextmanager
 def errors_in_one_line(speaker: str) -> Iterator[None]:
-    """End the process with a message for what the user or the machine can mend; a bug keeps its traceback.
+    """End the process with a message for what the user can put right, or the machine lacks; a bug keeps its traceback.
 
     Args:
         speaker: Who says it, at its beginning.

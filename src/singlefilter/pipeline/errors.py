@@ -1,4 +1,4 @@
-"""The errors that a user can mend."""
+"""The errors that a user can put right."""
 
 from pathlib import Path
 

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,6 +20,7 @@ from pydantic import (
 )
 
 MOST_COUNT = 1_000_000  # of filters, epochs, images in a batch
+DECIMALS = 6  # of a threshold: tables tell no others apart
 POOLS = {"M": 2, "A4": 4}  # name in a convolution list -> window and stride, in pixels
 # Of a module in a network; none that a table would take for a number, for true or false, or for nothing.
 NAMED_LAYER = r"(?!(?i:[\d.]+(e\d+)?|inf|infinity|nan|na|null|none|true|false)$)\w+(\.\w+)*"
@@ -255,10 +257,6 @@ class FeatureKinds(_Values):
     streamed_layers: tuple[ExaminedLayer, ...]
 
 
-# Of what most runs have: files that were made before there was a choice stay valid.
-USUAL_FEATURES = FeatureKinds(pooled=False, streamed_layers=())
-
-
 class Dilution(_Values):
     """What is diluted after training, besides the last examined layer without retraining (Discussion)."""
 
@@ -288,6 +286,14 @@ def _check_explorer(value: Any) -> Any:
     raise ValueError("must be false, or hold images, such as explorer: {images: 9}")
 
 
+def _check_threshold(value: float) -> float:
+    if not 0 < value < 1:
+        raise ValueError("must be between 0 and 1")
+    if value != round(value, DECIMALS):
+        raise ValueError(f"must have at most {DECIMALS} decimals, as in the tables")
+    return value
+
+
 class Params(_Values):
     """All of params.yaml and catalog.yaml."""
 
@@ -296,7 +302,7 @@ class Params(_Values):
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)]
     epochs_scale: Annotated[float, Field(ge=1e-6, le=10)]
     precision: Literal["bf16", "float32"]
-    threshold: Annotated[float, Field(gt=0, lt=1)]
+    threshold: Annotated[float, AfterValidator(_check_threshold)]
     validation: Validation
     features: FeatureKinds
     dilution: Dilution
@@ -337,12 +343,6 @@ class Params(_Values):
         """The layers that are diluted, in order: the last examined one, and the others that are asked for."""
         examined = self.chosen_arch.examined_layers
         return [layer for layer in examined if layer in {*self.dilution.other_layers, examined[-1]}]
-
-    @property
-    def unusual_features(self) -> dict[str, Any]:
-        """What of `features` is not as most runs have it."""
-        values, usual = (kinds.model_dump(mode="json") for kinds in (self.features, USUAL_FEATURES))
-        return {name: value for name, value in values.items() if value != usual[name]}
 
     @property
     def chosen_dataset(self) -> Dataset:

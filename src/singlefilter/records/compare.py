@@ -92,7 +92,7 @@ def _networks(runs: Runs) -> str:
         rows += [_paper_row(network)] if network in LAYERS else []
         rows += [_network_row(name, run) for name, run in runs.items() if run.network == network]
     head = ["network", "run", "samples", "heads on", "success rate", "noise", "clusters per filter", "cluster size"]
-    return _markdown([*head, "S / I, counted", "differs from the paper"], rows)
+    return _markdown([*head, "S / I, counted", "not judged, because"], rows)
 
 
 def _paper_row(network: str) -> list[str]:

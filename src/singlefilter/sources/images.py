@@ -45,7 +45,7 @@ def read_image(path: Path, image_size: int) -> np.ndarray:
         raise InputError(f"{shown(path)} has more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller") from error
     except Exception as error:  # a decoder may raise anything on a broken file
         raise InputError(
-            f"{shown(path)} cannot be read as an image ({error}); mend it, move it away, or save it as one of "
+            f"{shown(path)} cannot be read as an image ({error}); repair it, move it away, or save it as one of "
             f"{', '.join(FORMATS)}"
         ) from error
     side = min(rgb.size)

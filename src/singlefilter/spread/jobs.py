@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import torch
 
+from singlefilter.pipeline.cores import usable_cores
 from singlefilter.pipeline.errors import InputError
 from singlefilter.spread.copies import DVC
 
@@ -42,6 +43,7 @@ class Job:
     folder: Path
     log: Path
     process: subprocess.Popen[bytes] | None = None
+    is_ended: bool = False
 
     def __call__(self, **environment: str) -> int:
         """Run the chain up to the last stages of a sample; give DVC's exit status.
@@ -64,6 +66,8 @@ class Job:
                 process_group=0,
                 preexec_fn=_ignore_signals_of_slurm if "SUBMITIT_EXECUTOR" in os.environ else None,
             )
+        if self.is_ended:  # before there was a process to end
+            self.end()
         return self.process.wait()
 
     def checkpoint(self) -> Any:
@@ -73,7 +77,8 @@ class Job:
         return DelayedSubmission(replace(self, process=None))
 
     def end(self) -> None:
-        """End DVC and its stage, if they run here."""
+        """End DVC and its stage, if they run here, or are about to."""
+        self.is_ended = True
         if self.process and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
 
@@ -110,7 +115,7 @@ def local(at_once: int, gpus: Sequence[str]) -> Iterator[Submit]:
     slots: SimpleQueue[str] = SimpleQueue()
     for slot in range(at_once):
         slots.put(gpus[slot % len(gpus)] if gpus else "")
-    environment = {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // at_once, 1))}
+    environment = {"OMP_NUM_THREADS": str(max(usable_cores() // at_once, 1))}
     started: list[Job] = []
 
     def work(job: Job) -> int:

@@ -19,7 +19,8 @@ def draw_moves(
         flip: Whether half of the images are mirrored.
 
     Returns:
-        Which images are mirrored, bool (*shape,), and their shifts in pixels, down and right, int64 (*shape, 2).
+        Which images are mirrored, bool (*shape,), and where the window lies on each, in pixels down and right of its
+        corner, int64 (*shape, 2).
     """
     flips = generator.random(shape) < 0.5 if flip else np.zeros(shape, dtype=bool)
     return flips, generator.integers(-translation, translation, endpoint=True, size=(*shape, 2))
@@ -65,7 +66,7 @@ class Batches:
         """Give the next step's images.
 
         Returns:
-            Their indices, int64 (B,), which are mirrored, bool (B,), and their shifts in pixels, int64 (B, 2).
+            Their indices, int64 (B,), which are mirrored, bool (B,), and where the window lies, int64 (B, 2).
         """
         draws = tuple(drawn.index_select(0, self._step)[0] for drawn in (self._images, self._flips, self._shifts))
         self._step += 1

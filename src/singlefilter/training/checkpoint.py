@@ -18,7 +18,7 @@ from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import replacing
 from singlefilter.pipeline.params import LayerName
 
-SECONDS_BETWEEN = 20  # between two checkpoints, so that less than a minute is ever lost
+SECONDS_BETWEEN = 20  # at least, between two checkpoints: what a stopped run loses beside the epoch that it was in
 
 
 class Checkpoint:

@@ -49,9 +49,10 @@ def chosen_device() -> torch.device:
 def _set_arithmetic() -> None:
     """Have float32 computed as float32, and, with SINGLEFILTER_DETERMINISTIC=1, all sums added in a fixed order.
 
-    On a processor they always are. Without the variable, what a caller of the Python API has set stays.
+    On a processor they always are. The settings are those of the whole process, so of a caller's own code, too.
     """
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32
+    torch.set_float32_matmul_precision("highest")  # which containers and notebooks may have lowered
     if deterministic():
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it PyTorch refuses matrix products
         torch.utils.deterministic.fill_uninitialized_memory = False  # nothing reads it: time for nothing
