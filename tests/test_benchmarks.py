@@ -1,5 +1,6 @@
 """Benchmarks: the textbook way and ours compute the same, so that their times may be compared."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.benchmarks.cluster_statistics import our_statistics, random_fields, t
 from tests.benchmarks.filter_matrices import silence_others
 from tests.benchmarks.harness import judged, ratios, row, table, time_in_turn
 from tests.benchmarks.synthetic import random_data, random_features, random_head, random_labels, random_split
+from tests.robustness import long
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -136,6 +138,13 @@ def test_ratio_is_the_median_of_neighbours():
     cells = row("all of it", textbook, ours, least=3, aims=[judged("≤ 1 s", False)])
     assert cells == ["all of it", "8 s", "1 s", "3 (2–8)", "–", "≥ 3×: reached; ≤ 1 s: missed"]
     assert table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the resident memory from /proc")
+@pytest.mark.parametrize("train", [long.train_backbone, long.train_heads])
+def test_a_long_training_notes_its_memory_after_each_epoch_but_the_last(train):
+    resident = train(epochs=3, images=200)
+    assert len(resident) == 2 and min(resident) > 2**20
 
 
 def _without_epochs(params: Params) -> dict:

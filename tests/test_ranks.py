@@ -1,6 +1,7 @@
 """A stage in two processes, joined by gloo, does what it does in one; and what becomes of a process that dies."""
 
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -125,12 +126,12 @@ def test_a_dead_process_ends_the_others_and_any_number_of_them_goes_on(alone, tm
     place, script = fresh(alone, tmp_path / "two"), tmp_path / "killed_rank.py"
     script.write_text(KILLED_RANK, encoding="utf-8")
     settings = {"PYTHONPATH": str(place.folder), "KILLED_IN": "2", "KILLED_RANK": "1"}
-    dead = place.python(*BACKBONE, SINGLEFILTER_LAUNCHER=f"{TWO} {script}", **settings)
+    dead = place.python(*BACKBONE, SINGLEFILTER_LAUNCHER=f"{TWO} {shlex.quote(str(script))}", **settings)
     assert dead.code != 0 and re.search(r"rank +: 1 .*\n.*exitcode +: -9", dead.output), dead.output
     assert not (place.folder / "models/backbone/seed0.h5").exists()
     assert not list(place.folder.rglob("*.partial"))
     settings |= {"KILLED_RANK": "0"}
-    one = place.python(*BACKBONE, SINGLEFILTER_LAUNCHER=f"{sys.executable} {script}", **settings)
+    one = place.python(*BACKBONE, SINGLEFILTER_LAUNCHER=shlex.join([sys.executable, str(script)]), **settings)
     assert one.code == -9 and epochs_shown(one)[0] == 1, one.output
     two = place.python(*BACKBONE, SINGLEFILTER_LAUNCHER=TWO)
     assert two.code == 0 and epochs_shown(two)[0] == 2, two.output

@@ -1,6 +1,7 @@
 """Samples as jobs in copies of the project: the same bytes as one after the other, and only what is left runs here."""
 
 import re
+import shlex
 import signal
 import sys
 
@@ -52,7 +53,7 @@ def test_two_samples_at_once_give_the_bytes_of_one_after_the_other(project, one_
     script.write_text(KILLED_RANK, encoding="utf-8")
     settings = {"PYTHONPATH": str(place.folder), "KILLED_IN": "3", "KILLED_RANK": "0"}
     assert place.python("stages.download").code == 0
-    launcher = f"{sys.executable} {script}"
+    launcher = shlex.join([sys.executable, str(script)])
     killed = place.python("stages.train_backbone", "--seed", "0", SINGLEFILTER_LAUNCHER=launcher, **settings)
     assert killed.code == -signal.SIGKILL
     ended = place.python(*SPREAD)

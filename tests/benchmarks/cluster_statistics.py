@@ -117,7 +117,7 @@ def report(options: Options) -> None:
         rows.append(row(f"{filters} filters, {labels} labels", seconds["textbook"], seconds["ours"]))
     notes = (
         "Noise, clusters and cluster size of a layer at one threshold. Textbook: NumPy and Python's loops, filter by "
-        "filter. Ours: statistics.cluster_layer and layer_statistics."
+        "filter. Ours: filters.layer_clusters.cluster_layer and statistics.cluster_means.layer_statistics."
     )
     show("Cluster statistics", notes, table(HEADINGS, rows))
     rows = [layer_row(*size) for size in (QUICK_SIZES if options.quick else LAYER_SIZES)]

@@ -36,7 +36,6 @@ from tests.feature_files import feature_path, write_features
 ARCH = "vgg6"
 MOST_ON_TOP = 0.25
 CIFAR_IMAGES = 60_000
-CPU = torch.device("cpu")
 LAYOUT_LAYER = 2
 
 

@@ -18,7 +18,7 @@ import torch
 
 from singlefilter.pipeline.params import Params
 from singlefilter.pipeline.params_files import load_params
-from singlefilter.training.device import main_memory
+from singlefilter.training.device import main_memory, processor_has_bf16
 from tests.benchmarks import ROOT
 
 GIB = 2**30
@@ -80,7 +80,7 @@ def params_of(arch: str, **heads: Any) -> Params:
 
 def precision_here(device: torch.device) -> str:
     """Give the precision that training is quickest in: bf16, unless a processor has to emulate it."""
-    return "bf16" if device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported() else "float32"
+    return "bf16" if device.type == "cuda" or processor_has_bf16() else "float32"
 
 
 def time_in_turn(ways: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, np.ndarray]:

@@ -50,6 +50,8 @@ def seconds(
         for _ in range(samples)
     ]
     printed = [process.communicate()[0] for process in started]
+    if any(process.returncode for process in started):
+        raise RuntimeError(f"{' '.join(command)} has failed")
     return float(np.median([float(word) for text in printed for word in text.split()]))
 
 

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from singlefilter.data.dataset import Data, Split
 from singlefilter.features.store import write_largest, write_scales
@@ -69,7 +67,3 @@ def random_head(labels: int, filters: int, positions: int) -> np.ndarray:
     """Draw a head, float32 (K, F, S), as torch.nn.Linear starts it."""
     bound = (filters * positions) ** -0.5
     return np.random.default_rng(3).uniform(-bound, bound, (labels, filters, positions)).astype(np.float32)
-
-
-def tensors(features: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
-    return torch.from_numpy(features), torch.from_numpy(labels)

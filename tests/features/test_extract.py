@@ -22,7 +22,6 @@ from singlefilter.pipeline.errors import InputError
 from stages import extract_features
 from tests.feature_files import feature_path, open_features, write_features
 
-CPU = torch.device("cpu")
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 

@@ -29,9 +29,6 @@ def test_the_largest_of_many_labels_are_chosen_in_their_order():
     assert largest_labels(values).tolist() == [0, *range(10, 29)]
 
 
-SUMS = [[5, 7, 4 + 6], [13, 15, 12 + 14], [1 + 9, 3 + 11, 0 + 2 + 8 + 10]]
-
-
 def test_other_labels_are_gathered_behind_those_that_are_shown():
     matrix = np.arange(16).reshape(4, 4)
     shown = np.array([1, 3])

@@ -58,7 +58,7 @@ def tiny_place(name: str = "project") -> Iterator[Place]:
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         settings = Path(folder) / "dvc"
         place = make_place(Path(folder) / name, own_environment(settings))
-        commit(place)
+        place.commit()
         yield place
 
 
@@ -71,14 +71,8 @@ def busy_place() -> Iterator[Place]:
         code, count = re.subn("SECONDS_BETWEEN = [0-9]+", "SECONDS_BETWEEN = 0", checkpoints.read_text("utf-8"))
         assert count == 1
         checkpoints.write_text(code, encoding="utf-8")
-        commit(place)
+        place.commit()
         yield place
-
-
-def commit(place: Place) -> None:
-    """Commit the whole tree, the user's own images too, which are otherwise ignored."""
-    place.git("add", "--force", ".")
-    place.git("-c", "user.name=Someone", "-c", "user.email=someone@example.org", "commit", "--quiet", "-m", "Tiny")
 
 
 def start(place: Place, *arguments: str) -> subprocess.Popen[str]:

@@ -75,11 +75,11 @@ def train_backbone(epochs: int, images: int) -> list[int]:
 
 def train_heads(epochs: int, images: int) -> list[int]:
     """Train heads on three layers; give the resident memory after each epoch but the last, in bytes."""
-    features = {layer: torch.from_numpy(random_features(images, *shape, layer)) for layer, shape in HEAD_SHAPES.items()}
+    drawn = {layer: torch.from_numpy(random_features(images, *shape, layer)) for layer, shape in HEAD_SHAPES.items()}
     labels = torch.from_numpy(random_labels(images, 10, seed=0))
     with TemporaryDirectory() as folder, quiet():
         watch = Watch(Path(folder))
-        heads.train_heads(features, labels, 10, params_with(epochs), 0, watch)
+        heads.train_heads(heads.StoredFeatures(drawn), labels, 10, params_with(epochs), 0, watch)
     return watch.resident
 
 

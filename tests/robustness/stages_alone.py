@@ -20,7 +20,7 @@ import torch._dynamo
 
 import stages
 from tests.test_dependencies import STAGES, is_code, paths
-from tests.tiny_project import Place, make_place
+from tests.tiny_project import Place, make_place, own_environment
 
 # What the libraries themselves import late is imported here, once, instead of in each fork.
 LATE = (matplotlib.backends.backend_agg, matplotlib.backends.backend_svg, torch._dynamo)
@@ -44,8 +44,7 @@ class Ended:
 
 
 def environment() -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "DATASET_"))}
-    return kept | {"SINGLEFILTER_DEVICE": "cpu", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return own_environment(Path(os.devnull)) | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def make_project(folder: Path, changes: Mapping[str, Any] | None = None, seed: int = 0) -> Path:
@@ -116,7 +115,9 @@ def _run_here(
         os.chdir(folder)
         signal.alarm(MOST_SECONDS)
         torch.set_num_threads(1)
-        os.environ.update(environment())
+        alone = environment()
+        os.environ.clear()
+        os.environ.update(alone)
         sys.argv = [f"{module.__name__.replace('.', '/')}.py", *arguments]
         sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
         before()

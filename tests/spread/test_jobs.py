@@ -1,6 +1,7 @@
 """Jobs whose DVC is a script in their folder: how they are started, queued again and ended."""
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -124,7 +125,8 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "jobs").mkdir(parents=True)
     for name in ("sbatch", "srun", "sacct", "scancel", "scontrol"):
         command = folder / name
-        command.write_text(f'#!/bin/sh\nexec {sys.executable} {STAND_IN} {name} "$@"\n', encoding="utf-8")
+        stand_in = shlex.join([sys.executable, str(STAND_IN), name])
+        command.write_text(f'#!/bin/sh\nexec {stand_in} "$@"\n', encoding="utf-8")
         command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_STAND_IN", str(folder / "jobs"))

@@ -22,7 +22,6 @@ NAMES = [
     *("thresholds", "training"),
 ]
 TABLES = Tables(layers=(1, 2), samples=2, class_names=("nan", "1"), epochs=2, filters_count=3)
-TABLE_NAMES = ("claims", "histograms", "layers", "nulls", "thresholds", "training")
 LOADED = load_params(ROOT / "params.yaml")
 
 

@@ -107,11 +107,16 @@ def free_memory(gpu: torch.device) -> int:
     return torch.cuda.mem_get_info(gpu)[0]
 
 
+def processor_has_bf16() -> bool:
+    """Tell whether the processor has bf16 of its own, as far as this PyTorch knows: without oneDNN it uses none."""
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
 def warn_if_slow(device: torch.device, precision: str) -> None:
     """Warn if bf16 is asked of a device that emulates it in float32."""
     if precision != "bf16":
         return
-    if device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if device.type == "cpu" and not processor_has_bf16():
         print("this processor has no bf16 of its own: training is right but slow; precision: float32 may be faster")
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         print("this GPU has no bf16 of its own: training is right but slow; precision: float32 may be faster")
