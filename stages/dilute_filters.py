@@ -15,9 +15,10 @@ from singlefilter.filters.store import FilterMatrices, read_layer
 from singlefilter.heads.store import read_head
 from singlefilter.pipeline.artifacts import Workspace
 from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.machine import main_memory
 from singlefilter.pipeline.params import LayerName, Params, layer_key, layer_text
 from singlefilter.training.checkpoint import Checkpoint
-from singlefilter.training.device import chosen_device, main_memory
+from singlefilter.training.device import chosen_device
 from stages import run
 
 

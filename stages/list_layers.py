@@ -60,7 +60,8 @@ def list_layers(backbone: Backbone, labels: int, image_size: int) -> pd.DataFram
         rows = [(shape.number, shape.filters, shape.pooled_side**2, shape.number / len(shapes)) for shape in shapes]
     else:
         columns = ["number", "name", "filters", "positions", "depth"]
-        places = AnyNetwork(backbone, labels, image_size).layers.places.values()
+        layers = AnyNetwork(backbone, labels, image_size).layers
+        places = [place for place in layers.places.values() if place.name not in layers.unclear]
         rows = [tuple(getattr(place, name) for name in columns) for place in places]
     return pd.DataFrame(rows, columns=columns).round({"depth": 2})
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params, no_row
-from singlefilter.spread.copies import DVC, copy_project, only_one, require_known_images
+from singlefilter.spread.copies import DVC, copy_project, only_one, require_known_images, require_known_module
 from singlefilter.spread.jobs import Job, local, slurm, succeeds, visible_gpus
 from stages import run
 
@@ -34,6 +34,8 @@ def main(params: Params, cluster: str, at_once: int, arch: list[str], seeds: lis
     try:
         if is_sweep:
             require_known_images(params.dataset)
+            for name in archs:
+                require_known_module(name, params.archs[name].backbone.module)
         with slurm(LOGS / "slurm", options) if cluster == "slurm" else local(at_once, visible_gpus()) as submit:
             for name, seed in itertools.product(archs, samples):
                 jobs.append(job_of(name, seed))

@@ -114,6 +114,31 @@ def test_a_networks_images_must_have_its_size():
     assert torch.equal(as_floats, as_pixels)
 
 
+def test_floats_beyond_the_range_of_training_are_refused_and_other_floats_taken():
+    images = np.random.default_rng(0).integers(256, size=(3, 8, 8, 3), dtype=np.uint8)
+    network = singlefilter.train_backbone(images, [0, 1, 2], [4, "M"], epochs=1, translation=1)
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
+    with pytest.raises(InputError, match=r"^images hold \d+, where the network was trained on \[-1, 1\]; needed are"):
+        singlefilter.extract_features(network, pixels.float(), [1])
+    expected = singlefilter.extract_features(network, images, [1])[1]
+    double = singlefilter.extract_features(network.double(), pixels.double() / 127.5 - 1, [1])[1]
+    assert torch.allclose(double, expected, atol=1e-5)
+
+
+def test_the_size_of_batches_counts_and_what_is_no_rate_is_named():
+    images, labels = np.random.default_rng(0).integers(256, size=(8, 8, 8, 3), dtype=np.uint8), [0, 1] * 4
+    one, other = (
+        singlefilter.train_backbone(images, labels, [4, "M"], epochs=2, translation=1, batch_size=size)
+        for size in (8, 4)
+    )
+    assert not torch.equal(one.layers[0][0].weight, other.layers[0][0].weight)
+    allowed = "allowed are learning_rate, momentum, weight_decay, batch_size$"
+    with pytest.raises(InputError, match=f"^learn_rate: is no argument; did you mean learning_rate\\? {allowed}"):
+        singlefilter.train_backbone(images, labels, learn_rate=0.1)
+    with pytest.raises(InputError, match=f"^images: is no argument; {allowed}"):
+        singlefilter.train_heads(np.eye(4), [0, 1, 0, 1], images="plain")
+
+
 def test_training_a_network_leaves_the_generator_as_it_was():
     torch.manual_seed(7)
     expected = torch.rand(3)
@@ -220,7 +245,7 @@ def test_a_module_that_the_network_does_not_use_is_named():
     ("arguments", "message"),
     [
         ({"learning_rate": -1}, "^learning_rate: is -1; must be greater than or equal to 0$"),
-        ({"rate": 1}, "^rate: is no known key"),
+        ({"rate": 1}, "^rate: is no argument; allowed are learning_rate"),
         ({"convolutions": ["M", 4]}, "^convolutions: begins with the pool M"),
         ({"convolutions": [4, "X"]}, '^convolutions.1: is "X"; must be a number of filters'),
         ({"translation": 9}, "^translation: is 9; it must be below image_size, 8$"),

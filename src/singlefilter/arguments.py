@@ -2,7 +2,7 @@
 
 import operator
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,12 +16,13 @@ from singlefilter.data.dataset import Split
 from singlefilter.filters.layer_clusters import LayerClusters, cluster_layer
 from singlefilter.filters.store import FilterMatrices
 from singlefilter.pipeline.errors import InputError
-from singlefilter.pipeline.params import MOST_COUNT, LayerName, Params
+from singlefilter.pipeline.params import MOST_COUNT, LayerName, Params, near
 from singlefilter.pipeline.params_files import parse_params
 
 FULL_EPOCHS, MOST_EPOCHS = 200, 2_000  # of the paper's schedule; of one that is scaled to more
 MOST_LABEL = 65_534  # a larger one is a mistake, such as an id, and would need an output for each number below it
 UNREADABLE = (ValueError, TypeError, RuntimeError, OverflowError)  # what NumPy and PyTorch raise for what is no number
+TOLERANCE = 1e-3  # beyond [-1, 1], as interpolation and half precision have it
 INPUTS = "uint8 (N, H, W, 3), or the module's own input, float (N, …)"
 OF_FILES = re.compile(
     r"(params|catalog)\.yaml: |datasets\.images\.|archs\.network\.(backbone|heads)(\.convolutional_rates)?[.:] ?"
@@ -81,6 +82,14 @@ def tensor_of(name: str, values: ArrayLike | Tensor, needed: str) -> Tensor:
 def kind_of(values: Tensor) -> str:
     """Give the type and the shape of a tensor, for an error."""
     return f"{str(values.dtype).removeprefix('torch.')} {tuple(values.shape)}"
+
+
+def known(arguments: Mapping[str, object], names: Sequence[str]) -> dict[str, Any]:
+    """Give arguments by name that are among those that there are."""
+    for name in arguments:
+        if name not in names:
+            raise InputError(f"{name}: is no argument; {near(name, names)}allowed are {', '.join(names)}")
+    return dict(arguments)
 
 
 def class_names_of(class_names: Iterable[object] | None, labels: int) -> list[str]:
@@ -226,6 +235,8 @@ def inputs_of(network: nn.Module, images: ArrayLike | Tensor) -> Tensor:
         raise InputError(f"images are {kind_of(values)}; needed are {needed}")
     if values.ndim == 0 or not len(values):
         raise InputError(f"images have shape {tuple(values.shape)}; needed is at least one")
+    if isinstance(network, Network) and not pixels and (largest := values.abs().max()) > 1 + TOLERANCE:
+        raise InputError(f"images hold {largest:g}, where the network was trained on [-1, 1]; needed are {needed}")
     weights = next(network.parameters(), values)
     return values.to(weights.dtype) if values.is_floating_point() else values
 

@@ -24,6 +24,7 @@ from singlefilter.arguments import (
     images_and_labels,
     inputs_of,
     kind_of,
+    known,
     labels_of,
     layer_of,
     layers_of,
@@ -56,6 +57,7 @@ from singlefilter.statistics import cluster_means
 from singlefilter.training.augment import scale
 from singlefilter.training.device import chosen_device
 
+RATES = ("learning_rate", "momentum", "weight_decay", "batch_size")
 VGG6 = (64, "M", 128, "M", 256, "M", 512, "M", 512, "M")  # Fig. 7A
 
 
@@ -119,7 +121,7 @@ def train_backbone(
         seed: Of the initial weights, and of the order and augmentation of the images.
         test: Images and labels, or a split such as data.test; verbose prints the success rate on them.
         verbose: Whether to print the loss and success rates of each epoch.
-        **rates: learning_rate (0.028), momentum (0.975) and weight_decay (0.0015).
+        **rates: learning_rate (0.028), momentum (0.975), weight_decay (0.0015) and batch_size (100).
 
     Returns:
         The trained network, in eval mode, on the processor.
@@ -136,8 +138,9 @@ def train_backbone(
     """
     split = images_and_labels(images, labels)
     decay = [{"first": 20, "every": 20, "factor": 0.6}]  # vgg16's (SI, Fig. 1)
-    rates = {"learning_rate": 0.028, "decay": decay} | rates
-    backbone = {"convolutions": list_of("convolutions", convolutions), "convolutional_rates": rates}
+    rates = {"learning_rate": 0.028, "batch_size": 100, "decay": decay} | known(rates, RATES)
+    backbone = {"convolutions": list_of("convolutions", convolutions), "batch_size": rates.pop("batch_size")}
+    backbone["convolutional_rates"] = rates
     params = params_of(backbone, {}, epochs, split.images.shape[1], flip, translation, precision, seed)
     names = tuple(map(str, range(int(split.labels.max()) + 1)))
     data = Data("images", names, split, None if test is None else test_of(split, test))
@@ -223,7 +226,7 @@ def train_heads(
     """
     if not isinstance(features, Mapping):
         return train_heads({1: features}, labels, epochs=epochs, seed=seed, verbose=verbose, **rates)[1]
-    targets = labels_of(labels)
+    targets, rates = labels_of(labels), known(rates, RATES)
     device = chosen_device()
     layers = {key: layer_of(key) for key in features}
     values = {layer: features_of(features[key], len(targets)).to(device) for key, layer in layers.items()}

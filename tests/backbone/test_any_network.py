@@ -19,6 +19,7 @@ from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Backbone, Rates
 from singlefilter.training import checkpoint as checkpoints
 from singlefilter.training.checkpoint import Checkpoint, code_digest
+from stages.list_layers import list_layers
 from tests.checkpoints import Killed, KilledAfter
 from tests.hdf5_files import read, write
 
@@ -63,6 +64,49 @@ def row(**values) -> Backbone:
     return Backbone(**{"convolutional_rates": RATES, **values})
 
 
+OWN_STATES = """
+import torch
+from torch import nn
+
+
+class Drawn(nn.Module):
+    def __init__(self, labels, image_size, persistent):
+        super().__init__()
+        self.flatten, self.output = nn.Flatten(), nn.Linear(5, labels)
+        self.register_buffer("projection", torch.randn(3 * image_size**2, 5), persistent)
+
+    def forward(self, images):
+        return self.output(self.flatten(images) @ self.projection)
+
+
+class Drops(Drawn):
+    def forward(self, images):
+        return nn.functional.dropout(super().forward(images))
+
+
+class Held(Drawn):
+    def __init__(self, *given):
+        super().__init__(*given)
+        self.names = (name for name in "ab")
+
+
+def stored(labels, image_size):
+    return Drawn(labels, image_size, True)
+
+
+def not_stored(labels, image_size):
+    return Drawn(labels, image_size, False)
+
+
+def drops(labels, image_size):
+    return Drops(labels, image_size, True)
+
+
+def held(labels, image_size):
+    return Held(labels, image_size, True)
+"""
+
+
 def own_row(function: str = "make_network") -> Backbone:
     return row(module=f"networks/mine.py:{function}")
 
@@ -102,6 +146,14 @@ def test_black_is_what_the_network_was_trained_for(normalisation, first, own):
         )
     else:
         assert torch.equal(seen[1], torch.ones(1, 3, 8, 8))
+
+
+def test_a_network_is_trained_here_or_before():
+    still = RATES.model_copy(update={"learning_rate": 0.0})
+    untrained = row(torchvision="resnet18", convolutional_rates=still, weights="random")
+    assert not untrained.is_trained and row(torchvision="resnet18").is_trained
+    assert not row(torchvision="resnet18", epochs=0).is_trained
+    assert row(torchvision="resnet18", epochs=0, weights="IMAGENET1K_V1").is_trained
 
 
 def test_a_last_layer_of_other_labels_is_replaced(own):
@@ -163,6 +215,41 @@ def test_layers_are_given_by_name_or_number_as_pictures(own):
     assert place["depth"] == 1 and place["positions"] == 1
     macs = 64 * 4 * 27  # of the convolution; the head that follows is as large as the output layer
     assert place["multiply_accumulates"] == macs + 256 * 3 and place["multiply_accumulates_share"] == 1
+
+
+def test_a_network_that_its_weights_do_not_tell_is_refused_before_it_is_trained(own, make_params):
+    own.write_text(OWN_STATES)
+
+    def check(function: str) -> None:
+        params = own_params(make_params)
+        row = params.archs["tiny"].backbone.model_copy(update={"module": f"networks/mine.py:{function}"})
+        arch = params.archs["tiny"].model_copy(update={"backbone": row, "examined_layers": ("flatten",)})
+        check_network(params.model_copy(update={"archs": {"tiny": arch}}), 3)
+
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    with torch.random.fork_rng([]):
+        check("stored")
+        with pytest.raises(InputError, match=r"not_stored: puts out something else once it is built again from its st"):
+            check("not_stored")
+        with pytest.raises(InputError, match=r"drops: puts out something else in each pass, though in eval mode; fix"):
+            check("drops")
+    assert torch.equal(torch.rand(1), expected)
+    with pytest.raises(InputError, match=r"held: cannot be copied \(TypeError: cannot pickle .*\); let its"):
+        check("held")
+
+
+def test_layers_that_cannot_be_examined_are_not_listed(own):
+    own.write_text(
+        "from torch import nn\nfrom torchvision.ops import Permute\n\n\ndef make_network(labels, image_size):\n"
+        "    pixels_first = [nn.Conv2d(3, 8, 1), Permute([0, 2, 3, 1]), nn.LayerNorm(8), nn.GELU()]\n"
+        "    return nn.Sequential(*pixels_first, nn.Flatten(), nn.Linear(8 * image_size**2, labels))\n"
+    )
+    with pytest.raises(InputError, match="'3' puts out as many columns as filters"):
+        AnyNetwork(own_row(), 3, 8).place(4)
+    assert list_layers(own_row(), 3, 8)["number"].tolist() == [1, 2, 3, 5, 6]
+    assert list_layers(own_row(), 3, 6)["number"].tolist() == [1, 2, 3, 4, 5, 6]
 
 
 def test_refusals_name_what_is_allowed(own):

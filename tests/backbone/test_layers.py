@@ -124,6 +124,24 @@ def test_the_kind_of_the_last_layer_with_weights_tells_filters_from_as_many_posi
     assert find_layers(network, size).places[last].filters == expected.shape[1]
 
 
+class Concatenated(nn.Module):
+    """Four convolutions of as many filters as their sequence is long, (N, 4 * 8, 8)."""
+
+    def __init__(self):
+        super().__init__()
+        self.branches = nn.ModuleList(nn.Conv1d(3, 8, 1) for _ in range(4))
+
+    def forward(self, sequences: Tensor) -> Tensor:
+        return torch.cat([branch(sequences) for branch in self.branches], 1)
+
+
+def test_filters_of_sequences_that_may_be_their_columns_are_not_guessed():
+    network = nn.Sequential(nn.Flatten(2), nn.AdaptiveAvgPool1d(8), Concatenated(), nn.Flatten(), nn.Linear(256, 2))
+    assert find_layers(network, 16).unclear == {"2"}
+    with torch.no_grad(), tapped(network, ["2"]), pytest.raises(InputError, match="either may come first"):
+        network(images(size=16))
+
+
 def test_pixels_with_features_last_need_not_be_a_square():
     network = nn.Sequential(nn.Conv2d(3, 6, 1), Permute([0, 2, 3, 1]), nn.LayerNorm(6), nn.ReLU())
     with torch.no_grad(), tapped(network, ["2", "3"]) as outputs:

@@ -305,6 +305,22 @@ def test_output_biases_are_measured_as_trained_and_removed(data, make_params, ch
     assert network.classifier[-1].bias is not None
 
 
+class KeepsItsOutput(torch.nn.Linear):
+    """An output layer of a user's that cannot be copied once it is trained."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        self.kept = super().forward(values)
+        return self.kept
+
+
+def test_a_network_that_keeps_what_it_puts_out_is_trained(data, make_params):
+    params = make_params(backbone={"output_bias": True, "epochs": 1})
+    network = new_network(data, params, 0)
+    inputs = network.classifier[-1].in_features
+    network.classifier[-1] = KeepsItsOutput(inputs, 3)
+    assert train(network, data, params, 0, CPU)[-1].test_accuracy_without_bias is not None
+
+
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.parametrize("last", [1, 2])
 def test_a_resumed_run_ends_as_an_uninterrupted_one(last, precision, data, make_params, tmp_path, monkeypatch):

@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import io
 import multiprocessing
-import os
 import platform
 import sys
 import time
@@ -16,9 +15,10 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from singlefilter.pipeline.machine import hardware
 from singlefilter.pipeline.params import Params
 from singlefilter.pipeline.params_files import load_params
-from singlefilter.training.device import main_memory, processor_has_bf16
+from singlefilter.training.device import processor_has_bf16
 from tests.benchmarks import ROOT
 
 GIB = 2**30
@@ -213,7 +213,7 @@ def machine(options: Options) -> str:
     lines = [
         "# Benchmarks",
         "",
-        f"* {_processor()}, {os.cpu_count()} cores, {main_memory() / GIB:.0f} GiB of memory; GPU: {gpu}",
+        f"* {hardware()} of memory; GPU: {gpu}",
         f"* {platform.system()}, Python {platform.python_version()}, torch {torch.__version__} with "
         f"{torch.get_num_threads()} threads, NumPy {np.__version__}",
         "* Times are medians; a ratio is the median of those of neighbours in time, textbook over ours.",
@@ -221,10 +221,3 @@ def machine(options: Options) -> str:
     if options.quick:
         lines.append("* **Quick: sizes too small to judge anything by.**")
     return "\n".join(lines)
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return platform.processor() or platform.machine()

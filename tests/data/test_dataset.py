@@ -103,7 +103,12 @@ def test_holding_out_nothing_gives_the_data_set_itself(many):
     assert list(many.splits) == ["train", "test"]
 
 
-@pytest.mark.parametrize("size", [1, 15, 39])
+def test_a_label_whose_last_training_image_would_be_held_out_is_named(many):
+    with pytest.raises(InputError, match=r"^validation.images: is 39, by which no training image of cat is left; hold"):
+        hold_out(many, 39, seed=3)
+
+
+@pytest.mark.parametrize("size", [1, 15, 25])
 def test_what_is_held_out_and_what_is_left_are_together_the_training_set(many, size):
     held = hold_out(many, size, seed=3)
     assert (len(held.validation.labels), len(held.train.labels)) == (size, 40 - size)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from singlefilter.figures.labels import drawable_names, label_texts, largest_labels, with_others
+from singlefilter.figures.labels import drawable_names, label_texts, largest_labels, numbered_names, with_others
 from tests.figures.tables import CIFAR10
 
 
@@ -20,6 +20,9 @@ def test_axes_bear_names_of_few_labels_and_numbers_of_many():
     assert label_texts(names, [3, 5]) == ["3", "5", "others"]
     assert label_texts(names, [3, 5], names=True) == ["class 3", "class 5", "others"]
     assert label_texts(CIFAR10, range(10)) == list(CIFAR10)
+    numbers_as_names = sorted(map(str, range(43)))  # in the order of their folders: label 2 is class 10
+    assert label_texts(numbers_as_names, [2, 3]) == ["10", "11", "others"]
+    assert numbered_names(numbers_as_names)[2] == "10" and numbered_names(names)[2] == "2 class 2"
 
 
 def test_the_largest_of_many_labels_are_chosen_in_their_order():

@@ -122,7 +122,7 @@ def test_divergence_names_the_layer_the_epoch_and_the_rate(train, features, make
     features[2].zero_()  # this head stays as it is
     params = make_params(heads={"learning_rate": 1e38, "weight_decay": 0.0, "batch_size": IMAGES})
     message = (
-        r"archs\.tiny\.heads: layer 13's head has diverged in epoch 2 at learning rate 6e\+37, "
+        r"archs\.tiny\.heads: layer 13: the head has diverged in epoch 2 at learning rate 6e\+37, "
         r"its loss is (nan|inf); lower learning_rate or momentum"
     )
     with pytest.raises(InputError, match=message):
@@ -131,7 +131,7 @@ def test_divergence_names_the_layer_the_epoch_and_the_rate(train, features, make
 
 def test_weights_that_the_last_step_spoils_are_refused_although_every_loss_was_finite(train, make_params):
     params = make_params(heads={"learning_rate": 1e38, "weight_decay": 1e3, "epochs": 1, "batch_size": IMAGES})
-    message = r"layer 2's head has diverged in epoch 1 at learning rate 1e\+38, its loss is \d\.\d+; lower"
+    message = r"layer 2: the head has diverged in epoch 1 at learning rate 1e\+38, its loss is \d\.\d+; lower"
     with pytest.raises(InputError, match=message):
         train(params)
 

@@ -115,27 +115,29 @@ def test_what_the_run_was_made_with_is_told(monkeypatch):
     stages = ("train_backbone", "train_heads", "cluster_stats", "vega")
     backbone, heads, stats, none = ({"determinants": digest_of_determinants(params, stage)} for stage in stages)
     of_another_run = digest_of_determinants(params.model_copy(update={"precision": "bf16"}), "train_backbone")
-    torch = {"torch": "2.12.1", "device": "cpu"}
+    torch = {"torch": "2.12.1", "device": "cpu", "hardware": "2 cores of One, 8 GiB", "revision": "abc1234"}
+    later = {"hardware": "4 cores of Other, 16 GiB", "revision": "def5678"}
     log(
         {"stage": "train_backbone", "seed": 0, "seconds": 1.0} | backbone | torch,  # run again later
         {"stage": "train_backbone", "seed": 0, "seconds": 70.0} | backbone | torch,
         {"stage": "train_backbone", "seed": 1, "seconds": 80.5} | backbone | torch,
         {"stage": "train_backbone", "seed": 7, "seconds": 9.0} | backbone | torch,  # no sample of this run
         {"stage": "train_backbone", "seed": 0, "seconds": 9.0} | torch | {"determinants": of_another_run},
-        {"stage": "train_heads", "seed": 1, "seconds": 5.0} | heads,
-        {"stage": "cluster_stats", "seconds": 4.0} | stats,
+        {"stage": "train_heads", "seed": 1, "seconds": 5.0} | heads,  # logged before machines were told
+        {"stage": "cluster_stats", "seconds": 4.0} | stats | later,
         {"stage": "cluster_stats", "seconds": 9.0},  # logged before runs were told apart
         {"stage": "record_run", "seconds": 9.0} | none,
         {"stage": "list_layers", "seconds": 9.0} | none,
         {"stage": "spread", "seconds": 9.0} | none,
     )
-    monkeypatch.setattr(what_ran, "git", lambda *arguments: "abc1234" if "rev-parse" in arguments else "")
-    monkeypatch.setattr(what_ran, "processor_name", lambda: "Some Processor")
     write(tables(), "--note", "a first try")
     command_line, revision, hardware, seconds, note = (RECORDS / NAME / "run.md").read_text("utf-8").splitlines()
     assert command_line == f"* command: `cp metrics/reference/{NAME}/*.yaml . && dvc repro`"
-    assert revision == "* revision: abc1234"
-    assert " cores of Some Processor, " in hardware and hardware.endswith(" GiB; torch 2.12.1 on cpu")
+    assert revision == "* revision: abc1234 (train_backbone); unknown (train_heads); def5678 (cluster_stats)"
+    assert hardware == (
+        "* hardware: 2 cores of One, 8 GiB; 4 cores of Other, 16 GiB; a machine that was not logged; "
+        "torch 2.12.1 on cpu"
+    )
     assert seconds == (
         "* seconds: train_backbone 70 + 80.5, train_heads 5, cluster_stats 4; together 160; "
         "not logged, of some samples at least: extract_features, train_heads, filter_matrices"
@@ -152,18 +154,18 @@ def test_lines_of_the_log_that_are_no_stages_are_passed_over(line):
     assert [entry["seconds"] for entry in what_ran.logged_stages(params)] == [4.0]
 
 
-def test_where_nothing_was_run_neither_hardware_nor_seconds_are_told():
+def test_of_stages_of_one_commit_it_is_told_once():
+    params = tables().run().params
+    stages = [(stage, digest_of_determinants(params, stage)) for stage in ("figures", "cluster_stats")]
+    log(*({"stage": stage, "seconds": 4.0, "determinants": found, "revision": "abc1234"} for stage, found in stages))
+    write(tables())
+    assert "* revision: abc1234\n" in (RECORDS / NAME / "run.md").read_text("utf-8")
+
+
+def test_where_nothing_was_run_nothing_is_told():
     write(tables())
     lines = (RECORDS / NAME / "run.md").read_text("utf-8").splitlines()
-    assert lines[2:] == ["* hardware: not logged", "* seconds: not logged"]
-
-
-def test_a_tree_with_changed_code_and_one_without_git_are_told(monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(what_ran, "git", lambda *arguments: "abc1234" if "rev-parse" in arguments else " M src/a.py")
-        assert what_ran.revision() == "abc1234, with uncommitted changes to the code"
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(Path.cwd().parent))
-    assert what_ran.revision() == "unknown, not in a Git repository"
+    assert lines[1:] == ["* revision: not logged", "* hardware: not logged", "* seconds: not logged"]
 
 
 def test_the_figures_can_be_chosen_and_the_record_named():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params_files import load_params
 from singlefilter.spread import copies
 from tests.tiny_project import ROOT, own_environment
@@ -52,6 +53,19 @@ def test_the_copys_dvc_has_the_projects_cache_whatever_is_in_its_path(project):
     assert (cache / "mark").is_file()
     shutil.rmtree(copied)
     assert (project / ".dvc/cache/mark").is_file()  # what is removed of the cache is a link
+
+
+def test_the_file_of_a_network_that_a_sweep_would_lack_is_named(project):
+    Path("networks").mkdir()
+    Path("networks/mine.py").touch()
+    copies.require_known_module("vgg6", None)
+    with pytest.raises(InputError) as raised:
+        copies.require_known_module("mine", "networks/mine.py:make_network")
+    assert str(raised.value) == (
+        "archs.mine: networks/mine.py is not known to Git, and experiments would not have it; git add networks/mine.py"
+    )
+    subprocess.run(["git", "add", "networks/mine.py"], check=True)
+    copies.require_known_module("mine", "networks/mine.py:make_network")
 
 
 @pytest.mark.parametrize("tracked_alone", [True, False])

@@ -42,7 +42,8 @@ def test_a_stage_that_ends_well_adds_a_line_to_the_log():
     assert calls == [(Params, 3)] * 2
     lines = [json.loads(line) for line in LOG.read_text(encoding="utf-8").splitlines()]
     assert [(line["stage"], line["seed"]) for line in lines] == [("example", 3)] * 2
-    assert all(0 <= line["seconds"] < 60 and line["cores"] >= 1 for line in lines)
+    assert all(0 <= line["seconds"] < 60 and f"{os.cpu_count()} cores of " in line["hardware"] for line in lines)
+    assert {line["revision"] for line in lines} == {"unknown, not in a Git repository"}
 
 
 def test_the_log_adds_what_stopped_processes_took():

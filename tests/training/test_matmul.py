@@ -27,4 +27,6 @@ def test_a_product_equals_numpys(shape, transposed):
     ]
     found = linear(*given)
     assert (found.dtype, found.shape) == (torch.float32, (rows, columns))
-    np.testing.assert_allclose(found.numpy(), left.astype(np.float64) @ right.T.astype(np.float64), rtol=0, atol=1e-3)
+    expected = left.astype(np.float64) @ right.T.astype(np.float64)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(linear(*(side.double() for side in given)).numpy(), expected, rtol=1e-12)

@@ -41,7 +41,7 @@ class AnyNetwork(nn.Module):
         try:
             self.module = make_module(backbone, labels, image_size)
             _give_lazy_layers_their_shapes(self.module, image_size)
-            self.layers = _layers_of(backbone, copy.deepcopy(self.module), image_size)
+            self.layers = _layers_of(backbone, _copied(backbone, self.module), image_size)
         except InputError:
             raise
         except FAILURES as error:  # whatever the network raises
@@ -173,7 +173,7 @@ class AnyNetwork(nn.Module):
             )
         self.module.set_submodule(name, new)
         try:
-            self.layers = _layers_of(self.backbone, copy.deepcopy(self.module), self.image_size)
+            self.layers = _layers_of(self.backbone, _copied(self.backbone, self.module), self.image_size)
         except FAILURES as error:
             raise InputError(
                 f"{network_name(self.backbone)}: fails once {name!r} puts out a field for each of {self.labels} labels "
@@ -201,6 +201,17 @@ def _give_lazy_layers_their_shapes(module: nn.Module, image_size: int) -> None:
     for name, values in [*module.named_parameters(), *module.named_buffers()]:
         if is_lazy(values):
             raise InputError(f"{name} gets no shape, since images do not pass through it; leave it out")
+
+
+def _copied(backbone: Backbone, module: nn.Module) -> nn.Module:
+    """Copy a network, so that finding its layers changes nothing in it."""
+    try:
+        return copy.deepcopy(module)
+    except FAILURES as error:
+        raise InputError(
+            f"{network_name(backbone)}: cannot be copied ({first_line(error)}); let its attributes be modules, "
+            "parameters, buffers and plain values, and weights be normalised by torch.nn.utils.parametrizations"
+        ) from error
 
 
 def _layers_of(backbone: Backbone, module: nn.Module, image_size: int) -> Layers:

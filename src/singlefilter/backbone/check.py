@@ -45,6 +45,7 @@ def _check(arch: Arch, labels: int, image_size: int) -> None:
     if row.module:
         _check_layers(network, arch.examined_layers)
         _check_storing(network)
+        _check_rebuilding(network)
     if row.module and row.epochs:
         _check_training(network)
 
@@ -74,6 +75,30 @@ def _check_storing(network: AnyNetwork) -> None:
                 f"{network_name(network.backbone)}: {name.removeprefix('module.')!r} in its state_dict() is {found}, "
                 "which cannot be stored; make it a dense tensor of float32, or leave it out"
             ) from error
+
+
+@torch.no_grad()
+def _check_rebuilding(network: AnyNetwork) -> None:
+    """Check that a user's network computes the same once later stages have built it again from its weights."""
+    name, size = network_name(network.backbone), network.image_size
+    images = torch.linspace(-1, 1, IMAGES * 3 * size**2).view(IMAGES, 3, size, size)
+    with torch.random.fork_rng([]):
+        torch.manual_seed(1)
+        again = AnyNetwork(network.backbone, network.labels, size)
+    try:
+        again.load_state_dict(network.state_dict())
+        fields, second, rebuilt = (each.eval()(images) for each in (network, network, again))
+    except FAILURES as error:  # whatever the network raises
+        raise InputError(
+            f"{name}: fails once it is built again from its weights ({first_line(error)}); fix it"
+        ) from error
+    if not torch.equal(fields.nan_to_num(), second.nan_to_num()):
+        raise InputError(f"{name}: puts out something else in each pass, though in eval mode; fix it")
+    if not torch.allclose(fields, rebuilt, rtol=1e-3, atol=1e-5, equal_nan=True):
+        raise InputError(
+            f"{name}: puts out something else once it is built again from its state_dict(); register what it draws, "
+            "or learns, as a parameter or a persistent buffer"
+        )
 
 
 def _check_training(network: AnyNetwork) -> None:

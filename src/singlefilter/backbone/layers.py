@@ -181,10 +181,12 @@ class _Features(NamedTuple):
     Attributes:
         count: How many features.
         axis: Where they are, 1 or -1.
+        axes: How many the output has, with that of the images.
     """
 
     count: int
     axis: int
+    axes: int = 0
 
 
 @contextmanager
@@ -198,8 +200,10 @@ def _watching(module: nn.Module, ended: Callable[[str, nn.Module, Any, _Features
     def watch(name: str, layer: nn.Module, output: Any) -> None:
         nonlocal features
         found = _features(layer)
-        if found and isinstance(output, Tensor) and output.ndim == 2:  # as in squeeze-and-excitation: of no pixels
-            found = found._replace(axis=features.axis)
+        if found and isinstance(output, Tensor):
+            found = found._replace(axes=output.ndim)
+            if output.ndim == 2:  # as in squeeze-and-excitation: of no pixels
+                found = found._replace(axis=features.axis, axes=features.axes)
         features = found or features
         ended(name, layer, output, features)
 
@@ -237,6 +241,9 @@ def _filters_first(output: Tensor, layer: nn.Module, features: _Features) -> Ten
         if output.ndim == 4 and features.axis == -1 and type(layer) not in (nn.Linear, nn.LayerNorm, nn.Embedding):
             return None
         return output.movedim(features.axis, 1)
-    # After a convolution, columns may be as many by chance, as where outputs are concatenated; then rows are not.
+    # After a convolution, columns may be as many by chance, as where outputs are concatenated; then rows are not. What
+    # has three axes are tokens, but after a convolution of sequences it cannot be told.
+    if output.ndim == 3 and features.axis == 1 and features.axes == 3:
+        return None
     moved = output.ndim == 3 or features.axis == -1 or output.shape[1] == output.shape[2]
     return output.movedim(-1, 1) if moved else output

@@ -1,9 +1,9 @@
 """Phase 1: a backbone trained by SGD with the paper's schedules, stopped and resumed at any epoch."""
 
-import copy
 import dataclasses
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -132,11 +132,15 @@ def evaluate(network: Trainable, split: Split, device: torch.device, precision: 
     return correct.item() / len(split.labels)
 
 
-def without_output_bias(network: Trainable) -> Trainable:
-    """Give a copy of a network without the biases of its output layer (SI, Architectures)."""
-    copied = copy.deepcopy(network)
-    copied.output_layer.bias = None
-    return copied
+@contextmanager
+def without_output_bias(network: Trainable) -> Iterator[None]:
+    """Take the biases from a network's output layer within the block (SI, Architectures)."""
+    layer = network.output_layer
+    bias, layer.bias = layer.bias, None
+    try:
+        yield
+    finally:
+        layer.bias = bias
 
 
 def history_table(history: Iterable[Epoch]) -> pd.DataFrame:
@@ -145,16 +149,14 @@ def history_table(history: Iterable[Epoch]) -> pd.DataFrame:
 
 
 def _accuracies(network: Trainable, data: Data, device: torch.device, precision: str) -> dict[str, float | None]:
-    biased = getattr(network.output_layer, "bias", None) is not None
-    measured = {
-        "test_accuracy": (network, data.test),
-        "validation_accuracy": (network, data.validation),
-        "test_accuracy_without_bias": (without_output_bias(network), data.test) if biased else (None, None),
-    }
-    return {
-        name: evaluate(of_network, split, device, precision) if split else None
-        for name, (of_network, split) in measured.items()
-    }
+    def measured(split: Split | None) -> float | None:
+        return evaluate(network, split, device, precision) if split else None
+
+    accuracies = {"test_accuracy": measured(data.test), "validation_accuracy": measured(data.validation)}
+    if getattr(network.output_layer, "bias", None) is None:
+        return accuracies | {"test_accuracy_without_bias": None}
+    with without_output_bias(network):
+        return accuracies | {"test_accuracy_without_bias": measured(data.test)}
 
 
 def _groups(network: Trainable) -> list[tuple[Iterable[Tensor], Rates]]:

@@ -80,7 +80,7 @@ def hold_out(data: Data, size: int, seed: int) -> Data:
         seed: What the draw is seeded with.
 
     Raises:
-        InputError: So many cannot be held out.
+        InputError: So many cannot be held out, or no training image of a label is left.
     """
     if size == 0:
         return data
@@ -88,6 +88,12 @@ def hold_out(data: Data, size: int, seed: int) -> Data:
     check_held_out(size, count)
     train = in_order(data.train)
     held = np.isin(np.arange(count), np.random.default_rng(seed).choice(count, size, replace=False))
+    missing = np.setdiff1d(train.labels, train.labels[~held])
+    if len(missing):
+        raise InputError(
+            f"validation.images: is {size:,}, by which no training image of {data.class_names[missing[0]]} is left; "
+            "hold out fewer, or others, by validation.seed"
+        )
     return dataclasses.replace(data, train=train.take(~held), validation=train.take(held))
 
 

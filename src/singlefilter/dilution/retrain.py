@@ -68,7 +68,9 @@ def retrain_heads(
     places = torch.from_numpy(removal_ranks(filters, seed, draws=1)[0]).to(labels.device)  # (F,)
     *counts, _ = removal_counts(filters, QUARTERS)  # with none removed, what the others compare with; not without all
     left = {count: (places >= count).nonzero().flatten() for count in counts}
-    heads = train_heads(FiltersLeft(features, left), labels, label_count, params, seed[0], checkpoint)
+    heads = train_heads(
+        FiltersLeft(features, left), labels, label_count, params, seed[0], checkpoint, "{} filters fewer".format
+    )
     return [
         Measurement(
             kind="random_retrained",

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from singlefilter.figures.style import drawable, font_size
 
-NAMED_LABELS = 12  # up to so many labels, axes bear the classes' names
+NAMED_LABELS = 12  # up to so many labels, axes bear the classes' names, however long they are
 SHOWN_LABELS = 20  # of more, those that matter most are drawn, and all others together
 OTHER_LABELS = "others"
 LONGEST_NAME = 14  # characters of a class name on an axis
@@ -23,16 +23,21 @@ def label_axis(axes: Axes, which: str, texts: Sequence[str]) -> None:
     axes.tick_params(which, length=2, rotation=90 if upright else 0, labelsize=size)
 
 
+def named_on_axes(class_names: Sequence[str]) -> bool:
+    """Tell whether axes bear the classes' names: where they are few, or as short as numbers, which they may be."""
+    return len(class_names) <= NAMED_LABELS or max(map(len, class_names)) <= len(str(len(class_names) - 1))
+
+
 def label_texts(class_names: Sequence[str], shown: Sequence[int], names: bool = False) -> list[str]:
-    """What stands for each label that is drawn: its name if labels are few, else its number.
+    """What stands for each label that is drawn: its name if axes bear names, else its number.
 
     Args:
         class_names: K names.
         shown: The labels that are drawn; a last text stands for all others, if there are any.
         names: Whether names are written, however many the labels are.
     """
-    few = names or len(class_names) <= NAMED_LABELS
-    texts = drawable_names(class_names) if few else [*map(str, range(len(class_names)))]
+    named = names or named_on_axes(class_names)
+    texts = drawable_names(class_names) if named else [*map(str, range(len(class_names)))]
     if len(shown) == len(class_names):
         return texts
     return [*(texts[label] for label in shown), OTHER_LABELS]
@@ -78,8 +83,7 @@ def drawable_names(class_names: Sequence[str]) -> list[str]:
 def numbered_names(class_names: Sequence[str]) -> list[str]:
     """The classes' names for a heading, with their numbers before them where axes bear these."""
     names = drawable_names(class_names)
-    few = len(class_names) <= NAMED_LABELS
-    return names if few else [f"{label} {name}" for label, name in enumerate(names)]
+    return names if named_on_axes(class_names) else [f"{label} {name}" for label, name in enumerate(names)]
 
 
 def _shorten(name: str) -> str:

@@ -1,7 +1,7 @@
 """Phase 2: a linear head on each examined layer, all heads of a sample trained in one pass over shared batches."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -91,6 +91,7 @@ def train_heads(
     params: Params,
     seed: int,
     checkpoint: Checkpoint | None = None,
+    name_of: Callable[[LayerName], str] = layer_text,
 ) -> dict[LayerName, Tensor]:
     """Train one linear layer without bias on each layer's features (SI, Training the fully connected layer).
 
@@ -104,6 +105,7 @@ def train_heads(
         params: The heads' rates and epochs.
         seed: The sample's seed, for initial weights and the order of the images.
         checkpoint: Where the state is kept, if at all; training goes on from what it holds.
+        name_of: Names a layer to the reader.
 
     Returns:
         For each layer the head's weights, float32 (K, F, S).
@@ -123,10 +125,10 @@ def train_heads(
         for layer, loss in losses.items():
             if not (math.isfinite(loss) and all_finite([run.weights[layer]])):
                 raise InputError(
-                    f"archs.{params.arch}.heads: {layer_text(layer)}'s head has diverged in epoch {epoch + 1} at "
+                    f"archs.{params.arch}.heads: {name_of(layer)}: the head has diverged in epoch {epoch + 1} at "
                     f"learning rate {rate:g}, its loss is {loss:g}; lower learning_rate or momentum"
                 )
-        shown = ", ".join(f"{layer_text(layer)} {loss:.3f}" for layer, loss in losses.items())
+        shown = ", ".join(f"{name_of(layer)} {loss:.3f}" for layer, loss in losses.items())
         bar.set_postfix_str(f"loss: {shown}", refresh=False)
         if checkpoint and ranks.leads() and epoch + 1 < epochs:
             checkpoint.save_if_due(run.state(epoch + 1))

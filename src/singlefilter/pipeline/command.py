@@ -4,7 +4,6 @@ import argparse
 import fcntl
 import json
 import os
-import platform
 import signal
 import sys
 import time
@@ -18,6 +17,7 @@ from singlefilter.pipeline.artifacts import STAGES, digest_of_determinants, in_p
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import remove_unfinished
 from singlefilter.pipeline.launcher import launch, launched, rank
+from singlefilter.pipeline.machine import hardware, revision
 from singlefilter.pipeline.params import Params
 from singlefilter.pipeline.params_files import load_params
 
@@ -136,7 +136,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def _log(entry: dict[str, object]) -> None:
     """Append what a stage took, and on what, to logs/stages.jsonl; outs hold no times, so that their bytes stay."""
-    entry |= {"ended": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "processor": platform.machine(), "cores": os.cpu_count()}
+    entry |= {"ended": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "revision": revision(), "hardware": hardware()}
     if torch := sys.modules.get("torch"):
         device = torch.cuda.get_device_name() if torch.cuda.is_initialized() else "cpu"  # only if the stage used it
         entry |= {"torch": str(torch.__version__), "device": device}

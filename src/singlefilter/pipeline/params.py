@@ -169,9 +169,10 @@ class Backbone(_Values):
 
     @property
     def is_trained(self) -> bool:
-        """Whether its weights change in training."""
+        """Whether its weights have been trained, here or before."""
         rates = self.convolutional_rates, self.fully_connected_rates
-        return self.epochs > 0 and any(group.learning_rate > 0 for group in rates)
+        trained_here = self.epochs > 0 and any(group.learning_rate > 0 for group in rates)
+        return trained_here or self.weights not in (None, "random")
 
     @model_validator(mode="after")
     def _is_one_network(self) -> "Backbone":

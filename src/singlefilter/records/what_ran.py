@@ -1,9 +1,6 @@
 """What a record says of how its run came about: the command, the code, the hardware, and the time."""
 
 import json
-import os
-import platform
-import subprocess
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,15 +11,14 @@ from singlefilter.pipeline.command import LOG
 from singlefilter.pipeline.params import Params
 
 LONG = ("train_backbone", "extract_features", "train_heads", "filter_matrices")
-CODE = ("src", "stages", "networks", "dvc.yaml", "requirements.txt", "constraints.txt")
 
 
 def run_text(folder: Path, params: Params, note: str) -> str:
-    """What run.md says: how to repeat the run, with what code, on what hardware, and how long it took."""
+    """What run.md says: how to repeat the run, with what code, on what hardware, and how long each stage took."""
     entries = logged_stages(params)
     lines = [
         f"command: `cp {folder.as_posix()}/*.yaml . && dvc repro`",
-        f"revision: {revision()}",
+        f"revision: {revisions(entries)}",
         f"hardware: {hardware(entries)}",
         f"seconds: {seconds(entries, params.seeds)}",
         *([note] if note else []),
@@ -30,18 +26,14 @@ def run_text(folder: Path, params: Params, note: str) -> str:
     return "".join(f"* {line}\n" for line in lines)
 
 
-def revision() -> str:
-    """The commit, and whether the code has changed since."""
-    try:
-        commit = git("rev-parse", "--short", "HEAD")
-        changed = git("status", "--porcelain", "--", *CODE)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown, not in a Git repository"
-    return f"{commit}, with uncommitted changes to the code" if changed else commit
-
-
-def git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+def revisions(entries: Sequence[dict]) -> str:
+    """The commits that the stages were run with, each with its stages where they are several."""
+    stages: dict[str, list[str]] = defaultdict(list)
+    for entry in entries:
+        stages[entry.get("revision", "unknown")].append(entry["stage"])
+    if len(stages) < 2:
+        return next(iter(stages), "not logged")
+    return "; ".join(f"{revision} ({', '.join(dict.fromkeys(names))})" for revision, names in stages.items())
 
 
 def logged_stages(params: Params) -> list[dict]:
@@ -60,20 +52,10 @@ def logged_stages(params: Params) -> list[dict]:
 
 
 def hardware(entries: Sequence[dict]) -> str:
-    """This machine, and the devices and versions of PyTorch that the stages logged, if any ran here."""
-    if not entries:
-        return "not logged"
-    gibibytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    on = sorted({f"torch {entry['torch']} on {entry['device']}" for entry in entries if "torch" in entry})
-    return "; ".join([f"{os.cpu_count()} cores of {processor_name()}, {gibibytes:.0f} GiB", *on])
-
-
-def processor_name() -> str:
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    """The machines, devices and versions of PyTorch that the stages were run with."""
+    machines = sorted({entry.get("hardware", "a machine that was not logged") for entry in entries})
+    devices = sorted({f"torch {entry['torch']} on {entry['device']}" for entry in entries if "torch" in entry})
+    return "; ".join([*machines, *devices]) or "not logged"
 
 
 def seconds(entries: Sequence[dict], seeds: Sequence[int]) -> str:

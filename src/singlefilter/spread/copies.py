@@ -81,6 +81,13 @@ def require_known_images(dataset: str) -> None:
         raise InputError(f"{folder} is not known to DVC, and experiments would not have it; dvc add {folder} first")
 
 
+def require_known_module(arch: str, module: str | None) -> None:
+    """Refuse a sweep whose experiments would lack the file that a row's network comes from."""
+    path = (module or "").partition(":")[0]
+    if path and not _said_by("git", "ls-files", path):
+        raise InputError(f"archs.{arch}: {path} is not known to Git, and experiments would not have it; git add {path}")
+
+
 def _said_by(*command: str) -> str:
     ended = subprocess.run(command, capture_output=True)
     if ended.returncode:

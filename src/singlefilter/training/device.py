@@ -97,11 +97,6 @@ def _keep_freed_memory() -> None:
         libc.mallopt(mmap_threshold, 2**30)
 
 
-def main_memory() -> int:
-    """Count the bytes of memory that the processor has."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
 def free_memory(gpu: torch.device) -> int:
     """Count the bytes of memory that are free on a GPU."""
     return torch.cuda.mem_get_info(gpu)[0]
