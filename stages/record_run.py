@@ -72,8 +72,8 @@ def folder_of_control(params: Params) -> Path:
     if params.chosen_arch.backbone.is_trained:
         row = f"archs.{params.arch}.backbone"
         raise InputError(
-            f"--control: {row} is trained, and a control is not; leave out its weights, and set the learning_rate of "
-            f"convolutional_rates and fully_connected_rates to 0, such as "
+            f"--control: {row} is trained, and a control is not; set its weights, if it has some, to random, and the "
+            f"learning_rate of convolutional_rates and fully_connected_rates to 0, such as "
             f"dvc exp run -S catalog.yaml:{row}.convolutional_rates.learning_rate=0"
         )
     return control_folder(params.dataset, params.arch)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.machine import revision
 from singlefilter.pipeline.params import Params, no_row
 from singlefilter.spread.copies import DVC, copy_project, only_one, require_known_images, require_known_module
 from singlefilter.spread.jobs import Job, local, slurm, succeeds, visible_gpus
@@ -74,7 +75,7 @@ def require_usable(
 def job_of(arch: str, seed: int) -> Job:
     """Give the job of a sample, which runs in a copy of the project; an earlier one's log is removed."""
     name = f"{arch}-seed{seed}"
-    job = Job(name, seed, Path.cwd(), (COPIES / name).absolute(), (LOGS / f"{name}.log").absolute())
+    job = Job(name, seed, Path.cwd(), (COPIES / name).absolute(), (LOGS / f"{name}.log").absolute(), revision())
     job.log.parent.mkdir(parents=True, exist_ok=True)
     job.log.unlink(missing_ok=True)
     return job

@@ -1,8 +1,9 @@
 """The arguments of the Python API, checked and brought into the pipeline's own form."""
 
+import inspect
 import operator
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +23,8 @@ from singlefilter.pipeline.params_files import parse_params
 FULL_EPOCHS, MOST_EPOCHS = 200, 2_000  # of the paper's schedule; of one that is scaled to more
 MOST_LABEL = 65_534  # a larger one is a mistake, such as an id, and would need an output for each number below it
 UNREADABLE = (ValueError, TypeError, RuntimeError, OverflowError)  # what NumPy and PyTorch raise for what is no number
-TOLERANCE = 1e-3  # beyond [-1, 1], as interpolation and half precision have it
+RATES = ("learning_rate", "momentum", "weight_decay", "batch_size")
+FARTHEST = 2  # from 0, of images in [-1, 1] after interpolation or noise; pixels as floats are farther
 INPUTS = "uint8 (N, H, W, 3), or the module's own input, float (N, …)"
 OF_FILES = re.compile(
     r"(params|catalog)\.yaml: |datasets\.images\.|archs\.network\.(backbone|heads)(\.convolutional_rates)?[.:] ?"
@@ -84,12 +86,13 @@ def kind_of(values: Tensor) -> str:
     return f"{str(values.dtype).removeprefix('torch.')} {tuple(values.shape)}"
 
 
-def known(arguments: Mapping[str, object], names: Sequence[str]) -> dict[str, Any]:
-    """Give arguments by name that are among those that there are."""
-    for name in arguments:
-        if name not in names:
-            raise InputError(f"{name}: is no argument; {near(name, names)}allowed are {', '.join(names)}")
-    return dict(arguments)
+def rates_of(function: Callable[..., Any], rates: Mapping[str, object]) -> dict[str, Any]:
+    """Give the further arguments of a function that trains: rates, and nothing else."""
+    for name in rates:
+        if name not in RATES:
+            allowed = [*[*inspect.signature(function).parameters][:-1], *RATES]
+            raise InputError(f"{name}: is no argument; {near(name, allowed)}allowed are {', '.join(allowed)}")
+    return dict(rates)
 
 
 def class_names_of(class_names: Iterable[object] | None, labels: int) -> list[str]:
@@ -235,7 +238,7 @@ def inputs_of(network: nn.Module, images: ArrayLike | Tensor) -> Tensor:
         raise InputError(f"images are {kind_of(values)}; needed are {needed}")
     if values.ndim == 0 or not len(values):
         raise InputError(f"images have shape {tuple(values.shape)}; needed is at least one")
-    if isinstance(network, Network) and not pixels and (largest := values.abs().max()) > 1 + TOLERANCE:
+    if isinstance(network, Network) and not pixels and (largest := values.abs().max()) > FARTHEST:
         raise InputError(f"images hold {largest:g}, where the network was trained on [-1, 1]; needed are {needed}")
     weights = next(network.parameters(), values)
     return values.to(weights.dtype) if values.is_floating_point() else values

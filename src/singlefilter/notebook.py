@@ -24,12 +24,12 @@ from singlefilter.arguments import (
     images_and_labels,
     inputs_of,
     kind_of,
-    known,
     labels_of,
     layer_of,
     layers_of,
     list_of,
     params_of,
+    rates_of,
     test_of,
     threshold_of,
     whole_number,
@@ -57,7 +57,6 @@ from singlefilter.statistics import cluster_means
 from singlefilter.training.augment import scale
 from singlefilter.training.device import chosen_device
 
-RATES = ("learning_rate", "momentum", "weight_decay", "batch_size")
 VGG6 = (64, "M", 128, "M", 256, "M", 512, "M", 512, "M")  # Fig. 7A
 
 
@@ -138,7 +137,7 @@ def train_backbone(
     """
     split = images_and_labels(images, labels)
     decay = [{"first": 20, "every": 20, "factor": 0.6}]  # vgg16's (SI, Fig. 1)
-    rates = {"learning_rate": 0.028, "batch_size": 100, "decay": decay} | known(rates, RATES)
+    rates = {"learning_rate": 0.028, "batch_size": 100, "decay": decay} | rates_of(train_backbone, rates)
     backbone = {"convolutions": list_of("convolutions", convolutions), "batch_size": rates.pop("batch_size")}
     backbone["convolutional_rates"] = rates
     params = params_of(backbone, {}, epochs, split.images.shape[1], flip, translation, precision, seed)
@@ -226,7 +225,7 @@ def train_heads(
     """
     if not isinstance(features, Mapping):
         return train_heads({1: features}, labels, epochs=epochs, seed=seed, verbose=verbose, **rates)[1]
-    targets, rates = labels_of(labels), known(rates, RATES)
+    targets, rates = labels_of(labels), rates_of(train_heads, rates)
     device = chosen_device()
     layers = {key: layer_of(key) for key in features}
     values = {layer: features_of(features[key], len(targets)).to(device) for key, layer in layers.items()}

@@ -226,16 +226,12 @@ def test_a_network_that_its_weights_do_not_tell_is_refused_before_it_is_trained(
         arch = params.archs["tiny"].model_copy(update={"backbone": row, "examined_layers": ("flatten",)})
         check_network(params.model_copy(update={"archs": {"tiny": arch}}), 3)
 
-    torch.manual_seed(3)
-    expected = torch.rand(1)
-    torch.manual_seed(3)
     with torch.random.fork_rng([]):
         check("stored")
         with pytest.raises(InputError, match=r"not_stored: puts out something else once it is built again from its st"):
             check("not_stored")
         with pytest.raises(InputError, match=r"drops: puts out something else in each pass, though in eval mode; fix"):
             check("drops")
-    assert torch.equal(torch.rand(1), expected)
     with pytest.raises(InputError, match=r"held: cannot be copied \(TypeError: cannot pickle .*\); let its"):
         check("held")
 

@@ -481,6 +481,7 @@ def test_what_is_shown_is_saved_as_a_picture_of_the_page_in_its_colours(page):
         assert corners == [(21, 21, 28)] * 4
     go(page, "#filter=2")
     fields = saved_table(page)
+    assert fields[["sample", "layer", "threshold", "filter"]].drop_duplicates().to_numpy().tolist() == [[0, 2, 0.3, 2]]
     assert len(fields) == 2 * len(NAMES) ** 2 and set(fields["cell"]) <= {"off", "noise", "cluster"}
 
 
@@ -711,7 +712,7 @@ def test_names_beside_a_matrix_are_whole_and_apart(page, names):
             const drawn = matrix({ title: "", codes, labels, names, colours: palette(() => 0, ofShare), about: "" });
             const canvas = drawn.querySelector("canvas");
             const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-            const has = (x, y) => data[4 * (y * canvas.width + x) + 3] > 0;
+            const has = (x, y) => [0, 1, 2].some(part => data[4 * (y * canvas.width + x) + part] !== data[part]);
             const rows = Array.from({ length: canvas.height }, (_, y) => y);
             const edge = rows.some(y => has(0, y)) || rows.some(x => x < canvas.width && has(x, canvas.height - 1));
             const side = rows.findLastIndex(y => has(canvas.width - 3, y));
@@ -815,6 +816,83 @@ def test_a_label_in_a_notebook_has_no_empty_columns(browser, tmp_path):
         assert [len(cells) for cells in rows_of(page, "Labels that share clusters with a")] == [3]
 
 
+def test_back_in_a_saved_panel_leads_to_the_filter_that_it_was_made_for(browser, tmp_path):
+    singlefilter.show_filter(np.random.default_rng(0).normal(size=(5, 3, 3)), 2).save(tmp_path / "panel.html")
+    with opened(browser, (tmp_path / "panel.html").as_uri()) as page:
+        page.keyboard.press("ArrowRight")
+        page.locator("#panel h2", has_text="filter 3").wait_for()
+        page.go_back()
+        page.locator("#panel h2", has_text="filter 2").wait_for()
+        page.keyboard.press("Escape")
+        page.reload()
+        page.wait_for_selector("#path li")
+        assert page.locator("#panel > *").count() == 0
+        go(page, "#state=faded&sort=loss")  # which fields alone do not tell
+        assert page.inner_text("#missing") == "Not on this page: sort loss, state faded."
+        assert shown_filters(page) == [*range(5)]
+
+
+@pytest.mark.parametrize(
+    ("lacks", "script"),
+    [("DecompressionStream", "delete globalThis.DecompressionStream"), ("modules", "globalThis.without = true")],
+)
+def test_a_browser_that_is_too_old_is_told(browser, run, lacks, script, tmp_path):
+    text = run.page.read_text(encoding="utf-8")
+    old = tmp_path / "old.html"
+    old.write_text(text.replace('"explorer/app.js":', '"explorer/none.js":') if lacks == "modules" else text, "utf-8")
+    with browser.new_page() as page:
+        page.add_init_script(script)
+        page.goto(old.as_uri())
+        page.locator("#failure").wait_for()
+        assert page.inner_text("#failure").endswith("It needs a browser of 2023 or later.")
+
+
+def test_a_value_stays_when_the_finger_is_lifted(page):
+    go(page, "#layer=2&filter=2&show=fields")
+    canvas = page.locator("#panel .matrix canvas").first
+    said = """(canvas, kinds) => {
+        const box = canvas.getBoundingClientRect();
+        const [clientX, clientY] = [box.right - 9, box.top + 9];
+        const place = { clientX, clientY, pointerType: "touch" };
+        for (const kind of kinds) canvas.dispatchEvent(new PointerEvent(kind, place));
+        return canvas.nextSibling.textContent;
+    }"""
+    assert f"{NAMES[0]} → {NAMES[-1]}: " in canvas.evaluate(said, ["pointerdown", "pointerup", "pointerleave"])
+
+
+def test_the_table_of_fields_stays_open_and_scrolls_by_keys(browser, run):
+    with opened(browser, run.page.as_uri() + "#layer=2&filter=2", width=330) as page:
+        page.click("#open-test")
+        page.wait_for_selector("#fields-test table")
+        box = page.locator("#fields-test .scroll")
+        assert box.evaluate("box => box.scrollWidth > box.clientWidth")
+        box.focus()
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate("explorer.state.filter") == 2
+        page.get_by_text("next →").click()
+        page.wait_for_selector("#fields-test table")
+        assert page.inner_text("#panel h2") == "layer 2, filter 3"
+
+
+def test_a_sort_by_a_label_ends_with_the_label(page):
+    go(page, "#on=1&sort=label")
+    page.select_option("#on", "-1")
+    assert page.evaluate("[explorer.state.sort, document.getElementById('missing').textContent]") == ["filter", ""]
+    go(page, "#sort=label&both=2")
+    assert page.inner_text("#missing") == "Not on this page: sort label, both 2."
+    go(page, "#sort=loss")
+    card = page.locator("#list [data-number]").first
+    assert card.get_attribute("aria-label").endswith(f"; {card.locator('small').inner_text().strip()}")
+
+
+def test_names_from_right_to_left_turn_nothing_round(browser, tmp_path):
+    fields = [[1.0, 0.9], [0.8, 1.0]]
+    singlefilter.show_filter(fields, class_names=["\u05d0\u05d1", "dog"]).save(tmp_path / "panel.html")
+    with opened(browser, (tmp_path / "panel.html").as_uri()) as page:
+        assert "\u2068\u05d0\u05d1\u2069" in page.inner_text("#panel .words")
+        assert set(saved_table(page)["input_label"]) == {"\u05d0\u05d1", "dog"}
+
+
 def test_choices_say_what_they_choose(page):
     for name in ("the label is", "filters with", "of which filters"):
         assert page.get_by_role("combobox", name=name, exact=True).count() == 1
@@ -867,6 +945,7 @@ def test_a_gallery_is_printed_whole(page):
 def test_what_is_chosen_is_printed_whole(page):
     go(page, "#filter=2")
     page.emulate_media(media="print")
+    assert page.evaluate("[...document.querySelectorAll('ol.path, .scroll')].every(of => of.scrollWidth <= innerWidth)")
     assert page.locator("#controls").is_hidden() and page.locator("#list").is_hidden()
     assert page.evaluate(
         "document.getElementById('panel').scrollHeight === document.getElementById('panel').clientHeight"

@@ -15,6 +15,7 @@ def repository(tmp_path, monkeypatch) -> Path:
     """A Git repository with a file of code and another one, and one commit."""
     for name, value in own_environment(tmp_path / "settings").items():
         monkeypatch.setenv(name, value)
+    monkeypatch.delenv("GIT_DIR", raising=False)
     folder = tmp_path / "project"
     (folder / "src").mkdir(parents=True)
     monkeypatch.chdir(folder)
@@ -26,7 +27,7 @@ def repository(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def test_the_revision_is_the_commit_and_says_whether_code_was_changed(repository):
+def test_the_revision_is_the_commit_and_says_whether_code_was_changed(repository, monkeypatch):
     head = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout
     assert len(machine.revision()) >= 4 and head.startswith(machine.revision())
     Path("params.yaml").write_text("two", encoding="utf-8")
@@ -34,10 +35,13 @@ def test_the_revision_is_the_commit_and_says_whether_code_was_changed(repository
     Path("src/a.py").write_text("two", encoding="utf-8")
     commit, _, changed = machine.revision().partition(", ")
     assert head.startswith(commit) and changed == "with uncommitted changes to the code"
+    monkeypatch.setenv("SINGLEFILTER_REVISION", "abc1234")
+    assert machine.revision() == "abc1234"
 
 
 def test_without_git_there_is_no_revision(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GIT_DIR", raising=False)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert machine.revision() == "unknown, not in a Git repository"
     monkeypatch.setenv("PATH", "")
@@ -47,6 +51,6 @@ def test_without_git_there_is_no_revision(tmp_path, monkeypatch):
 def test_the_hardware_is_told_in_a_line():
     cores, rest = machine.hardware().split(" cores of ")
     processor, memory = rest.rsplit(", ", 1)
-    assert int(cores) == os.cpu_count() and processor
+    assert int(cores) == machine.usable_cores() <= os.cpu_count() and processor
     gibibytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     assert memory == f"{gibibytes:.0f} GiB"

@@ -479,6 +479,11 @@ def test_the_table_has_a_row_a_number():
     ]
     noise = table[(table["record"] == "a") & (table["layer"] == 5) & (table["statistic"] == "noise")].iloc[0]
     assert noise[["paper", "mean", "std", "low", "high"]].tolist() == [3.14, 3.14, 0.004, 2.64, 3.64]
+    rates = table[(table["record"] == "a") & table["layer"].notna() & (table["statistic"] == "accuracy")]
+    half = 12.7062 * rates["std"].astype(float) / 2**0.5  # Student's t of one degree of freedom
+    assert (rates["high"] - rates["mean"]).tolist() == pytest.approx(half.tolist(), rel=1e-4, abs=1e-12)
+    assert (rates["mean"] - rates["low"]).tolist() == pytest.approx(half.tolist(), rel=1e-4, abs=1e-12)
+    assert set(rates["interval_over"]) == {"samples"} and (half > 0).any()
 
 
 def test_layers_with_names_stand_beside_those_with_numbers():

@@ -61,7 +61,7 @@ def make_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         (folder / "dvc.py").write_text(DVC + does, encoding="utf-8")
         for pipe in ("begun", "go_on"):
             os.mkfifo(folder / pipe)
-        return Job(f"job{seed}", seed, tmp_path, folder, tmp_path / f"job{seed}.log")
+        return Job(f"job{seed}", seed, tmp_path, folder, tmp_path / f"job{seed}.log", "abc1234")
 
     return make
 

@@ -183,7 +183,7 @@ def test_no_copy_stays_if_one_cannot_be_made(run_spread, monkeypatch):
 
 
 def test_a_job_that_ends_before_it_has_begun_has_no_log(run_spread, capsys):
-    job = Job("tiny-seed4", 4, Path.cwd(), Path("copy").absolute(), Path("none.log").absolute())
+    job = Job("tiny-seed4", 4, Path.cwd(), Path("copy").absolute(), Path("none.log").absolute(), "abc1234")
     assert not jobs.succeeds(job, Ended(RuntimeError("cancelled")))
     assert capsys.readouterr().out == (
         "tiny-seed4: failed (cancelled); none.log ends with:\nnothing: it did not begin\n"

@@ -154,10 +154,10 @@ def test_layers_rise_and_are_averaged_apart():
     assert table["noise_mean"].tolist() == [2.0, 1.0]
 
 
-def test_a_sample_without_clusters_is_left_out_of_the_mean_cluster_size():
+def test_where_a_sample_has_no_clusters_there_is_no_mean_cluster_size():
     table = averaged(cluster_size=[np.nan, 3.0])
-    assert table["cluster_size_mean"].tolist() == [3.0]
-    assert table["cluster_size_std"].isna().all()
+    assert table[["cluster_size_mean", "cluster_size_std"]].isna().all(axis=None)
+    assert table["noise_mean"].notna().all()
 
 
 def test_thresholds_are_averaged_apart():
@@ -197,6 +197,16 @@ def test_nulls_are_averaged_over_samples_and_compared():
     assert table.iloc[0].tolist() == [2, "ones", "noise", 2, 100, 19.0, 16.0, 1.5, pytest.approx(2 * 2**0.5)]
     assert table.iloc[1].tolist()[:-1] == [2, "ones", "clusters", 2, 100, 1.0, 1.5, 0.0]
     assert np.isnan(table["z"][1])
+
+
+def test_a_null_is_compared_on_the_samples_that_have_the_number():
+    rows = pd.DataFrame(
+        {
+            **{"layer": 2, "null": "ones", "statistic": "cluster_size", "draws": 100},
+            **{"measured": [2.0, np.nan, 3.0], "null_mean": [1.2, 1.05, np.nan], "null_std": 0.1},
+        }
+    )
+    assert nulls_table(rows).iloc[0].tolist()[3:] == [1, 100, 2.0, 1.2, 0.1, pytest.approx(8)]
 
 
 def test_histograms_are_added_up_over_samples_and_shared_out_by_kind_of_rows():

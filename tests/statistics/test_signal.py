@@ -113,6 +113,12 @@ def test_counts_are_those_of_labels_and_pairs_one_by_one():
     assert np.isnan(list(values_of(found, 3).values())).all()  # nothing but silent filters
 
 
+def test_noise_is_counted_on_all_outputs_though_some_labels_have_no_images():
+    found = counted_signal(layer_of([[0, 0, 1, -1, -1]] * 3, noise=[2, 3, 4]), 3, np.ones((1, 3)))
+    assert found["noise_counted"] == pytest.approx(9 / (3 * 4))
+    assert found["interference_counted"] == pytest.approx(3 * 2 / (3 * 2))
+
+
 def test_clusters_of_single_labels_have_no_counted_ratio():
     found = values_of(counted_signal(layer_of([[0, 1, 2], [-1, 0, -1]]), 3, np.ones((1, 2))))
     assert (found["signal_counted"], found["interference_counted"]) == (4 / 3, 0)

@@ -62,7 +62,7 @@ def test_device_that_is_not_here_is_refused_by_name(monkeypatch, name):
     )
 
 
-def test_float32_means_float32_whatever_was_set_before(monkeypatch):
+def test_a_gpu_and_matrix_products_keep_to_float32_whatever_was_set_before(monkeypatch):
     monkeypatch.setenv("SINGLEFILTER_DEVICE", "cpu")
     torch.backends.cudnn.allow_tf32 = True
     torch.set_float32_matmul_precision("medium")

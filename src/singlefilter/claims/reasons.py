@@ -15,10 +15,10 @@ ABOUT, NEEDS = "about ", "needs runs of "  # how the reasons of claims about oth
 
 
 def differences(run: Run) -> list[str]:
-    """Say what keeps all claims from being judged on a run: data, row of archs, epochs, samples, threshold."""
+    """Say what keeps most claims from being judged on a run: data, row of archs, epochs, samples, threshold."""
     need = Need(run.params.arch)
-    known = run.params.arch in FIXED
-    return [*(_network_reasons(need, run) if known else []), *unmet_conditions(need, run.params)]
+    of_network = _network_reasons(need, run) if run.params.arch in FIXED else ["no network of the paper's"]
+    return [*of_network, *unmet_conditions(need, run.params)]
 
 
 def choices(run: Run) -> str:

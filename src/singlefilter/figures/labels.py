@@ -25,7 +25,8 @@ def label_axis(axes: Axes, which: str, texts: Sequence[str]) -> None:
 
 def named_on_axes(class_names: Sequence[str]) -> bool:
     """Tell whether axes bear the classes' names: where they are few, or as short as numbers, which they may be."""
-    return len(class_names) <= NAMED_LABELS or max(map(len, class_names)) <= len(str(len(class_names) - 1))
+    labels = len(class_names)
+    return labels <= NAMED_LABELS or max(map(len, drawable_names(class_names))) <= len(str(labels - 1))
 
 
 def label_texts(class_names: Sequence[str], shown: Sequence[int], names: bool = False) -> list[str]:

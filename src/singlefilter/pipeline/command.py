@@ -56,6 +56,7 @@ def run(
             raise InputError(f"--seed: is {given['seed']}; allowed are the seeds of params.yaml, {[*params.seeds]}")
         if joined:
             launch(f"stages.{name}", sys.argv[1:])
+        commit = revision()  # of the code that runs, whatever is edited meanwhile
         if name in STAGES:
             print(_place_in_chain(name, params, given.get("seed")), flush=True)
         with stopped_by_signals(), joined() if joined else nullcontext():
@@ -64,7 +65,7 @@ def run(
         if number > 0:
             return
         what = {"dataset": params.dataset, "arch": params.arch, "epochs_scale": params.epochs_scale}
-        what["determinants"] = digest_of_determinants(params, name)
+        what |= {"determinants": digest_of_determinants(params, name), "revision": commit}
         seconds = seconds_before + time.monotonic() - began
         _log({"stage": name, **given, **what, "seconds": round(seconds, 1)})
 
@@ -136,7 +137,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def _log(entry: dict[str, object]) -> None:
     """Append what a stage took, and on what, to logs/stages.jsonl; outs hold no times, so that their bytes stay."""
-    entry |= {"ended": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "revision": revision(), "hardware": hardware()}
+    entry |= {"ended": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "hardware": hardware()}
     if torch := sys.modules.get("torch"):
         device = torch.cuda.get_device_name() if torch.cuda.is_initialized() else "cpu"  # only if the stage used it
         entry |= {"torch": str(torch.__version__), "device": device}

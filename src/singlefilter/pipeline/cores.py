@@ -11,11 +11,6 @@ from singlefilter.pipeline.launcher import LAUNCHER
 SHARING = {"OMP_PROC_BIND": "true", "OMP_PLACES": "cores", "GOMP_SPINCOUNT": "1000"}
 
 
-def usable_cores() -> int:
-    """Count the cores that this process may use, which a container, a scheduler or taskset may have limited."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def share_cores(command: list[str]) -> None:
     """Have the threads of a stage of the chain share the cores with those of other jobs.
 

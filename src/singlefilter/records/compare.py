@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from singlefilter.claims import measures
 from singlefilter.claims.claims import CLAIMS
-from singlefilter.claims.intervals import FILTERS
 from singlefilter.claims.judge import NOT_COMPARABLE, judge, judge_across, matching_runs, summarise_claims
 from singlefilter.claims.measures import accuracy_difference, network_accuracy
 from singlefilter.claims.reasons import ABOUT, NEEDS, choices, differences, unusable_filters
@@ -79,10 +79,11 @@ def _rows(name: str, run: Run) -> list[dict[str, object]]:
     rows = [what | {"layer": None, "statistic": "accuracy", "paper": _paper(run, None, "accuracy")} | whole]
     for layer, row in run.by_layer.items():
         for statistic in STATISTICS:
-            numbers = {part: row.get(f"{statistic}_{part}") for part in ("mean", "std", "low", "high")}
+            is_rate = statistic == "accuracy"
+            number = measures.accuracy(run, layer) if is_rate else measures.statistic(run, layer, statistic)
             found = {"layer": layer, "statistic": statistic, "paper": _paper(run, layer, statistic)}
-            found["interval_over"] = FILTERS if pd.notna(numbers["low"]) else ""
-            rows.append(what | found | numbers)
+            found |= {"mean": number.value, "std": row.get(f"{statistic}_std"), "low": number.low, "high": number.high}
+            rows.append(what | found | {"interval_over": number.population})
     return rows
 
 
@@ -92,7 +93,7 @@ def _networks(runs: Runs) -> str:
         rows += [_paper_row(network)] if network in LAYERS else []
         rows += [_network_row(name, run) for name, run in runs.items() if run.network == network]
     head = ["network", "run", "samples", "heads on", "success rate", "noise", "clusters per filter", "cluster size"]
-    return _markdown([*head, "S / I, counted", "not judged, because"], rows)
+    return _markdown([*head, "S / I, counted", "most claims not judged, because"], rows)
 
 
 def _paper_row(network: str) -> list[str]:

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 import torch
 
-from singlefilter.pipeline.cores import usable_cores
 from singlefilter.pipeline.errors import InputError
+from singlefilter.pipeline.machine import REVISION, usable_cores
 from singlefilter.spread.copies import DVC
 
 LAST_STAGES = ("dilute_filters", "filter_images")  # of a sample
@@ -35,6 +35,7 @@ class Job:
         project: The project, an absolute path.
         folder: The copy, an absolute path.
         log: What DVC and its stages print, an absolute path.
+        revision: The commit that the copy was made of, as machine.revision gives it.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Job:
     project: Path
     folder: Path
     log: Path
+    revision: str
     process: subprocess.Popen[bytes] | None = None
     is_ended: bool = False
 
@@ -55,7 +57,8 @@ class Job:
         if cores := os.environ.get("SLURM_CPUS_PER_TASK"):
             environment |= {"OMP_NUM_THREADS": cores}
         command = [*DVC, "repro", *(f"{stage}@{self.seed}" for stage in LAST_STAGES)]
-        settings = environment | os.environ | {"DVC_ROOT": str(self.project)}  # as DVC says it in copies of its own
+        # DVC_ROOT as DVC says it in copies of its own.
+        settings = environment | os.environ | {"DVC_ROOT": str(self.project), REVISION: self.revision}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
@@ -116,11 +119,14 @@ def local(at_once: int, gpus: Sequence[str]) -> Iterator[Submit]:
     for slot in range(at_once):
         slots.put(gpus[slot % len(gpus)] if gpus else "")
     environment = {"OMP_NUM_THREADS": str(max(usable_cores() // at_once, 1))}
-    started: list[Job] = []
+    submitted: list[Job] = []
+
+    def submit(job: Job) -> Handle:
+        submitted.append(job)
+        return pool.submit(work, job)
 
     def work(job: Job) -> int:
         gpu = slots.get()
-        started.append(job)
         print(f"{job.name}: begins", flush=True)
         try:
             return job(CUDA_VISIBLE_DEVICES=gpu, **environment)
@@ -129,10 +135,10 @@ def local(at_once: int, gpus: Sequence[str]) -> Iterator[Submit]:
 
     with ThreadPoolExecutor(at_once) as pool:
         try:
-            yield lambda job: pool.submit(work, job)
+            yield submit
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            for job in started:
+            for job in submitted:
                 job.end()
             raise
 

@@ -95,7 +95,7 @@ def layers_table(samples: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame
 
     Args:
         samples: One row per sample and layer: layer, the fractions accuracy, train_accuracy and validation_accuracy,
-            and what layer.measure_layer gives. A NaN is left out of its mean.
+            and what layer.measure_layer gives. Where it is NaN in a sample, so are its mean and deviation.
         intervals: One row per layer, indexed by it, as bootstrap.intervals gives them.
 
     Returns:
@@ -165,8 +165,9 @@ def nulls_table(samples: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per layer, null and statistic: these, samples, draws, the means of measured, null_mean and null_std, and
-        z = (measured - null_mean) / null_std · √samples, NaN where null_std is 0.
+        z = (measured - null_mean) / null_std · √samples, NaN where null_std is 0. Samples are those that have both.
     """
+    samples = samples[samples[["measured", "null_mean"]].notna().all(axis=1)]
     groups = samples.groupby(["layer", "null", "statistic"], sort=False)
     table = pd.concat(
         [
@@ -230,8 +231,9 @@ def _share_columns(samples: pd.DataFrame) -> list[str]:
 def _means_and_stds(groups: pd.api.typing.DataFrameGroupBy, names: Sequence[str]) -> pd.DataFrame:
     columns = {}
     for name in names:
-        columns[f"{name}_mean"] = groups[name].mean()
-        columns[f"{name}_std"] = groups[name].std(ddof=1)
+        in_all = groups[name].count() == groups.size()
+        columns[f"{name}_mean"] = groups[name].mean().where(in_all)
+        columns[f"{name}_std"] = groups[name].std(ddof=1).where(in_all)
     return pd.DataFrame(columns)
 
 

@@ -38,7 +38,7 @@ def counted_signal(clusters: LayerClusters, label_count: int, weights: np.ndarra
     pairs = labels * (label_count - 1)
     signal = ratio(weights @ sizes.sum(axis=1), labels)
     interference = ratio(weights @ (sizes * (sizes - 1)).sum(axis=1), pairs)
-    noise = ratio(weights @ clusters.noise, pairs)
+    noise = ratio(weights @ clusters.noise, labels * (sizes.shape[1] - 1))  # outputs may be without images
     counted = {
         "signal_counted": signal,
         "interference_counted": interference,

@@ -47,9 +47,9 @@ def chosen_device() -> torch.device:
 
 
 def _set_arithmetic() -> None:
-    """Have float32 computed as float32, and, with SINGLEFILTER_DETERMINISTIC=1, all sums added in a fixed order.
+    """Have a GPU and matrix products keep to float32, and, with SINGLEFILTER_DETERMINISTIC=1, sums to a fixed order.
 
-    On a processor they always are. The settings are those of the whole process, so of a caller's own code, too.
+    On a processor sums always do. The settings are those of the whole process, so of a caller's own code, too.
     """
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32
     torch.set_float32_matmul_precision("highest")  # which containers and notebooks may have lowered

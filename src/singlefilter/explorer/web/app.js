@@ -29,7 +29,8 @@ export async function start() {
   document.addEventListener("keydown", (event) => explorer.followKey(event));
   globalThis.addEventListener("beforeprint", () => drawAll(place("list"), explorer));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => explorer.draw());
-  explorer.follow(location.hash || formatState(run.about.start ?? {}, {}));
+  if (run.about.start && !location.href.includes("#")) explorer.show(formatState(run.about.start, {}), "replaceState");
+  else explorer.follow(location.hash || "#");
   globalThis.explorer = explorer; // for those who look at the page with a browser's tools
 }
 
@@ -77,6 +78,13 @@ class Explorer {
     within("image", run.labels?.length ?? 0);
     for (const key of ["label", "on", "both", "as", "for", "against"]) within(key, run.names.length);
     within("size", run.names.length + 1);
+    const lacks = (key, value, name) => {
+      if (state[key] === value && !layer.array(name)) state[key] = defaults[key];
+    };
+    lacks("state", "faded", "faded");
+    lacks("sort", "loss", "accuracy_loss");
+    if (state.on < 0 && state.sort === "label") state.sort = defaults.sort;
+    if (state.on < 0 || state.both === state.on) state.both = defaults.both;
     for (const key of Object.keys(asked)) {
       if (!Object.hasOwn(defaults, key) && !OPTIONAL.includes(key)) delete state[key];
     }
@@ -129,7 +137,9 @@ class Explorer {
   /** Left and right: the filter, label or image before and after; up and down: the layer; Escape: close. */
   followKey(event) {
     const typing = event.key !== "Escape" && event.target.closest("select, input");
-    if (typing || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const box = event.target.closest(".scroll");
+    const scrolling = /^Arrow(Left|Right)$/.test(event.key) && box?.scrollWidth > box?.clientWidth;
+    if (typing || scrolling || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
     const { state, sample, layer, run } = this;
     const key = CHOSEN[state.view];
     const lists = {
@@ -160,14 +170,14 @@ class Explorer {
     const { state } = this;
     const key = CHOSEN[state.view];
     const chosen = state[key] !== undefined;
-    const open = [...place("path").querySelectorAll("details[open]")].map((details) => details.id);
+    const open = [...document.querySelectorAll("details[open]")].map((details) => details.id);
     put(place("path"), drawPath(this));
-    open.forEach((details) => place(details).open = true);
     this._drawControls();
     const lists = { filters: drawGallery, labels: drawLabels, images: drawImages };
     const panels = { filters: drawFilter, labels: drawLabel, images: drawImage };
     put(place("list"), lists[state.view](this));
     put(place("panel"), chosen ? panels[state.view](this) : []);
+    for (const id of open) if (place(id)) place(id).open = true;
     document.querySelector("main").className = chosen ? "two" : "";
     if (part) focusAgain(focused, part);
     this._scroll(state.view, state.layer, state[key]);

@@ -70,7 +70,10 @@ export function cellsOf(clipped, clusters, count) {
 export function matrix({ title, codes, labels, names, colours, blocks = [], say, chosen, about, side: asked = 140 }) {
   const painted = paint(codes, labels, colours);
   const named = labels.length <= NAMED;
-  const text = (label) => names[label].length > LONGEST ? `${names[label].slice(0, LONGEST - 1)}…` : names[label];
+  const text = (label) => {
+    const letters = [...names[label]];
+    return letters.length > LONGEST ? `${letters.slice(0, LONGEST - 1).join("")}…` : names[label];
+  };
   const texts = named ? labels.map(text) : [];
   const margin = named ? 8 + widest(texts) : 4;
   const cell = Math.max(named ? LINE : 3, Math.floor((named ? asked : 300) / labels.length));
@@ -82,8 +85,12 @@ export function matrix({ title, codes, labels, names, colours, blocks = [], say,
   const context = canvas.getContext("2d");
   context.scale(scale, scale);
   context.imageSmoothingEnabled = false;
+  const [ink, paper] = ["--ink", "--page"].map((name) =>
+    getComputedStyle(document.documentElement).getPropertyValue(name)
+  );
+  context.fillStyle = paper; // a printer leaves out the page's own
+  context.fillRect(0, 0, width, height);
   context.drawImage(painted, margin, 1, side, side);
-  const ink = getComputedStyle(document.documentElement).getPropertyValue("--ink");
   context.strokeStyle = ink;
   context.strokeRect(margin + 0.5, 1.5, side - 1, side - 1);
   frame(context, blocks, labels, margin, cell);
@@ -98,11 +105,14 @@ export function matrix({ title, codes, labels, names, colours, blocks = [], say,
     const inside = row >= 0 && column >= 0 && row < labels.length && column < labels.length;
     return inside ? [labels[row], labels[column]] : undefined;
   };
-  canvas.addEventListener("pointermove", (event) => {
+  const tell = (event) => {
     const place = at(event);
     output.textContent = place ? say(...place) : "\u00a0";
+  };
+  for (const kind of ["pointermove", "pointerdown"]) canvas.addEventListener(kind, tell);
+  canvas.addEventListener("pointerleave", (event) => {
+    if (event.pointerType !== "touch") output.textContent = "\u00a0"; // a finger leaves as soon as it is lifted
   });
-  canvas.addEventListener("pointerleave", () => output.textContent = "\u00a0");
   if (chosen) {
     canvas.addEventListener("click", (event) => {
       const place = at(event);

@@ -76,7 +76,7 @@ function matrices(view, split) {
     h("h3", {}, layer.array("train") ? `On the ${name}` : "Its matrices"),
     h("p", { class: "note" }, split === "test" ? legend(layer, found) : "The same on the training set."),
     h("div", { class: "matrices" }, drawn),
-    labels.length <= LISTED ? fieldsInWords(run, name, codes) : undefined,
+    labels.length <= LISTED ? fieldsInWords(run, split, codes) : undefined,
   );
 }
 
@@ -91,16 +91,17 @@ function legend(layer, { filter, silent }) {
 }
 
 /** List the fields as a table, for those who cannot see the matrix; it is filled when it is opened. */
-function fieldsInWords(run, name, codes) {
+function fieldsInWords(run, split, codes) {
   const count = run.names.length;
   const rows = () =>
     run.names.map((label, row) => [label, ...run.names.map((_, of) => run.fieldText(codes[row * count + of]))]);
   const fill = (event) => {
     if (event.target.open && event.target.children.length === 1) {
-      event.target.append(table(`Fields on the ${name}, input labels by outputs`, ["", ...run.names], rows()));
+      event.target.append(table(`Fields on the ${SPLITS[split]}, input labels by outputs`, ["", ...run.names], rows()));
     }
   };
-  return h("details", { ontoggle: fill }, h("summary", {}, "all fields, as a table"));
+  const summary = h("summary", { id: `open-${split}` }, "all fields, as a table");
+  return h("details", { id: `fields-${split}`, ontoggle: fill }, summary);
 }
 
 function decisions({ layer, run, state }, pair) {

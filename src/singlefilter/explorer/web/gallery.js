@@ -131,7 +131,11 @@ function choices(view) {
     .filter(([key]) => (key !== "loss" || layer.array("accuracy_loss")) && (key !== "label" || state.on >= 0))
     .map(([key, text]) => [key, key === "label" ? `${text} ${run.names[state.on]}` : text]);
   const labels = run.names.map((name, label) => [label, counted(name, on(label))]);
-  const alone = (key, read) => (value) => view.go({ [key]: read(value), both: -1 });
+  const alone = (key, read) => (value) => {
+    const changes = { [key]: read(value), both: -1 };
+    if (changes.on < 0 && state.sort === "label") changes.sort = "filter";
+    view.go(changes);
+  };
   return [
     choice("on", "label", [[-1, counted("any", others.length)], ...labels], state.on, alone("on", Number)),
     choice("how", "is", Object.entries(WAYS), state.how, alone("how", String), "the label is"),
@@ -155,13 +159,14 @@ function choices(view) {
 function item(view, found) {
   const { layer, run, state } = view;
   const { filter, silent, noise } = found;
-  const about = `filter ${filter} ${inWords(found, run.names)}${silent ? "" : `; noise ${noise}`}`;
   const value = {
     noise: () => silent ? "silent" : `noise ${noise}`,
     size: () => `size ${number(sizeOf(found), 1)}`,
     loss: () => `${number(100 * layer.array("accuracy_loss")?.[filter], 2)} points`,
     label: () => state.on < 0 ? "" : digits(layer.array("own")[filter * run.names.length + state.on]),
   }[state.sort];
+  const sortedBy = value && state.sort !== "noise" ? `; ${value()}` : "";
+  const about = `filter ${filter} ${inWords(found, run.names)}${silent ? "" : `; noise ${noise}`}${sortedBy}`;
   const current = filter === state.filter ? "true" : undefined;
   const link = h(
     "a",

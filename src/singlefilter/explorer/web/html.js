@@ -20,7 +20,8 @@ export function table(caption, heads, rows) {
   const body = rows.map(([first, ...rest]) =>
     h("tr", {}, h("th", { scope: "row" }, first), rest.map((cell) => h("td", {}, cell)))
   );
-  return h("div", { class: "scroll" }, h("table", {}, h("caption", {}, caption), head, h("tbody", {}, body)));
+  const scrolled = { class: "scroll", tabindex: 0, role: "region", "aria-label": caption };
+  return h("div", scrolled, h("table", {}, h("caption", {}, caption), head, h("tbody", {}, body)));
 }
 
 /** Make the links to what is before and after what is chosen, and the one that closes it. */

@@ -4,10 +4,13 @@ import { NO_FIELD } from "explorer/clusters.js";
 import { Pictures } from "explorer/draw.js";
 import { Layer } from "explorer/layer.js";
 
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
+
 export class Run {
   constructor({ about, arrays }, image) {
     this.about = about;
-    this.names = about.class_names;
+    // Isolated, lest a name from right to left turns round what is beside it.
+    this.names = about.class_names.map((name) => RIGHT_TO_LEFT.test(name) ? `\u2068${name}\u2069` : name);
     this.rows = this.names.map((_, label) => label).filter((label) => about.images_per_label[label] > 0);
     this.pictures = about.pictures ? new Pictures(image, about.pictures) : undefined;
     this.labels = arrays.get("labels"); // of the test images

@@ -24,48 +24,52 @@ function filterTable(view) {
   return { heads: ["sample", "layer", "threshold", "filter", ...heads], rows };
 }
 
-function fieldTable({ layer, run, level, state }) {
+function fieldTable({ sample, layer, run, level, state }) {
   const kinds = ["off", "noise", "cluster"];
-  const labels = run.names.length;
+  const names = run.about.class_names;
+  const labels = names.length;
+  const place = [sample.name, layer.name, state.threshold, state.filter];
   const rows = ["test", "train"].filter((split) => layer.array(split)).flatMap((split) => {
     const codes = layer.ofFilter(split, state.filter);
     const { clusters } = layer.at(level, split)[state.filter];
     const cells = cellsOf(clip(codes, level), clusters, labels);
-    const name = (label) => run.names[label];
-    const row = (
-      code,
-      cell,
-    ) => [name(Math.floor(cell / labels)), name(cell % labels), run.value(code), kinds[cells[cell]]];
-    return [...codes].map((code, cell) => [split, ...row(code, cell)]);
+    const pair = (cell) => [names[Math.floor(cell / labels)], names[cell % labels]];
+    return [...codes].map((code, cell) => [...place, split, ...pair(cell), run.value(code), kinds[cells[cell]]]);
   });
-  return { heads: ["split", "input_label", "output_label", "field", "cell"], rows };
+  const heads = ["sample", "layer", "threshold", "filter", "split", "input_label", "output_label", "field", "cell"];
+  return { heads, rows };
 }
 
-function pairTable({ layer, level, run }) {
-  const pairs = sharedPairs(layer, level, run.names);
-  const rows = pairs.map(({ one, other, filters }) => [layer.name, run.names[one], run.names[other], filters]);
-  return { heads: ["layer", "label", "other", "filters"], rows };
+function pairTable({ sample, layer, level, run, state }) {
+  const names = run.about.class_names;
+  const place = [sample.name, layer.name, state.threshold];
+  const pairs = sharedPairs(layer, level, names);
+  const rows = pairs.map(({ one, other, filters }) => [...place, names[one], names[other], filters]);
+  return { heads: ["sample", "layer", "threshold", "label", "other", "filters"], rows };
 }
 
 function labelTable(view) {
-  const place = [view.layer.name, view.run.names[view.state.label]];
+  const { sample, layer, run, state } = view;
+  const place = [sample.name, layer.name, state.threshold, run.about.class_names[state.label]];
   const text = (clusters) => clusters.map((labels) => labels.join(" ")).join(";");
-  const found = filtersOf(view, view.state.label);
+  const found = filtersOf(view, state.label);
   const rows = found.map(({ filter, field, clusters, noise }) => [...place, filter, field, text(clusters), noise]);
-  return { heads: ["layer", "label", "filter", "mean_field", "labels", "noise"], rows };
+  return { heads: ["sample", "layer", "threshold", "label", "filter", "mean_field", "labels", "noise"], rows };
 }
 
 function imageTable(view) {
-  const { names, about } = view.run;
+  const { sample, layer, run: { about } } = view;
   const rows = chosenImages(view).map((image) => {
-    const { label, decided } = aboutImage(view, view.layer, image);
-    return [view.layer.name, image, about.names[image], names[label], names[decided]];
+    const { label, decided } = aboutImage(view, layer, image);
+    const names = [label, decided].map((each) => about.class_names[each]);
+    return [sample.name, layer.name, image, about.names[image], ...names];
   });
-  return { heads: ["layer", "image", "name", "label", "decided"], rows };
+  return { heads: ["sample", "layer", "image", "name", "label", "decided"], rows };
 }
 
 function partTable(view) {
-  const { run: { names }, sample } = view;
+  const { run: { about }, sample } = view;
+  const names = about.class_names;
   const last = sample.layers[sample.layers.length - 1];
   const [mine, other] = comparedLabels(view);
   const parts = explain(view, view.state.image, mine, other)?.parts ?? [];
