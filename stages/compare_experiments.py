@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dvc.api import exp_show
+from dvc.api import read as read_of_commit
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.repo.experiments.utils import exp_refs
@@ -11,6 +12,7 @@ from dvc.scm import map_scm_exception
 
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Backbone, Params, scaled_epochs
+from singlefilter.pipeline.yaml_files import UnclearYaml, load_yaml
 from stages import run
 
 NUMBERS = {  # heading -> key of metrics/summary.json, format
@@ -27,7 +29,8 @@ LEGEND = """\
 accuracy, head: success rates (test set) of the network, and of the head on the last examined layer
 noise, clusters: per filter of that layer
 state: why there are no numbers
-changed: other parameters that are not as in the commit above, of the workspace as in the last"""
+changed: other parameters that are not as in the commit above, of the workspace as in the last; of a
+  row of catalog.yaml only if the commit has it"""
 
 
 def main(params: Params) -> None:
@@ -53,9 +56,22 @@ def read_experiments() -> list[dict[str, Any]]:
             # Of all commits, exp_show takes minutes; repo.experiments.ls waits for a running sweep's lock.
             others = {experiment.baseline_sha for experiment in exp_refs(repo.scm)} - {last}
             newest_first = sorted(others, key=lambda rev: -repo.scm.resolve_commit(rev).commit_time)
-            return exp_show(revs=[last, *newest_first])
+            found = exp_show(revs=[last, *newest_first])
     except DvcException as error:
         raise InputError(str(error)) from error
+    revisions = iter([last, *newest_first])
+    for commit in found[1:]:
+        if commit["typ"] == "baseline":
+            commit["catalog"] = read_catalog(next(revisions))
+    return found
+
+
+def read_catalog(revision: str) -> Any:
+    """The tables of a commit's catalog.yaml, of which DVC gives the chosen rows alone; empty if it has none to read."""
+    try:
+        return load_yaml(read_of_commit("catalog.yaml", rev=revision, encoding="utf-8"))
+    except (DvcException, OSError, UnclearYaml):
+        return {}
 
 
 def commits_of(experiments: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
@@ -94,18 +110,35 @@ def epochs_text(found: Mapping[str, Any]) -> str:
 def changes(found: Mapping[str, Any], commit: Mapping[str, Any]) -> Iterator[str]:
     """The parameters without a column whose values are not the commit's, such as threshold=0.4.
 
-    Those of a row of catalog.yaml are named within it, and left out where the commit has chosen another row.
+    Those of the chosen row of catalog.yaml are named within it, and left out where the commit has no such row.
     """
     before = parameters(commit)
     for name, value in parameters(found).items():
         table, _, of_row = name.partition(".")
         row, _, key = of_row.partition(".")
         chooser = CHOOSERS.get(table)
-        if value == before.get(name) or (chooser and not row == found.get(chooser) == commit.get(chooser)):
+        if chooser:
+            values = commit["catalog"].get(table, {}).get(row)
+            if row != found.get(chooser) or values is None or value in texts_of(value_at(values, key)):
+                continue
+        elif value == before.get(name):
             continue
-        # DVC gives lists as text, and often in it their elements twice.
         text = f"{value:g}" if isinstance(value, float) else "…" if value.startswith("[") else value
         yield f"{key if chooser else name}={text}"
+
+
+def value_at(values: Any, key: str) -> Any:
+    """The value of a key such as heads.learning_rate; None where a row leaves it out."""
+    for name in key.split("."):
+        values = values.get(name) if isinstance(values, Mapping) else None
+    return values
+
+
+def texts_of(value: Any) -> tuple[Any, ...]:
+    """What DVC may give for a value: a list as text, and often in it its elements twice."""
+    if isinstance(value, list):
+        return str(value), str(value * 2)
+    return (str(value) if isinstance(value, bool) else value,)
 
 
 def parameters(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def main(params: Params) -> None:
         data = load_source(params.dataset, params.chosen_dataset, folder, DOWNLOADS)
         data = hold_out(data, params.validation.images, params.validation.seed)
     except InputError as error:
-        raise InputError(f"{error}; if {path_of('dataset')} is gone, bring it back: dvc checkout download") from error
+        raise InputError(f"{error}\nIf {path_of('dataset')} is gone, bring it back: dvc checkout download") from error
     workspace = Workspace(params)
     with workspace.write("dataset") as file:
         write_dataset(file, data)

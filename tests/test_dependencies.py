@@ -32,6 +32,7 @@ NO_STAGES = {
     "compare_experiments",
     "list_layers",
     "spread",
+    "stages",  # what a script finds that was started by its path
 }  # the others are commands, run by hand
 SCRIPTS = sorted(path.stem for path in (ROOT / "stages").glob("*.py") if path.stem not in NO_STAGES)
 

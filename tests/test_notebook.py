@@ -1,6 +1,7 @@
 """The Python API: its examples, its agreement with the pipeline's own steps, and its refusals."""
 
 import doctest
+import inspect
 import re
 import runpy
 import subprocess
@@ -22,6 +23,12 @@ from tests.hand_made_filters import clipped_filters
 from tests.tiny_project import ROOT
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def test_what_the_functions_take_and_give_is_short_to_read():
+    assert str(inspect.signature(singlefilter.find_clusters)).startswith("(matrices: 'FilterMatrices | ArrayLike', ")
+    matrices = singlefilter.filter_matrices(torch.eye(2), [0, 1], torch.eye(2))
+    assert repr(matrices) == "FilterMatrices(2 filters, 2 labels)"
 
 
 def test_the_face_has_these_names_and_each_has_an_example():
@@ -258,6 +265,11 @@ def test_a_module_that_the_network_does_not_use_is_named():
         ({"test": (np.zeros((1, 8, 8, 3), np.uint8), [3])}, "^test: has label 3; those of the training go up to 2$"),
         ({"test": 5}, r"^test: is of type int; needed are \(images, labels\), or a split such as data.test$"),
         ({"convolutions": 5}, r"^convolutions: is 5; a list is needed, such as \[5\]$"),
+        (
+            {"convolutions": nn.Sequential(nn.Flatten(), nn.Linear(3, 2))},
+            "^convolutions: is a module, Sequential; a list is needed. A module of your own is trained by your own "
+            "code; extract_features takes it as it is$",
+        ),
         ({"epochs": 0}, "^epochs: is 0; allowed are whole numbers from 1 to 2,000$"),
         ({"epochs": 1.5}, "^epochs: is 1.5; allowed are whole"),
         ({"learning_rate": 1e30, "epochs": 2}, "^training has diverged in epoch 2 at"),
@@ -296,7 +308,7 @@ def test_errors_name_the_functions_arguments_and_no_keys_of_files(arguments, mes
         (lambda: singlefilter.find_clusters([[1, np.nan], [0, 1]]), "^fields hold NaN or infinite values; needed are"),
         (
             lambda: singlefilter.filter_matrices({3: torch.rand(2, 3)}, [0, 1], torch.rand(2, 3)),
-            r"^features cannot be read as numbers \(of type dict: ",
+            r"^features: is a mapping of \[3\]; needed are those of one, such as features\[3\]$",
         ),
         (
             lambda: singlefilter.filter_matrices(
@@ -367,7 +379,7 @@ def test_errors_name_the_functions_arguments_and_no_keys_of_files(arguments, mes
         (lambda: singlefilter.train_heads(torch.rand(2, 3), ["cat", "dog"]), "labels cannot be read as numbers"),
         *(
             (lambda labels=labels: singlefilter.train_heads(torch.rand(2, 3), labels), "labels cannot be read as")
-            for labels in (None, [0, None], (label for label in [0, 1]), {0: 1}, [0, pd.NA])
+            for labels in (None, [0, None], (label for label in [0, 1]), {}, [0, pd.NA])
         ),
         (lambda: singlefilter.train_heads(torch.rand(2, 3), [0, 65_535]), "whole numbers from 0 to 65,534"),
         (lambda: singlefilter.train_heads(torch.rand(2, 3), [0, 2**40]), "whole numbers from 0 to 65,534"),

@@ -65,6 +65,11 @@ def threshold_of(threshold: object) -> float:
 
 def list_of(name: str, values: Iterable[Any]) -> list[Any]:
     """Give a list of what holds several; a text is one thing."""
+    if isinstance(values, nn.Module):
+        raise InputError(
+            f"{name}: is a module, {type(values).__name__}; a list is needed. A module of your own is trained by your "
+            "own code; extract_features takes it as it is"
+        )
     if isinstance(values, str) or not np.iterable(values):
         raise InputError(f"{name}: is {values!r}; a list is needed, such as [{values!r}]")
     return list(values)
@@ -72,6 +77,9 @@ def list_of(name: str, values: Iterable[Any]) -> list[Any]:
 
 def tensor_of(name: str, values: ArrayLike | Tensor, needed: str) -> Tensor:
     """Give numbers as a dense tensor on the processor, without gradients."""
+    if isinstance(values, Mapping) and values:
+        layers = [*values]
+        raise InputError(f"{name}: is a mapping of {layers}; needed are those of one, such as {name}[{layers[-1]!r}]")
     try:
         # PyTorch takes no mirrored view, and warns of an array that cannot be written to: these are copied.
         found = torch.as_tensor(values if isinstance(values, Tensor) else np.require(values, requirements="CW"))

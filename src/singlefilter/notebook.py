@@ -1,5 +1,7 @@
 """The Python API: the steps of the pipeline on arrays, tensors and modules, without files."""
 
+from __future__ import annotations
+
 import io
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

@@ -288,7 +288,7 @@ def test_layers_that_are_not_there_or_not_in_order_are_refused():
     network.require_layers(["conv1", "layer1", "layer4.1"])
     with pytest.raises(InputError, match=r"no layer 'layer9'; did you mean layer\d\? allowed are 1 to \d+, and names"):
         network.require_layers(["layer9"])
-    with pytest.raises(InputError, match="no layer 1000; allowed are 1 to"):
+    with pytest.raises(InputError, match=r"no layer 1000; allowed are 1 to \d+, and names, the last of which are "):
         network.require_layers([1000])
     with pytest.raises(InputError, match="layer2, layer1 are not in the network's order, layer1, layer2"):
         network.require_layers(["layer2", "layer1"])
@@ -357,7 +357,9 @@ def test_check_refuses_a_layer_before_anything_runs(own, make_params):
     check_network(params, 2)
     arch = params.archs["tiny"].model_copy(update={"examined_layers": ("0.weight",)})
     with pytest.raises(
-        InputError, match=r"^catalog.yaml: archs.tiny: examined_layers: the network has no layer '0.weight'"
+        InputError,
+        match=r"^catalog.yaml: archs.tiny: examined_layers: the network has no layer '0.weight'; allowed are 1 to \d; "
+        "python -m stages.list_layers lists all$",  # without names, since numbers are none
     ):
         check_network(params.model_copy(update={"archs": {"tiny": arch}}), 2)
 

@@ -347,8 +347,7 @@ def test_a_shortened_run_shows_its_numbers_the_papers_and_the_controls():
     assert math.isnan(row(table, "noise.vgg6")["measured"])
     lines = claims_text(table).splitlines()
     assert lines == [
-        "the paper's claims: 0 hold (0 of them beyond their controls, 0 without control), 0 do not, 87 cannot be "
-        "compared",
+        "the paper's claims: none of the 87 can be judged on this run",
         # one sample has no spread
         "  of these, 48 have a number all the same: metrics/claims.csv",
         f"not comparable: {shared}",

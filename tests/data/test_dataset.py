@@ -57,6 +57,12 @@ def test_fingerprint_changes_with_swapped_labels_and_with_one_pixel():
     assert len({fingerprint(other) for other in [split, *others]}) == 4
 
 
+def test_a_data_set_is_shown_by_its_shapes():
+    train, test = "Split(uint8 (5, 4, 5, 3), labels int64 (5,))", "Split(uint8 (3, 4, 5, 3), labels int64 (3,))"
+    names = "('cat', 'Löwe', 'dog')"
+    assert repr(make_data()) == f"Data(name='small', class_names={names}, train={train}, test={test}, validation=None)"
+
+
 def test_a_written_data_set_is_read_back_sorted_by_digest(tmp_path):
     data = make_data()
     write(tmp_path / "data.h5", write_dataset, data)

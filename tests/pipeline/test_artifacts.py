@@ -117,7 +117,10 @@ def test_a_missing_or_damaged_file_is_refused_with_the_stage_that_makes_it(files
     stage = ARTIFACTS[name].stage + ("@0" if place else "")
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    ending = f"Make it again: dvc repro --force --single-item {stage}"
+    ending = (
+        f"Make it again, with all that it is made from: dvc repro {stage}; if DVC runs nothing then, since it was told "
+        f"that the file is right (dvc commit): dvc repro --force --single-item {stage}"
+    )
     assert refusal_of(Workspace(files()), name, **place) == (
         f"{path} is damaged: its content is not what was written. {ending}"
     )

@@ -16,6 +16,7 @@ from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import replacing
 from singlefilter.pipeline.params import Params
 from stages import run
+from stages.check_params import touch_parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG = Path("logs/stages.jsonl")
@@ -183,6 +184,42 @@ def test_a_stage_that_is_stopped_while_it_is_imported_says_nothing(number, tmp_p
     (tmp_path / "stages/example.py").write_text(stopped, encoding="utf-8")
     ended = subprocess.run([sys.executable, "-m", "stages.example"], cwd=tmp_path, capture_output=True)
     assert (ended.returncode, ended.stdout, ended.stderr) == (-number, b"", b"")
+
+
+@pytest.mark.parametrize("folder, script", [(".", "stages/download.py"), ("docs", "../stages/download.py")])
+def test_a_stage_that_is_started_by_its_path_says_how_it_is_started(folder, script):
+    ended = subprocess.run([sys.executable, script], cwd=ROOT / folder, capture_output=True, encoding="utf-8")
+    said = f"{script}: start it by its name, in {ROOT}: python -m stages.download\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", said)
+
+
+def test_git_takes_back_a_refused_value_that_was_written_within_the_second_of_the_file(tmp_path):
+    def git(*arguments: str) -> str:
+        # A file's ctime, of the system's clock alone, would have to be within the same second, too.
+        command = ["git", "-c", "core.trustCtime=false", *arguments]
+        return subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
+
+    second = 1_500_000_000
+    for name in ("params.yaml", "catalog.yaml"):
+        Path(name).write_text("threshold: 3\n", encoding="utf-8")
+        os.utime(name, (second, second))
+    git("init", "--quiet")
+    git("add", "params.yaml", "catalog.yaml")
+    for name in ("params.yaml", "catalog.yaml"):
+        with open(name, "r+", encoding="utf-8") as file:
+            file.write("threshold: 2\n")
+        os.utime(name, (second, second))
+    assert git("diff", "--name-only") == ""
+    touch_parameters()
+    assert git("diff", "--name-only").split() == ["catalog.yaml", "params.yaml"]
+    git("checkout", "params.yaml", "catalog.yaml")
+    assert Path("params.yaml").read_text(encoding="utf-8") == "threshold: 3\n"
+
+
+def test_a_missing_file_of_parameters_is_not_made():
+    Path("catalog.yaml").unlink()
+    touch_parameters()
+    assert not Path("catalog.yaml").exists()
 
 
 def test_a_log_that_cannot_be_written_does_not_fail_a_stage_that_is_done(capsys):

@@ -58,7 +58,7 @@ def test_device_that_is_not_here_is_refused_by_name(monkeypatch, name):
     with pytest.raises(InputError) as raised:
         chosen_device()
     assert str(raised.value) == (
-        f"SINGLEFILTER_DEVICE: {name!r} is not a device of this machine; leave it unset, or use cpu or cuda"
+        f"SINGLEFILTER_DEVICE: {name!r} is not a device of this machine and its PyTorch; leave it unset, or use cpu"
     )
 
 

@@ -133,10 +133,11 @@ class AnyNetwork(nn.Module):
                 f"examined_layers: {layer!r} is called more than once in a pass, so that it has no output of its own; "
                 "examine the module around it"
             )
-        names = ", ".join([name for name in places if re.fullmatch(NAMED_LAYER, name)][-SHOWN:]) or "none"
+        names = ", ".join([name for name in places if re.fullmatch(NAMED_LAYER, name)][-SHOWN:])
+        by_name = f", and names, the last of which are {names}" if names else ""
         raise InputError(
             f"examined_layers: the network has no layer {layer!r}; {near(str(layer), places)}allowed are 1 to "
-            f"{len(places)}, and names, the last of which are {names}; python -m stages.list_layers lists all"
+            f"{len(places)}{by_name}; python -m stages.list_layers lists all"
         )
 
     def require_layers(self, layers: Sequence[LayerName]) -> None:

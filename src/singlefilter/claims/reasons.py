@@ -24,7 +24,8 @@ def differences(run: Run) -> list[str]:
 def choices(run: Run) -> str:
     """Say what a run has chosen of what the paper leaves open (method, section 4)."""
     backbone, heads = run.params.chosen_arch.backbone, run.params.chosen_arch.heads
-    found = [f"heads on {heads.images} images for {run.params.epochs(heads.epochs)} epochs"]
+    epochs = run.params.epochs(heads.epochs)
+    found = [f"heads on {heads.images} images for {epochs} epoch{'s' * (epochs != 1)}"]
     if backbone.fully_connected:
         activation = {"relu": "ReLU", "none": "no activation"}[backbone.activation]
         found.append(f"hidden layers of {', '.join(map(str, backbone.fully_connected))} with {activation}")

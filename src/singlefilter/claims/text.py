@@ -25,11 +25,14 @@ def claims_text(table: pd.DataFrame) -> str:
     judged, others = table[is_judged], table[~is_judged]
     lines = [*_judged_lines(judged), *_interval_lines(judged)]
     counts = summarise_claims(table)
-    lines.append(
-        f"the paper's claims: {counts['holds']} hold ({counts['hold_beyond_controls']} of them beyond their controls, "
-        f"{counts['hold_without_control']} without control), {counts['does_not_hold']} do not, "
-        f"{counts['not_comparable']} cannot be compared"
-    )
+    if judged.empty:
+        lines.append(f"the paper's claims: none of the {len(table)} can be judged on this run")
+    else:
+        lines.append(
+            f"the paper's claims: {counts['holds']} hold ({counts['hold_beyond_controls']} of them beyond their "
+            f"controls, {counts['hold_without_control']} without control), {counts['does_not_hold']} do not, "
+            f"{counts['not_comparable']} cannot be compared"
+        )
     if with_number := others["measured"].count():
         lines.append(f"  of these, {with_number} have a number all the same: metrics/claims.csv")
     lines += _not_comparable_lines(others["reason"])

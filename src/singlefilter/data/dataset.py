@@ -24,6 +24,9 @@ class Split:
     labels: np.ndarray
     names: np.ndarray | None = None
 
+    def __repr__(self) -> str:
+        return f"Split({self.images.dtype} {self.images.shape}, labels {self.labels.dtype} {self.labels.shape})"
+
     def take(self, rows: np.ndarray) -> "Split":
         """Give the images of these rows, with their labels and names."""
         return Split(self.images[rows], self.labels[rows], None if self.names is None else self.names[rows])

@@ -165,7 +165,10 @@ def plot_label_appearances(labels: pd.DataFrame, threshold: float, paper: Paper,
     before = given[-1] if given else layers[(len(layers) - 1) // 2]
     chosen = [*dict.fromkeys([before, layers[-1]])]
     figure = new_figure(3.9)
-    about = f"In how many clusters of a layer each label is, mean over samples; test set, threshold {threshold:g}."
+    about = (
+        "The last examined layer and one before it: in how many clusters of the layer each label is, mean over "
+        f"samples; test set, threshold {threshold:g}."
+    )
     bars = bars_text(labels["seed"].nunique())
     title(figure, "Clusters that each label is in", heading, about, bars, others_text(labels["label"].nunique()))
     panels = figure.subplots(1, len(chosen), squeeze=False)[0]

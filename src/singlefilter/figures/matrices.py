@@ -117,7 +117,8 @@ def plot_filters(
         heading,
         _CHOICE,
         chosen_text([*shown], examined),
-        "Fields: means over the images of each input label (grey: there is none), divided by the filter's largest.",
+        "Fields: means over the images of each input label (grey: there is none), divided by the filter's largest; an "
+        "arrow at a colour bar's end: some are below −1.",
         f"Clipped: white above the threshold, {threshold:g}, which is the line in the colour bars.",
         "Permuted: the same cells, the labels of each cluster side by side; clusters white, noise yellow.",
         others_text(len(class_names), "Of the others, the mean field, and whether any is above the threshold."),

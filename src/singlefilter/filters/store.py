@@ -28,6 +28,9 @@ class FilterMatrices:
     images_per_label: np.ndarray
     correct_without: np.ndarray
 
+    def __repr__(self) -> str:
+        return f"FilterMatrices({len(self.fields)} filters, {len(self.images_per_label)} labels)"
+
 
 @dataclass(frozen=True)
 class LayerMatrices:

@@ -232,9 +232,15 @@ def _flat(key: str, value: Any) -> dict[str, Any]:
     return {name: leaf for inner, part in value.items() for name, leaf in _flat(f"{key}.{inner}", part).items()}
 
 
-def _stage_name(name: str, place: dict[str, LayerName]) -> str:
-    """Name the stage that makes an artifact as DVC does, such as train_heads@0."""
-    return f"{ARTIFACTS[name].stage}@{place['seed']}" if "seed" in place else ARTIFACTS[name].stage
+def _way_out(name: str, place: dict[str, LayerName]) -> str:
+    """Say how an artifact is made again; first in the way that takes it from DVC's cache if that has it."""
+    stage = ARTIFACTS[name].stage
+    if "seed" in place:
+        stage += f"@{place['seed']}"  # as DVC names it
+    return (
+        f"Make it again, with all that it is made from: dvc repro {stage}; if DVC runs nothing then, since it was told "
+        f"that the file is right (dvc commit): dvc repro --force --single-item {stage}"
+    )
 
 
 @contextmanager
@@ -243,14 +249,11 @@ def _naming_stage(name: str, place: dict[str, LayerName]) -> Iterator[None]:
     try:
         yield
     except UnusableFile as error:
-        stage = _stage_name(name, place)
-        raise InputError(f"{error}. Make it again: dvc repro --force --single-item {stage}") from error
+        raise InputError(f"{error}. {_way_out(name, place)}") from error
 
 
 def _of_another_run(name: str, place: dict[str, LayerName], key: str, found: Any, expected: Any) -> InputError:
-    stage = _stage_name(name, place)
     return InputError(
         f"{path_of(name, **place)} is of another run: made with {key} {found}, where {expected} is expected. "
-        f"Make it again, with all that it is made from: dvc repro {stage}; if DVC runs nothing then, since it was told "
-        f"that the file is right (dvc commit): dvc repro --force --single-item {stage}"
+        f"{_way_out(name, place)}"
     )

@@ -289,7 +289,7 @@ def _check_explorer(value: Any) -> Any:
 
 def _check_threshold(value: float) -> float:
     if not 0 < value < 1:
-        raise ValueError("must be between 0 and 1")
+        raise ValueError("must be above 0 and below 1")
     if value != round(value, DECIMALS):
         raise ValueError(f"must have at most {DECIMALS} decimals, as in the tables")
     return value

@@ -39,7 +39,7 @@ def chosen_device() -> torch.device:
             reason = f"this PyTorch, {torch.__version__}, has no code for the GPU {name}; install one that has"
             raise InputError(f"SINGLEFILTER_DEVICE: {reason}, or set it to cpu") from error
         raise InputError(
-            f"SINGLEFILTER_DEVICE: {name!r} is not a device of this machine; leave it unset, or use cpu or cuda"
+            f"SINGLEFILTER_DEVICE: {name!r} is not a device of this machine and its PyTorch; leave it unset, or use cpu"
         ) from error
     _keep_freed_memory()
     _set_arithmetic()
