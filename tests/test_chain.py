@@ -182,7 +182,10 @@ CHANGES: dict[str, tuple[Callable[[Place], None], list[str], list[str]]] = {
         ("images of filters", {"explorer.images": 3}, ["filter_images@0", "explorer"]),
         ("one more seed", {"seeds": [0, 1]}, [*SAMPLE_1, "cluster_stats", "figures", "explorer"]),
     ]
-} | {"a new image": (Place.add_image, ["train_backbone@0"], ["download", "train_backbone@0"])}
+} | {
+    "a new image": (Place.add_image, ["train_backbone@0"], ["download", "train_backbone@0"]),
+    "a module, of another network": (lambda place: (place.folder / "networks/new.py").touch(), [], []),
+}
 
 
 @pytest.fixture(scope="session")

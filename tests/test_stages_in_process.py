@@ -229,6 +229,24 @@ def test_check_params_refuses_before_anything_is_made(project):
     assert not Path("data/params_checked.txt").exists()
 
 
+def test_stages_depend_on_networks_only_where_the_network_is_a_module_of_these(project):
+    def listed(params: Params) -> dict[str, str]:
+        check_params.main(params)
+        text = Path("data/module_code.txt").read_text(encoding="utf-8")
+        return dict(reversed(line.split("  ")) for line in text.splitlines() if "  " in line)
+
+    chain, own = params_of("vgg11", []), params_of("mine", [1], **OF_FILE)
+    assert listed(chain) == listed(params_of("resnet18", [])) == {}
+    without = listed(own)
+    assert without["mine.py"] == hashlib.sha256(OWN.encode()).hexdigest()
+    assert sorted(without) == ["mine.py", "vit.py"]
+    for name in ("parts/new.py", "README.md", ".mine.py.swp", "__pycache__/mine.pyc", "mine.py~"):
+        Path("networks", name).parent.mkdir(exist_ok=True)
+        Path("networks", name).touch()
+    assert listed(own) == without | {"parts/new.py": hashlib.sha256().hexdigest()}
+    assert listed(chain) == {}
+
+
 def chain_params(images: str = "augmented", pooled: bool = False, streamed: tuple[int, ...] = ()) -> Params:
     values = copy.deepcopy(TINY) | {"features": {"pooled": pooled, "streamed_layers": [*streamed]}}
     values["archs"]["tiny"]["heads"]["images"] = images

@@ -58,6 +58,9 @@ def make_project(folder: Path, changes: Mapping[str, Any] | None = None, seed: i
     return folder
 
 
+NOT_READ = ("data/images/${dataset}", "data/module_code.txt", "data/params_checked.txt", "metrics/reference")
+
+
 def change_params(folder: Path, changes: Mapping[str, Any]) -> None:
     Place(folder, {}).set_params(changes)
 
@@ -84,7 +87,7 @@ def inputs_of(folder: Path, name: str) -> list[str]:
     files: list[str] = []
     for dep in STAGES[name]["deps"]:
         path = folder / dep.replace("${item.seed}", "0")
-        if not is_code(dep) and dep not in ("data/images/${dataset}", "data/params_checked.txt", "metrics/reference"):
+        if not is_code(dep) and dep not in NOT_READ:
             found = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
             files += [str(file.relative_to(folder)) for file in found]
     return files

@@ -79,6 +79,7 @@ STAGES = {
 TABLES = ("claims", "filters", "histograms", "labels", "layers", "nulls", "sizes", "thresholds", "training")
 ARTIFACTS = {
     "params_checked": Artifact("data/params_checked.txt", "check_params"),
+    "module_code": Artifact("data/module_code.txt", "check_params"),
     "dataset": Artifact("data/dataset.h5", "download"),
     "image_names": Artifact("data/image_names.csv", "download"),
     "backbone": Artifact("models/backbone/seed{seed}.h5", "train_backbone"),
