@@ -299,7 +299,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[str]]] = {
             'figures.dpi: is "150"; must be a valid integer',
             "archs.vgg6.backbone.output_bias: is 3; must be true or false",
             'seeds.0: is "a"; must be a valid integer',
-            "threshold: is 1.5; must be between 0 and 1",
+            "threshold: is 1.5; must be above 0 and below 1",
             "archs.tiny.heads.learning_rate: is -0.1; must be greater than or equal to 0",
             "precision: is \"bf8\"; must be 'bf16' or 'float32'",
         ],
