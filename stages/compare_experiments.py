@@ -1,10 +1,10 @@
 """List the workspace and the experiments of all commits, each after its commit: what it is of, and four numbers."""
 
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dvc.api import exp_show
-from dvc.api import read as read_of_commit
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.repo.experiments.utils import exp_refs
@@ -67,11 +67,12 @@ def read_experiments() -> list[dict[str, Any]]:
 
 
 def read_catalog(revision: str) -> Any:
-    """The tables of a commit's catalog.yaml, of which DVC gives the chosen rows alone; empty if it has none to read."""
+    """The tables of a commit's catalog.yaml, of which DVC gives the chosen rows alone; None if it has none to read."""
+    shown = subprocess.run(["git", "show", f"{revision}:./catalog.yaml"], capture_output=True)
     try:
-        return load_yaml(read_of_commit("catalog.yaml", rev=revision, encoding="utf-8"))
-    except (DvcException, OSError, UnclearYaml):
-        return {}
+        return load_yaml(shown.stdout.decode())
+    except (UnclearYaml, UnicodeDecodeError):
+        return None
 
 
 def commits_of(experiments: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
@@ -118,7 +119,7 @@ def changes(found: Mapping[str, Any], commit: Mapping[str, Any]) -> Iterator[str
         row, _, key = of_row.partition(".")
         chooser = CHOOSERS.get(table)
         if chooser:
-            values = commit["catalog"].get(table, {}).get(row)
+            values = value_at(commit["catalog"], f"{table}.{row}")
             if row != found.get(chooser) or values is None or value in texts_of(value_at(values, key)):
                 continue
         elif value == before.get(name):

@@ -21,7 +21,7 @@ from singlefilter.explorer.page import make_page, make_pictures
 from singlefilter.filters.pictures import picture_side
 from singlefilter.filters.store import read_explained, read_images, read_layer
 from singlefilter.paper.values import SWEPT_THRESHOLDS
-from singlefilter.pipeline.artifacts import Workspace, path_of
+from singlefilter.pipeline.artifacts import Workspace, path_of, way_out
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.params import Params, layer_text
 from stages import run
@@ -85,8 +85,7 @@ def add_sample(files: Workspace, params: Params, pack: Pack, edges: np.ndarray, 
             if len(rows) != len(of_layer.faded):
                 raise InputError(
                     f"{path_of('filters')} is of another run: it has {len(rows)} filters of {layer_text(layer)}, "
-                    f"sample {seed}, where {len(of_layer.faded)} are expected. "
-                    "Make it again: dvc repro --force --single-item cluster_stats"
+                    f"sample {seed}, where {len(of_layer.faded)} are expected. {way_out('filters')}"
                 )
             add_numbers(pack, prefix, rows)
             found = read_images(images, layer)

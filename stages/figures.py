@@ -28,7 +28,7 @@ from singlefilter.filters.layer_clusters import normalised_slabs
 from singlefilter.filters.store import FilterMatrices, read_layer
 from singlefilter.paper.values import REMOVED_SHARE, paper_values
 from singlefilter.pipeline.architecture import layer_shapes
-from singlefilter.pipeline.artifacts import Workspace, path_of
+from singlefilter.pipeline.artifacts import Workspace, path_of, way_out
 from singlefilter.pipeline.errors import InputError
 from singlefilter.pipeline.files import replacing
 from singlefilter.pipeline.params import LayerName, Params
@@ -116,7 +116,7 @@ def read_first_sample(files: Workspace, params: Params, filters: pd.DataFrame) -
     if [*chosen] != [*layers]:
         raise InputError(
             f"{path_of('filters')} is of another run: it has layers {[*chosen]} of sample {seed}, "
-            f"where {[*layers]} are expected. Make it again: dvc repro --force --single-item cluster_stats"
+            f"where {[*layers]} are expected. {way_out('filters')}"
         )
     with files.read("matrices", seed=seed) as file:
         matrices = {layer: read_layer(file, layer) for layer in layers}

@@ -3,5 +3,5 @@
 import sys
 from pathlib import Path
 
-script = Path(sys.argv[0]).resolve()
-sys.exit(f"{sys.argv[0]}: start it by its name, in {script.parents[1]}: python -m stages.{script.stem}")
+if __name__ == "stages":
+    sys.exit(f"a stage is started by its name, in {Path(__file__).resolve().parents[1]}: python -m stages.<name>")

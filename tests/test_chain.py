@@ -224,6 +224,36 @@ def test_going_back_restores_the_earlier_outs_from_the_cache(changed, finished, 
     assert place.digests(outs) == finished.digests(outs)
 
 
+OWN_MODULE = """
+from torch import nn
+
+
+def make_network(labels, image_size):
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * (image_size - 2) ** 2, labels))
+"""
+
+
+def test_an_edit_of_the_chosen_module_runs_its_stages_again(finished, tmp_path):
+    place = finished.copied(tmp_path / "project")
+    module = place.folder / "networks/mine.py"
+    module.write_text(OWN_MODULE, encoding="utf-8")
+    row = {
+        "backbone": {"module": "networks/mine.py:make_network", "epochs": 10, "convolutional_rates": {}},
+        "examined_layers": [2],
+        "heads": {},
+    }
+    row["backbone"]["convolutional_rates"]["learning_rate"] = 0.01
+    place.set_params({"archs.mine": row, "arch": "mine"})
+    begun = ["check_params", "train_backbone@0"]
+    assert place.dvc("repro", "train_backbone@0").ran == begun
+    module.write_text(f"{OWN_MODULE}# other\n", encoding="utf-8")
+    refused = place.dvc("repro", "--single-item", "--force", "train_backbone@0")
+    assert "networks/ is not as check_params found it: networks/mine.py; run dvc repro, by which" in refused.output
+    assert place.dvc("repro", "train_backbone@0").ran == begun
+    module.write_text(OWN_MODULE, encoding="utf-8")
+    assert place.dvc("repro", "train_backbone@0").ran == ["check_params"]
+
+
 # Of the changes in each line of standard input, as JSON: the keys that DVC finds changed, each with its stage.
 ASK_DVC = """
 import json, sys
@@ -379,7 +409,9 @@ def test_a_stage_without_its_input_says_what_to_do(stage, missing, made_by, tmp_
         run(stage.main, per_sample)
     message = str(refusal.value)
     assert message.startswith(f"{name}: {missing} is missing")
-    assert f". Make it again, with all that it is made from: dvc repro {made_by}; if DVC runs nothing then, " in message
+    assert (
+        f". Make it again, with all that it is made from: dvc repro {made_by}; if this message comes again, " in message
+    )
     assert "\n" not in message
 
 
@@ -431,7 +463,7 @@ def damage(path: Path) -> None:
                 (folder / "metrics/filters.csv").read_text(encoding="utf-8").replace("\n0,2,", "\n0,3,"), "utf-8"
             ),
             ["figures"],
-            "dvc repro --force --single-item cluster_stats",
+            "dvc repro cluster_stats",
             "metrics/filters.csv",
         ),
     ],
@@ -487,8 +519,8 @@ def test_the_fields_of_other_heads_are_refused(finished, tmp_path):
         r"stage 7 of 11: dilute_filters, sample 0 \(1 of 1\)\n"
         r"dilute_filters: metrics/filters/seed0\.h5 is of another run: "
         r"made with models/heads/seed0\.h5 \w{64}, where \w{64} is expected\. "
-        r"Make it again, with all that it is made from: dvc repro filter_matrices@0; if DVC runs nothing then, since "
-        r"it was told that the file is right \(dvc commit\): dvc repro --force --single-item filter_matrices@0\n",
+        r"Make it again, with all that it is made from: dvc repro filter_matrices@0; if this message comes again, since "
+        r"DVC was told that the file is right \(dvc commit\): dvc repro --force --single-item filter_matrices@0\n",
         ended.output,
     )
     assert place.dvc("commit", "--force", "train_heads@0", "filter_matrices@0").code == 0

@@ -267,8 +267,7 @@ def test_a_module_that_the_network_does_not_use_is_named():
         ({"convolutions": 5}, r"^convolutions: is 5; a list is needed, such as \[5\]$"),
         (
             {"convolutions": nn.Sequential(nn.Flatten(), nn.Linear(3, 2))},
-            "^convolutions: is a module, Sequential; a list is needed. A module of your own is trained by your own "
-            "code; extract_features takes it as it is$",
+            "^convolutions: is a module, Sequential; a list is needed; train it yourself, for extract_features$",
         ),
         ({"epochs": 0}, "^epochs: is 0; allowed are whole numbers from 1 to 2,000$"),
         ({"epochs": 1.5}, "^epochs: is 1.5; allowed are whole"),
@@ -308,7 +307,7 @@ def test_errors_name_the_functions_arguments_and_no_keys_of_files(arguments, mes
         (lambda: singlefilter.find_clusters([[1, np.nan], [0, 1]]), "^fields hold NaN or infinite values; needed are"),
         (
             lambda: singlefilter.filter_matrices({3: torch.rand(2, 3)}, [0, 1], torch.rand(2, 3)),
-            r"^features: is a mapping of \[3\]; needed are those of one, such as features\[3\]$",
+            r"^features: is a mapping; needed is one of its values, such as features\[3\]: floating-point",
         ),
         (
             lambda: singlefilter.filter_matrices(

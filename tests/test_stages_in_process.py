@@ -229,22 +229,32 @@ def test_check_params_refuses_before_anything_is_made(project):
     assert not Path("data/params_checked.txt").exists()
 
 
-def test_stages_depend_on_networks_only_where_the_network_is_a_module_of_these(project):
-    def listed(params: Params) -> dict[str, str]:
+def test_stages_depend_on_networks_only_where_the_row_has_a_module(project):
+    def listed(params: Params) -> str:
         check_params.main(params)
-        text = Path("data/module_code.txt").read_text(encoding="utf-8")
-        return dict(reversed(line.split("  ")) for line in text.splitlines() if "  " in line)
+        return Path("data/module_code.txt").read_text(encoding="utf-8")
 
-    chain, own = params_of("vgg11", []), params_of("mine", [1], **OF_FILE)
-    assert listed(chain) == listed(params_of("resnet18", [])) == {}
-    without = listed(own)
-    assert without["mine.py"] == hashlib.sha256(OWN.encode()).hexdigest()
-    assert sorted(without) == ["mine.py", "vit.py"]
-    for name in ("parts/new.py", "README.md", ".mine.py.swp", "__pycache__/mine.pyc", "mine.py~"):
-        Path("networks", name).parent.mkdir(exist_ok=True)
-        Path("networks", name).touch()
-    assert listed(own) == without | {"parts/new.py": hashlib.sha256().hexdigest()}
-    assert listed(chain) == {}
+    own = params_of("mine", [1], **OF_FILE)
+    before = listed(own)
+    assert f"{hashlib.sha256(OWN.encode()).hexdigest()}  networks/mine.py\n" in before
+    assert listed(params_of("vgg11", [])) == listed(params_of("resnet18", [])) == ""
+    Path("networks/new.py").touch()
+    new = f"{hashlib.sha256().hexdigest()}  networks/new.py\n"
+    assert listed(own).replace(new, "") == before != listed(own)
+
+
+def test_a_stage_whose_network_has_changed_since_check_params_ends(project):
+    params = params_of("mine", [1], **OF_FILE)
+    check_params.main(params)
+    download.main(params)
+    train_backbone.main(params, 0)
+    Path("networks/mine.py").write_text(f"{OWN}# other\n", encoding="utf-8")
+    for stage in (train_backbone, extract_features):
+        with pytest.raises(InputError, match="^networks/ is not as check_params found it: networks/mine.py; run dvc"):
+            stage.main(params, 0)
+    list_layers.main(params, arch=None, networks=False)
+    check_params.main(params)
+    extract_features.main(params, 0)
 
 
 def chain_params(images: str = "augmented", pooled: bool = False, streamed: tuple[int, ...] = ()) -> Params:

@@ -66,10 +66,8 @@ def threshold_of(threshold: object) -> float:
 def list_of(name: str, values: Iterable[Any]) -> list[Any]:
     """Give a list of what holds several; a text is one thing."""
     if isinstance(values, nn.Module):
-        raise InputError(
-            f"{name}: is a module, {type(values).__name__}; a list is needed. A module of your own is trained by your "
-            "own code; extract_features takes it as it is"
-        )
+        way_out = {"layers": "; give its name", "convolutions": "; train it yourself, for extract_features"}
+        raise InputError(f"{name}: is a module, {type(values).__name__}; a list is needed{way_out.get(name, '')}")
     if isinstance(values, str) or not np.iterable(values):
         raise InputError(f"{name}: is {values!r}; a list is needed, such as [{values!r}]")
     return list(values)
@@ -78,8 +76,8 @@ def list_of(name: str, values: Iterable[Any]) -> list[Any]:
 def tensor_of(name: str, values: ArrayLike | Tensor, needed: str) -> Tensor:
     """Give numbers as a dense tensor on the processor, without gradients."""
     if isinstance(values, Mapping) and values:
-        layers = [*values]
-        raise InputError(f"{name}: is a mapping of {layers}; needed are those of one, such as {name}[{layers[-1]!r}]")
+        key = repr(next(iter(values)))[:40]
+        raise InputError(f"{name}: is a mapping; needed is one of its values, such as {name}[{key}]: {needed}")
     try:
         # PyTorch takes no mirrored view, and warns of an array that cannot be written to: these are copied.
         found = torch.as_tensor(values if isinstance(values, Tensor) else np.require(values, requirements="CW"))

@@ -118,8 +118,8 @@ def test_a_missing_or_damaged_file_is_refused_with_the_stage_that_makes_it(files
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     ending = (
-        f"Make it again, with all that it is made from: dvc repro {stage}; if DVC runs nothing then, since it was told "
-        f"that the file is right (dvc commit): dvc repro --force --single-item {stage}"
+        f"Make it again, with all that it is made from: dvc repro {stage}; if this message comes again, since DVC was "
+        f"told that the file is right (dvc commit): dvc repro --force --single-item {stage}"
     )
     assert refusal_of(Workspace(files()), name, **place) == (
         f"{path} is damaged: its content is not what was written. {ending}"
@@ -133,8 +133,8 @@ def test_a_file_of_other_parameters_is_refused(files, name, place):
     path, stage = path_of(name, **place), f"{ARTIFACTS[name].stage}@0"
     assert refusal_of(Workspace(files(epochs_scale=2)), name, **place) == (
         f"{path} is of another run: made with epochs_scale 1.0, where 2.0 is expected. "
-        f"Make it again, with all that it is made from: dvc repro {stage}; if DVC runs nothing then, since it was told "
-        f"that the file is right (dvc commit): dvc repro --force --single-item {stage}"
+        f"Make it again, with all that it is made from: dvc repro {stage}; if this message comes again, since DVC was "
+        f"told that the file is right (dvc commit): dvc repro --force --single-item {stage}"
     )
 
 

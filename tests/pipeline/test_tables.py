@@ -46,7 +46,7 @@ def test_a_sample_that_cannot_be_used_is_named_with_the_stage_that_makes_it(
         Workspace(make_params(seeds=[1])).read_samples("dilution", NUMBERS)
     refusal = str(raised.value)
     assert refusal.startswith(f"metrics/dilution/seed1.csv {state}")
-    assert "Make it again, with all that it is made from: dvc repro dilute_filters@1; if DVC" in refusal
+    assert "Make it again, with all that it is made from: dvc repro dilute_filters@1; if this" in refusal
 
 
 def test_a_missing_table_and_a_folder_in_its_place_are_named(tmp_path):

@@ -11,7 +11,7 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from singlefilter.pipeline.errors import InputError
-from stages.compare_experiments import HEADINGS, describe, read_experiments
+from stages.compare_experiments import HEADINGS, changes, describe, read_catalog, read_experiments
 from tests.tiny_project import own_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -148,6 +148,29 @@ def test_what_is_changed_in_a_row_that_the_commit_has_but_not_chosen_is_named(pr
     expected = "backbone.output_bias=True, examined_layers=…, heads.learning_rate=0.05"
     assert ", ".join(sorted(rows["all-three"].split(", "))) == expected
     assert rows["of-another-row"] == rows["as-committed"] == ""
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[]", b"archs:\n", b"archs: []\n", b"\xff", b"a: &b 1\n"])
+def test_of_a_commit_without_such_a_table_nothing_is_named(content, tmp_path, monkeypatch):
+    """In a project that is a folder of a repository, whose root has a table of its own."""
+    environment = own_environment(tmp_path / "settings")
+    (tmp_path / "project").mkdir()
+    (tmp_path / "catalog.yaml").write_text("archs: {vgg6: {heads: {epochs: 1}}}\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "project")
+    Path("notes.txt").touch()
+    if content is not None:
+        Path("catalog.yaml").write_bytes(content)
+    names = ["-c", "user.name=Someone", "-c", "user.email=someone@example.org"]
+    for command in (["init", "--quiet"], ["add", "--all"], [*names, "commit", "--quiet", "--message", "All"]):
+        subprocess.run(["git", *command], cwd=tmp_path, env=environment, check=True)
+    commit = {"catalog": read_catalog("HEAD")}
+    assert [*changes({"arch": "vgg6", "archs.vgg6.heads.epochs": 2.0}, commit)] == []
+    Path("catalog.yaml").write_text("archs: {vgg6: {heads: {epochs: 3}}}\n", encoding="utf-8")
+    subprocess.run(["git", "add", "--all"], env=environment, check=True)
+    subprocess.run(["git", *names, "commit", "--quiet", "--message", "Rows"], env=environment, check=True)
+    commit = {"catalog": read_catalog("HEAD")}
+    assert [*changes({"arch": "vgg6", "archs.vgg6.heads.epochs": 2.0}, commit)] == ["heads.epochs=2"]
+    assert [*changes({"arch": "vgg6", "archs.vgg6.heads.epochs": 3.0}, commit)] == []
 
 
 def test_an_experiment_is_set_beside_its_own_commit_not_the_last(project):

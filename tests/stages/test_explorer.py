@@ -77,6 +77,7 @@ def test_a_table_of_other_filters_is_refused(run):
         explorer.main(run.params)
     assert str(refusal.value) == (
         "metrics/filters.csv is of another run: it has 11 filters of layer 1, sample 0, where 12 are expected. "
-        "Make it again: dvc repro --force --single-item cluster_stats"
+        "Make it again, with all that it is made from: dvc repro cluster_stats; if this message comes again, since DVC "
+        "was told that the file is right (dvc commit): dvc repro --force --single-item cluster_stats"
     )
     assert run.page.read_bytes() == before

@@ -17,6 +17,7 @@ from singlefilter.pipeline.files import replacing
 from singlefilter.pipeline.params import Params
 from stages import run
 from stages.check_params import touch_parameters
+from tests.tiny_project import own_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG = Path("logs/stages.jsonl")
@@ -189,36 +190,42 @@ def test_a_stage_that_is_stopped_while_it_is_imported_says_nothing(number, tmp_p
 @pytest.mark.parametrize("folder, script", [(".", "stages/download.py"), ("docs", "../stages/download.py")])
 def test_a_stage_that_is_started_by_its_path_says_how_it_is_started(folder, script):
     ended = subprocess.run([sys.executable, script], cwd=ROOT / folder, capture_output=True, encoding="utf-8")
-    said = f"{script}: start it by its name, in {ROOT}: python -m stages.download\n"
+    said = f"a stage is started by its name, in {ROOT}: python -m stages.<name>\n"
     assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", said)
 
 
 def test_git_takes_back_a_refused_value_that_was_written_within_the_second_of_the_file(tmp_path):
+    environment = own_environment(tmp_path / "settings")
+
     def git(*arguments: str) -> str:
-        # A file's ctime, of the system's clock alone, would have to be within the same second, too.
+        # A file's ctime, which only the system sets, would have to be within the same second, too.
         command = ["git", "-c", "core.trustCtime=false", *arguments]
-        return subprocess.run(command, check=True, capture_output=True, encoding="utf-8").stdout
+        done = subprocess.run(command, check=True, env=environment, capture_output=True, encoding="utf-8")
+        return done.stdout
 
-    second = 1_500_000_000
-    for name in ("params.yaml", "catalog.yaml"):
-        Path(name).write_text("threshold: 3\n", encoding="utf-8")
-        os.utime(name, (second, second))
+    for name in ("stages", "src"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    second, path = 1_500_000_000, tmp_path / "params.yaml"
+    before = path.read_text(encoding="utf-8")
+    os.utime(path, (second, second))
     git("init", "--quiet")
-    git("add", "params.yaml", "catalog.yaml")
-    for name in ("params.yaml", "catalog.yaml"):
-        with open(name, "r+", encoding="utf-8") as file:
-            file.write("threshold: 2\n")
-        os.utime(name, (second, second))
+    git("add", "params.yaml")
+    with path.open("r+", encoding="utf-8") as file:
+        file.write(before.replace("threshold: 0.3", "threshold: 3.0"))
+    os.utime(path, (second, second))
     assert git("diff", "--name-only") == ""
-    touch_parameters()
-    assert git("diff", "--name-only").split() == ["catalog.yaml", "params.yaml"]
-    git("checkout", "params.yaml", "catalog.yaml")
-    assert Path("params.yaml").read_text(encoding="utf-8") == "threshold: 3\n"
+    command = [sys.executable, "-m", "stages.check_params"]
+    assert subprocess.run(command, env=environment, capture_output=True).returncode == 1
+    assert git("diff", "--name-only") == "params.yaml\n"
+    git("checkout", "params.yaml")
+    assert path.read_text(encoding="utf-8") == before
 
 
-def test_a_missing_file_of_parameters_is_not_made():
+def test_files_of_parameters_are_dated_at_least_a_second_later_and_a_missing_one_is_not_made():
     Path("catalog.yaml").unlink()
+    before = os.stat("params.yaml").st_mtime
     touch_parameters()
+    assert os.stat("params.yaml").st_mtime >= before + 1
     assert not Path("catalog.yaml").exists()
 
 

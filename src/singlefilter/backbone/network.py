@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from singlefilter.backbone.convolution import Convolution
+from singlefilter.backbone.module_code import require_listed_code
 from singlefilter.pipeline.architecture import LayerShape, layer_shapes
 from singlefilter.pipeline.params import POOLS, Backbone, LayerName
 
@@ -53,10 +54,12 @@ def build_network(backbone: Backbone, labels: int, image_size: int) -> Trainable
         image_size: Height and width of the images, in pixels.
 
     Raises:
-        InputError: The row's network cannot be built for these images.
+        InputError: The row's network cannot be built for these images, or networks/ has changed since check_params.
     """
     if backbone.is_chain:
         return Network(backbone, labels, image_size)
+    if backbone.module:
+        require_listed_code()
     from singlefilter.backbone.any_network import AnyNetwork  # and with it torchvision, which takes a second
 
     return AnyNetwork(backbone, labels, image_size)

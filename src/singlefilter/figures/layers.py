@@ -165,9 +165,10 @@ def plot_label_appearances(labels: pd.DataFrame, threshold: float, paper: Paper,
     before = given[-1] if given else layers[(len(layers) - 1) // 2]
     chosen = [*dict.fromkeys([before, layers[-1]])]
     figure = new_figure(3.9)
+    which = ("The examined layer", "The last examined layer, and one before it")[len(chosen) - 1]
     about = (
-        "The last examined layer and one before it: in how many clusters of the layer each label is, mean over "
-        f"samples; test set, threshold {threshold:g}."
+        f"{which}: in how many clusters of the layer each label is, mean over samples; "
+        f"test set, threshold {threshold:g}."
     )
     bars = bars_text(labels["seed"].nunique())
     title(figure, "Clusters that each label is in", heading, about, bars, others_text(labels["label"].nunique()))

@@ -115,6 +115,17 @@ def in_project(path: Path) -> Path:
     return path if project.resolve() == Path.cwd() else project / path
 
 
+def way_out(name: str, **place: LayerName) -> str:
+    """Say how an artifact is made again; first in the way that takes it from DVC's cache if that has it."""
+    stage = ARTIFACTS[name].stage
+    if "seed" in place:
+        stage += f"@{place['seed']}"  # as DVC names it
+    return (
+        f"Make it again, with all that it is made from: dvc repro {stage}; if this message comes again, since DVC was "
+        f"told that the file is right (dvc commit): dvc repro --force --single-item {stage}"
+    )
+
+
 def feature_bytes(shapes: Iterable[tuple[int, int]], images: int) -> int:
     """Count the bytes of the features of layers with so many filters and positions, in float16."""
     return 2 * images * sum(filters * positions for filters, positions in shapes)
@@ -233,28 +244,17 @@ def _flat(key: str, value: Any) -> dict[str, Any]:
     return {name: leaf for inner, part in value.items() for name, leaf in _flat(f"{key}.{inner}", part).items()}
 
 
-def _way_out(name: str, place: dict[str, LayerName]) -> str:
-    """Say how an artifact is made again; first in the way that takes it from DVC's cache if that has it."""
-    stage = ARTIFACTS[name].stage
-    if "seed" in place:
-        stage += f"@{place['seed']}"  # as DVC names it
-    return (
-        f"Make it again, with all that it is made from: dvc repro {stage}; if DVC runs nothing then, since it was told "
-        f"that the file is right (dvc commit): dvc repro --force --single-item {stage}"
-    )
-
-
 @contextmanager
 def _naming_stage(name: str, place: dict[str, LayerName]) -> Iterator[None]:
     """Say of a file that cannot be used how it is made again."""
     try:
         yield
     except UnusableFile as error:
-        raise InputError(f"{error}. {_way_out(name, place)}") from error
+        raise InputError(f"{error}. {way_out(name, **place)}") from error
 
 
 def _of_another_run(name: str, place: dict[str, LayerName], key: str, found: Any, expected: Any) -> InputError:
     return InputError(
         f"{path_of(name, **place)} is of another run: made with {key} {found}, where {expected} is expected. "
-        f"{_way_out(name, place)}"
+        f"{way_out(name, **place)}"
     )

@@ -90,8 +90,7 @@ def parse_params(values: Any, folder: Path = Path()) -> Params:
         details = [detail for detail in error.errors() if not _is_consequence(detail)]
         lines = [_cut(f"{_file_of(detail, folder)}: {_explain(detail, folder)}") for detail in details[:MOST_MISTAKES]]
         if len(details) > MOST_MISTAKES:
-            rest = details[MOST_MISTAKES:]
-            lines.append(f"{_file_of(rest[0], folder)}: and {len(rest):,} mistakes more")
+            lines.append(f"{name}, catalog.yaml: and {len(details) - MOST_MISTAKES:,} mistakes more")
         raise InputError("\n".join(lines)) from error
     except (ValueError, TypeError, RecursionError) as error:
         raise InputError(_cut(f"{name} holds what no parameter can be: {error}")) from error
