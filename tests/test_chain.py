@@ -237,12 +237,8 @@ def test_an_edit_of_the_chosen_module_runs_its_stages_again(finished, tmp_path):
     place = finished.copied(tmp_path / "project")
     module = place.folder / "networks/mine.py"
     module.write_text(OWN_MODULE, encoding="utf-8")
-    row = {
-        "backbone": {"module": "networks/mine.py:make_network", "epochs": 10, "convolutional_rates": {}},
-        "examined_layers": [2],
-        "heads": {},
-    }
-    row["backbone"]["convolutional_rates"]["learning_rate"] = 0.01
+    backbone = {"module": "networks/mine.py:make_network", "convolutional_rates": {"learning_rate": 0.01}}
+    row = {"backbone": backbone, "examined_layers": [1, 2], "heads": {}}
     place.set_params({"archs.mine": row, "arch": "mine"})
     begun = ["check_params", "train_backbone@0"]
     assert place.dvc("repro", "train_backbone@0").ran == begun
@@ -519,8 +515,9 @@ def test_the_fields_of_other_heads_are_refused(finished, tmp_path):
         r"stage 7 of 11: dilute_filters, sample 0 \(1 of 1\)\n"
         r"dilute_filters: metrics/filters/seed0\.h5 is of another run: "
         r"made with models/heads/seed0\.h5 \w{64}, where \w{64} is expected\. "
-        r"Make it again, with all that it is made from: dvc repro filter_matrices@0; if this message comes again, since "
-        r"DVC was told that the file is right \(dvc commit\): dvc repro --force --single-item filter_matrices@0\n",
+        r"Make it again, with all that it is made from: dvc repro filter_matrices@0; if this message comes again, "
+        r"since DVC was told that the file is right \(dvc commit\): "
+        r"dvc repro --force --single-item filter_matrices@0\n",
         ended.output,
     )
     assert place.dvc("commit", "--force", "train_heads@0", "filter_matrices@0").code == 0
