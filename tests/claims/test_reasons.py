@@ -6,6 +6,7 @@ import pytest
 
 from singlefilter.claims.claims import CLAIMS
 from singlefilter.claims.judge import HOLDS, NOT_COMPARABLE, judge, judge_across
+from singlefilter.claims.reasons import differences
 from tests.claims.tables import row, tables, with_biases
 
 
@@ -31,6 +32,16 @@ def test_open_choices_are_told_and_are_no_reason_against_a_run():
     assert phases[1] in row(judge(run.run()), "noise.avgg16")["choices"]
     rates["decay"] = []
     assert "first decay" not in row(judge(run.run()), "noise.avgg16")["choices"]
+
+
+def test_an_untrained_network_is_called_so_whatever_its_name():
+    run = tables()
+    row_of_archs = run.values["archs"]["mine"] = run.values["archs"].pop("vgg16")
+    run.values["arch"] = "mine"
+    assert differences(run.run()) == ["no network of the paper's"]
+    for rates in ("convolutional_rates", "fully_connected_rates"):
+        row_of_archs["backbone"][rates]["learning_rate"] = 0.0
+    assert differences(run.run()) == ["no network of the paper's", "untrained"]
 
 
 def test_the_heads_batches_are_fixed():

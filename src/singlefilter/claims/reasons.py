@@ -17,7 +17,13 @@ ABOUT, NEEDS = "about ", "needs runs of "  # how the reasons of claims about oth
 def differences(run: Run) -> list[str]:
     """Say what keeps most claims from being judged on a run: data, row of archs, epochs, samples, threshold."""
     need = Need(run.params.arch)
-    of_network = _network_reasons(need, run) if run.params.arch in FIXED else ["no network of the paper's"]
+    if run.params.arch in FIXED:
+        of_network = _network_reasons(need, run)
+    else:
+        of_network = [
+            "no network of the paper's",
+            *(() if run.params.chosen_arch.backbone.is_trained else ["untrained"]),
+        ]
     return [*of_network, *unmet_conditions(need, run.params)]
 
 
