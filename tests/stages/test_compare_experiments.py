@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from singlefilter.pipeline.errors import InputError
 from stages.compare_experiments import HEADINGS, changes, describe, read_catalog, read_experiments
-from tests.tiny_project import own_environment
+from tests.tiny_project import Place, own_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 DVC_YAML = """\
@@ -109,11 +109,9 @@ def test_experiments_of_an_earlier_commit_are_listed_within_100_columns(project)
 def test_changed_parameters_without_a_column_are_named(project):
     folder, _, python = project
     write(folder, {"threshold": 0.4, "dilution": {"other_layers": [10], "retrain_heads": True}}, 0.99, 0.98, 4, 1)
-    yaml = YAML()
-    catalog = yaml.load(folder / "catalog.yaml")
-    catalog["archs"]["vgg16"]["heads"]["learning_rate"] = 0.05
-    catalog["archs"]["vgg6"]["heads"]["learning_rate"] = 0.07  # not the chosen row
-    yaml.dump(catalog, folder / "catalog.yaml")
+    # The latter is not of the chosen row.
+    rates = {"archs.vgg16.heads.learning_rate": 0.05, "archs.vgg6.heads.learning_rate": 0.07}
+    Place(folder, {}).set_params(rates)
     assert python("dvc", "exp", "save", "--force", "--name", "changed").returncode == 0
     ended = python("stages.compare_experiments")
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -126,21 +124,14 @@ def test_changed_parameters_without_a_column_are_named(project):
 
 def test_what_is_changed_in_a_row_that_the_commit_has_but_not_chosen_is_named(project):
     folder, call, python = project
-    yaml = YAML()
-    catalog = yaml.load(folder / "catalog.yaml")
-    catalog["archs"]["vgg6"]["heads"]["learning_rate"] = 0.05
-    catalog["archs"]["vgg6"]["examined_layers"] = [4, 5]
-    catalog["archs"]["vgg6"]["backbone"]["output_bias"] = True
-    yaml.dump(catalog, folder / "catalog.yaml")
+    place = Place(folder, {})
+    row = {"heads.learning_rate": 0.05, "examined_layers": [4, 5], "backbone.output_bias": True}
+    place.set_params({f"archs.vgg6.{key}": value for key, value in row.items()})
     for arch, name in (("vgg6", "all-three"), ("vgg16", "of-another-row")):
-        values = yaml.load(folder / "params.yaml")
-        values["arch"] = arch
-        yaml.dump(values, folder / "params.yaml")
+        place.set_params({"arch": arch})
         assert python("dvc", "exp", "save", "--force", "--name", name).returncode == 0
     assert call("git", "checkout", "--quiet", "catalog.yaml", "params.yaml").returncode == 0
-    values = yaml.load(folder / "params.yaml")
-    values["arch"] = "vgg6"
-    yaml.dump(values, folder / "params.yaml")
+    place.set_params({"arch": "vgg6"})
     assert python("dvc", "exp", "save", "--force", "--name", "as-committed").returncode == 0
     ended = python("stages.compare_experiments")
     assert (ended.returncode, ended.stderr) == (0, "")
